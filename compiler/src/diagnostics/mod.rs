@@ -1,0 +1,176 @@
+//! Diagnostics: everything that the compiler has to say to a person.
+//!
+//! Style: lower case, no full stop, user input in backticks, a span whenever possible, a second label
+//! wherever two places disagree, and the nearest name where a name is unknown. No message speaks of
+//! grammar rules or of Rust types.
+
+mod nearest;
+
+pub use nearest::nearest;
+
+use crate::source::Span;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Nothing can be planned.
+    Error,
+    /// It works, but is probably not meant.
+    Warning,
+}
+
+/// A stable code such as `E0201`; each has a page under `docs/errors`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(pub &'static str);
+
+/// A place and what is to be said about it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// What is to be said about it; may be empty for the primary label.
+    pub text: String,
+}
+
+/// A replacement of text that mends the problem.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fix {
+    /// What to replace; an empty span inserts.
+    pub span: Span,
+    /// The new text.
+    pub replacement: String,
+    /// What the fix does, as a command: "write `count` instead".
+    pub title: String,
+}
+
+/// One problem, told once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Its stable code.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// Places; the first is the primary one. Empty only for problems that have no place in the text.
+    pub labels: Vec<Label>,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// A mechanical mend.
+    pub fix: Option<Fix>,
+}
+
+impl Diagnostic {
+    /// An error of `code` at `span`.
+    pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Diagnostic {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            labels: vec![Label { span, text: String::new() }],
+            help: None,
+            fix: None,
+        }
+    }
+
+    /// A warning of `code` at `span`.
+    pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, span, message) }
+    }
+
+    /// An error that has no place in the text, such as an unknown deploy on the command line.
+    pub fn without_place(code: Code, message: impl Into<String>) -> Self {
+        Diagnostic {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            labels: Vec::new(),
+            help: None,
+            fix: None,
+        }
+    }
+
+    /// Says something at the primary place.
+    #[must_use]
+    pub fn here(mut self, text: impl Into<String>) -> Self {
+        if let Some(first) = self.labels.first_mut() {
+            first.text = text.into();
+        }
+        self
+    }
+
+    /// Adds a further place.
+    #[must_use]
+    pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    /// Adds `did you mean …` and its fix when one of `candidates` is near to `wrong`.
+    #[must_use]
+    pub fn suggest<'a>(mut self, wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
+        if let Some(name) = nearest(wrong, candidates) {
+            if self.help.is_none() {
+                self.help = Some(format!("did you mean `{name}`?"));
+            }
+            if let Some(first) = self.labels.first() {
+                let title = format!("write `{name}`");
+                self.fix = Some(Fix { span: first.span, replacement: name.to_owned(), title });
+            }
+        }
+        self
+    }
+
+    /// Adds a mechanical mend.
+    #[must_use]
+    pub fn fix(mut self, span: Span, replacement: impl Into<String>, title: impl Into<String>) -> Self {
+        self.fix = Some(Fix { span, replacement: replacement.into(), title: title.into() });
+        self
+    }
+}
+
+/// Collects diagnostics over all stages.
+#[derive(Debug, Clone, Default)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.list.push(diagnostic);
+    }
+
+    /// Whether anything stands in the way of a plan.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// How many have been collected.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All, sorted by file and place (those without a place first), each once.
+    pub fn sorted(&self) -> Vec<&Diagnostic> {
+        let mut all: Vec<&Diagnostic> = self.list.iter().collect();
+        all.sort_by(|a, b| {
+            let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
+            place(a).cmp(&place(b)).then_with(|| a.code.cmp(&b.code)).then_with(|| a.message.cmp(&b.message))
+        });
+        all.dedup();
+        all
+    }
+}

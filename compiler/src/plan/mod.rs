@@ -1,0 +1,413 @@
+//! The plan: the only thing that crosses from the compiler to the runtime.
+//!
+//! A plan is factored: `patterns × nodes + gates + base`. A *lane* is the ordered steps of one node. Nodes of
+//! one class share a [`Pattern`], whose fields are [`Template`]s that are filled from the node's row; what has
+//! to be done now (verbs) stands in the row, never in the pattern.
+
+mod template;
+
+pub use template::{Column, Function, NodeReference, Template};
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The version of the plan format; readers refuse any other.
+pub const FORMAT: u32 = 1;
+
+/// What to do, in which order, and on what it is based.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The deploy's name in the spec.
+    pub deploy: String,
+    /// The site's name in the spec.
+    pub site: String,
+    /// The state that this plan was made from; it is refused on any other.
+    pub base: Base,
+    /// SHA-256 (hex) over all text that was compiled, so that a report can tell which spec this was.
+    pub spec: String,
+    /// Which backend makes the machines, with its settings.
+    pub backend: BackendChoice,
+    /// Networks of this deploy by name, as this site instantiates them.
+    pub networks: BTreeMap<String, Network>,
+    /// Groups of nodes by name. A group of one made by `node` has `many = false`.
+    pub groups: BTreeMap<String, Group>,
+    /// The lanes' patterns; [`NodeRow::pattern`] is an index into this list.
+    pub patterns: Vec<Pattern>,
+    /// What waits for what between groups.
+    pub gates: Vec<Gate>,
+    /// One row a node, sorted by name; nodes that leave are in `leaving`.
+    pub nodes: Vec<NodeRow>,
+    /// Nodes that are in the state and no longer in the spec.
+    pub leaving: Vec<LeavingNode>,
+    /// Networks that are in the state and no longer in the spec.
+    pub leaving_networks: Vec<String>,
+    /// What the deploy hands out once it stands.
+    pub outputs: BTreeMap<String, Template>,
+    /// The ledger as it is once this plan is done: names and addresses, kept for ever after.
+    pub ledger: Ledger,
+    /// Capabilities that the site emulates or lacks by accepted gap, for the reports.
+    pub notices: Vec<Notice>,
+}
+
+/// What a plan was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// The deploy's id, if it has been applied before.
+    pub deploy_id: Option<String>,
+    /// The deploy's serial: it grows with every change of the deploy's state.
+    pub serial: u64,
+    /// The version of the site's ledger.
+    pub ledger: u64,
+}
+
+/// A backend and what the site gave it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackendChoice {
+    /// `local`, `docker` …
+    pub name: String,
+    /// The image that machines start from.
+    pub image: Option<Image>,
+    /// Further settings by name.
+    pub settings: BTreeMap<String, serde_json::Value>,
+}
+
+/// A file system that machines start from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// Its name in the spec.
+    pub name: String,
+    /// `debian`.
+    pub distribution: String,
+    /// `bookworm`.
+    pub suite: String,
+    /// The set of packages to start with, in mmdebstrap's words: `minbase`.
+    pub variant: String,
+    /// Packages to add.
+    pub packages: Vec<String>,
+}
+
+/// A network of this deploy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Its addresses.
+    #[schemars(with = "String")]
+    pub cidr: IpNet,
+    /// The router, which is an address of the network; a backend with outbound access answers at it.
+    pub gateway: Option<IpAddr>,
+    /// Largest packet in bytes, when not the usual 1500.
+    pub mtu: Option<u32>,
+    /// VLAN tag.
+    pub vlan: Option<u16>,
+    /// `create`, `change` (in place), `replace` or `keep`.
+    pub verb: ObjectVerb,
+}
+
+/// A group of nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Whether it was declared by `nodes`; then outputs of its runs are lists, else single values.
+    pub many: bool,
+    /// Its nodes' names in name order (`web-2` before `web-10`).
+    pub nodes: Vec<String>,
+    /// What its members are kept apart by.
+    pub spread: Option<String>,
+}
+
+/// The lane that all nodes of one class share: desired state only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pattern {
+    /// The group whose nodes follow it.
+    pub group: String,
+    /// What is asked of each machine.
+    pub hardware: Hardware,
+    /// One segment a run, in order.
+    pub segments: Vec<Segment>,
+}
+
+/// What is asked of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hardware {
+    /// Its name in the spec.
+    pub name: String,
+    /// Number of processors.
+    pub cpu: u32,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Disks by name: bytes.
+    pub disks: BTreeMap<String, u64>,
+    /// Network interfaces by name: the network each is on.
+    pub nics: BTreeMap<String, String>,
+}
+
+/// The steps of one run on one node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Segment {
+    /// The run's name.
+    pub run: String,
+    /// The role's name with its module.
+    pub role: String,
+    /// SHA-256 (hex) over the steps with symbolic inputs. It leaves out backend, counts, values and rollout, so
+    /// that the same role has the same hash at every scale.
+    pub hash: String,
+    /// The steps in order.
+    pub steps: Vec<Step>,
+    /// How changes of serving nodes are spread over time.
+    pub rollout: Rollout,
+}
+
+/// One step of a pattern.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Its name in the role.
+    pub name: String,
+    /// Its kind, which is also the agent's action: `file`.
+    pub kind: String,
+    /// Names of the fields that together identify the thing on its node.
+    pub key: Vec<String>,
+    /// Fields by name, defaults included; fields without a value are left out.
+    pub fields: BTreeMap<String, Template>,
+    /// Steps of the same segment whose change makes this one load anew.
+    pub reload_on: Vec<String>,
+    /// What happens when the step leaves the spec.
+    pub removal: Removal,
+    /// SHA-256 (hex) over kind, fields (symbolic), and the hashes of the steps in `reload_on`.
+    pub hash: String,
+    /// Where it is written: `main.rebar:12:3`.
+    pub place: String,
+}
+
+/// What happens when a step leaves the spec. Only what we introduced is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Removal {
+    /// Put back what was there before; remove it if nothing was.
+    Restore,
+    /// Remove it if we introduced it.
+    Remove,
+    /// Leave it as it is and say so.
+    Forget,
+}
+
+/// How changes of serving nodes are spread over time; nodes that are not yet serving are not held back.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollout {
+    /// So many nodes go first, alone.
+    pub canary: Option<u32>,
+    /// So many nodes at a time (already rounded up from a percentage).
+    pub batch: Option<u32>,
+    /// Nanoseconds of rest after each batch.
+    pub settle: Option<u64>,
+}
+
+/// The segment `of` on group `group` starts when every node of the segment `after` is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// The run that waits.
+    pub of: String,
+    /// The run that is waited for, on all its nodes.
+    pub after: String,
+    /// Why, in words: "`entry` uses the output `url` of `pages`".
+    pub reason: String,
+    /// Where that is written: `main.rebar:31:27`.
+    pub place: String,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeRow {
+    /// Its name, kept for ever: `web-2`, `edge`.
+    pub name: String,
+    /// Index into [`Plan::patterns`].
+    pub pattern: usize,
+    /// Its address on each network.
+    pub addresses: BTreeMap<String, IpAddr>,
+    /// What to do with the machine.
+    pub machine: ObjectVerb,
+    /// What to do with its steps.
+    pub steps: StepVerbs,
+}
+
+/// What to do with an object of the backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum ObjectVerb {
+    /// It is as it should be.
+    Keep,
+    /// It is not there.
+    Create,
+    /// It is there, and stopped.
+    Start,
+    /// It must be destroyed and made anew. This interrupts.
+    Replace {
+        /// Why.
+        because: String,
+    },
+}
+
+/// What to do with the steps of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepVerbs {
+    /// All of the pattern's steps are new: the machine is.
+    All,
+    /// These; a step that is not listed is as it should be. Empty: nothing to do.
+    Some {
+        /// Steps to carry out, by `run.step`.
+        ensure: BTreeMap<String, Reason>,
+        /// Steps that left the spec, in the order of removal.
+        remove: Vec<RecordedStep>,
+    },
+}
+
+/// Why a step is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It is new in the spec.
+    New,
+    /// What is desired has changed: these fields.
+    Changed(Vec<String>),
+    /// The node no longer is as applied: what was found, in words.
+    Drifted(String),
+    /// An earlier run did not get to finish it.
+    Unfinished,
+}
+
+/// A step as it was applied to one node: the recipe that its removal is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedStep {
+    /// `run.step`.
+    pub address: String,
+    /// The agent's action.
+    pub kind: String,
+    /// The identity on the node, as text: the fields of `key` joined.
+    pub key: String,
+    /// Digest of what was desired: see [`digest`].
+    pub digest: String,
+    /// Fields, filled.
+    pub fields: BTreeMap<String, serde_json::Value>,
+    /// What happens when it leaves the spec.
+    pub removal: Removal,
+    /// Its place among the node's steps; removal goes from the highest to the lowest.
+    pub position: u32,
+}
+impl Eq for RecordedStep {}
+
+/// A node that leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeavingNode {
+    /// Its name.
+    pub name: String,
+    /// Its group when it was made.
+    pub group: String,
+    /// Its addresses, free again when it is gone.
+    pub addresses: BTreeMap<String, IpAddr>,
+}
+
+/// Something about a capability that a reader of the plan should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Notice {
+    /// `node.sysctl`.
+    pub capability: String,
+    /// `emulated: …` or `accepted gap: …`.
+    pub text: String,
+}
+
+/// Names and addresses, given once and kept: the input and, with additions, an output of planning.
+/// It belongs to a site and is reviewed like a lock file.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    /// Grows with every change.
+    pub version: u64,
+    /// Nodes by deploy, then by name.
+    pub deploys: BTreeMap<String, BTreeMap<String, LedgerNode>>,
+}
+
+/// What the ledger knows of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerNode {
+    /// Its group.
+    pub group: String,
+    /// Its address on each network.
+    pub addresses: BTreeMap<String, IpAddr>,
+}
+
+/// What is known of a deploy when it is planned: the record of what was applied, and what was just observed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Snapshot {
+    /// What a plan made from this snapshot is based on.
+    pub base: Base,
+    /// Networks by name, as applied.
+    pub networks: BTreeMap<String, RecordedNetwork>,
+    /// Nodes by name.
+    pub nodes: BTreeMap<String, RecordedNode>,
+}
+
+/// A network as applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordedNetwork {
+    /// Its addresses.
+    #[schemars(with = "String")]
+    pub cidr: IpNet,
+    /// Its router.
+    pub gateway: Option<IpAddr>,
+    /// Whether it is there now.
+    pub live: bool,
+}
+
+/// A node as applied, and as found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordedNode {
+    /// Its group.
+    pub group: String,
+    /// Its addresses.
+    pub addresses: BTreeMap<String, IpAddr>,
+    /// SHA-256 (hex) of image, hardware and networks that it was made from: see [`machine_digest`].
+    pub machine: String,
+    /// How the machine was found.
+    pub live: Machine,
+    /// Its steps by `run.step`.
+    pub steps: BTreeMap<String, RecordedStep>,
+    /// Steps that were found otherwise than applied: what was found, in words.
+    pub drifted: BTreeMap<String, String>,
+    /// Steps that a broken-off run began and did not finish.
+    pub unfinished: Vec<String>,
+}
+
+/// How a machine was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Machine {
+    /// It runs.
+    Running,
+    /// It is there and does not run.
+    Stopped,
+    /// It is gone.
+    Absent,
+    /// It could not be asked.
+    Unknown,
+}

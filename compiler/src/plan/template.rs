@@ -1,0 +1,86 @@
+//! Symbolic values: what a pattern says once for all nodes, to be filled from each node's row.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A value, perhaps with columns of nodes in it.
+///
+/// Values are plain JSON in base units: sizes in bytes, rates in bits per second, durations in nanoseconds,
+/// frequencies in hertz; addresses, URLs and paths as text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Template {
+    /// The same for all nodes.
+    Value(serde_json::Value),
+    /// A column of a node's row.
+    Column {
+        /// Whose row.
+        node: NodeReference,
+        /// Which column.
+        column: Column,
+    },
+    /// A list with one element for each node of a group, in name order.
+    Each {
+        /// The group.
+        group: String,
+        /// The element; [`NodeReference::Member`] of this group stands for the node in turn.
+        element: Box<Template>,
+    },
+    /// A pure function over arguments that are not all known yet.
+    Apply {
+        /// The function.
+        function: Function,
+        /// Its arguments.
+        arguments: Vec<Template>,
+    },
+    /// A list of templates.
+    List(Vec<Template>),
+    /// A record of templates.
+    Record(BTreeMap<String, Template>),
+}
+
+/// Whose row a column is taken from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeReference {
+    /// The node whose lane this is.
+    Own,
+    /// The node in turn of the innermost [`Template::Each`] over this group; for a group of one, its node.
+    Member(String),
+}
+
+/// A column of a node's row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Column {
+    /// `node.name`
+    Name,
+    /// `node.address`: the address on the node's first network.
+    Address,
+    /// `node.addresses.front`: the address on a network.
+    AddressOn(String),
+}
+
+/// Pure functions that can wait until a row is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Function {
+    /// Text of all arguments, joined: what interpolation does.
+    Concat,
+    /// Handlebars, strict and without HTML escaping: template text, then the record.
+    Render,
+    /// `url.scheme`
+    UrlScheme,
+    /// `url.host`
+    UrlHost,
+    /// `url.port`, that of the scheme when none is written
+    UrlPort,
+    /// `url.path`
+    UrlPath,
+    /// Length of a list or text.
+    Length,
+    /// Lists, joined.
+    Join,
+}

@@ -1,0 +1,139 @@
+//! Source text: files, spans and positions.
+
+use std::sync::Arc;
+
+/// Which file of a [`Sources`] a span points into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct SourceId(pub u32);
+
+/// A range of bytes in one source file: `start` inclusive, `end` exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Span {
+    /// The file.
+    pub source: SourceId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// A span over `start..end` (bytes) of `source`.
+    pub fn new(source: SourceId, start: usize, end: usize) -> Self {
+        Span { source, start: start as u32, end: end as u32 }
+    }
+
+    /// The smallest span that covers both; both must be of the same file.
+    #[must_use]
+    pub fn to(self, other: Span) -> Span {
+        Span { source: self.source, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+
+    /// The byte range, for indexing the file's text.
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// One file: its name as people know it, and its text.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// `main.rebar` for files of the project, `std/linux.rebar` for the standard library.
+    pub name: Arc<str>,
+    /// The whole text.
+    pub text: Arc<str>,
+}
+
+/// All files that one compilation has read.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+impl Sources {
+    /// Adds a file and returns its id.
+    pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> SourceId {
+        let id = SourceId(self.files.len() as u32);
+        self.files.push(Source { name: name.into(), text: text.into() });
+        id
+    }
+
+    /// The file of `id`. Ids come from [`Sources::add`] of the same value.
+    pub fn get(&self, id: SourceId) -> &Source {
+        &self.files[id.0 as usize]
+    }
+
+    /// All files with their ids, in the order they were read.
+    pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
+        self.files.iter().enumerate().map(|(i, s)| (SourceId(i as u32), s))
+    }
+
+    /// The text under `span`.
+    pub fn slice(&self, span: Span) -> &str {
+        &self.get(span.source).text[span.range()]
+    }
+
+    /// Line and column of the start of `span`, both counted from 1, the column in characters.
+    pub fn position(&self, span: Span) -> (usize, usize) {
+        let before = &self.get(span.source).text[..span.start as usize];
+        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+        (line, column)
+    }
+
+    /// `main.rebar:12:3`, the way people and editors write a place.
+    pub fn place(&self, span: Span) -> String {
+        let (line, column) = self.position(span);
+        format!("{}:{line}:{column}", self.get(span.source).name)
+    }
+}
+
+/// Why a file could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// There is no such file.
+    #[error("there is no file `{0}`")]
+    Missing(String),
+    /// The file is there, but not readable: permissions, a directory, an I/O error.
+    #[error("cannot read `{path}`: {cause}")]
+    Unreadable {
+        /// The path that was asked for.
+        path: String,
+        /// The cause in the operating system's words.
+        cause: String,
+    },
+    /// The file is not UTF-8; `offset` is the first bad byte.
+    #[error("`{path}` is not UTF-8 text (first bad byte at offset {offset})")]
+    NotText {
+        /// The path that was asked for.
+        path: String,
+        /// Offset of the first byte that is not UTF-8.
+        offset: usize,
+    },
+}
+
+/// Where the compiler gets text from: specs, templates and inventories.
+/// Paths are relative to the project (or to the standard library), with `/` between folders.
+pub trait Files {
+    /// The text of `path`.
+    ///
+    /// # Errors
+    /// [`FileError`] when the file is missing, unreadable or not UTF-8.
+    fn read(&self, path: &str) -> Result<String, FileError>;
+
+    /// Paths of all readable files, for "did you mean"; may be empty.
+    fn list(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Files held in memory, for tests and for the embedded standard library.
+impl Files for std::collections::BTreeMap<String, String> {
+    fn read(&self, path: &str) -> Result<String, FileError> {
+        self.get(path).cloned().ok_or_else(|| FileError::Missing(path.to_owned()))
+    }
+
+    fn list(&self) -> Vec<String> {
+        self.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,3 @@
+//! From text to syntax: a lossless tree and the AST.
+
+pub mod ast;

@@ -1,0 +1,3 @@
+//! The rebar runtime: state, journal, executor and backends.
+
+pub mod backend;

@@ -1,0 +1,2 @@
+//! The `rebar` program.
+fn main() {}
