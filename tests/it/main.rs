@@ -1,1 +1,5 @@
-//! Integration tests.
+//! Integration tests: the real program, the house rules, and the examples.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod tidy;

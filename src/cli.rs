@@ -1,0 +1,272 @@
+//! The command line: what can be typed, and the help that teaches it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// One spec, every scale: describe hardware, networks and workloads once, and carry them out anywhere.
+#[derive(Debug, Parser)]
+#[command(name = "rebar", version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// The project: a folder with a main.rebar, or a folder below it.
+    #[arg(short = 'C', long = "project", global = true, value_name = "DIR", default_value = ".")]
+    pub(crate) project: PathBuf,
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Tell more of what happens inside, on standard error (-vv: everything).
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+A first session, in a folder with a main.rebar:
+  rebar check                 is the spec right?
+  rebar plan my_deploy        what would change, in which order, and why
+  rebar apply my_deploy       change it
+  rebar drift my_deploy       is it still as applied?
+  rebar destroy my_deploy     take it down again
+
+Exit codes: 0 done · 1 failed · 2 wrong usage · 3 changes found (plan --exit-code, drift, fmt --check)
+            4 refused · 5 partly done · 6 interrupted · 7 a node could not be asked";
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a spec and show every error.
+    Check(CheckArgs),
+    /// Bring specs into the one format, keeping comments and line breaks.
+    Fmt(FmtArgs),
+    /// Show what an apply would change, in which order, and why.
+    Plan(PlanArgs),
+    /// Carry out a deploy, or a plan that was written to a file.
+    Apply(ApplyArgs),
+    /// Show what stands.
+    Status(StatusArgs),
+    /// Compare what stands with what was applied, and change nothing.
+    Drift(DriftArgs),
+    /// Take a deploy down: its machines, networks and everything on them.
+    Destroy(DestroyArgs),
+    /// Run a program on a node.
+    Exec(ExecArgs),
+    /// Open a shell on a node.
+    Shell(ShellArgs),
+    /// Draw a plan: what runs where, and what waits for what.
+    Graph(GraphArgs),
+    /// Tell what this machine lacks, and the command that adds it.
+    Doctor(DoctorArgs),
+    /// Explain an error code.
+    Explain {
+        /// The code, such as E0201. Without it: a list of all codes.
+        code: Option<String>,
+    },
+    /// Print a published JSON Schema.
+    Schema {
+        /// Of what.
+        #[arg(value_enum, default_value_t = SchemaOf::Plan)]
+        of: SchemaOf,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Print the product of a compiler stage instead.
+    #[arg(long, value_enum, value_name = "STAGE")]
+    pub(crate) emit: Option<Stage>,
+    /// The deploy, for the stages `instances` and `graph`. Without it every deploy is planned as a check.
+    pub(crate) deploy: Option<String>,
+    #[command(flatten)]
+    pub(crate) diagnostics: DiagnosticsArgs,
+}
+
+/// How diagnostics are written.
+#[derive(Debug, Args, Clone, Copy)]
+pub(crate) struct DiagnosticsArgs {
+    /// How errors are written.
+    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people, on standard error.
+    Human,
+    /// A JSON array on standard output.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    /// The lossless tree.
+    Syntax,
+    /// What every name means.
+    Names,
+    /// The types.
+    Types,
+    /// Groups, nodes, addresses and symbolic steps.
+    Instances,
+    /// What waits for what.
+    Graph,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FmtArgs {
+    /// Files; without any, all .rebar files of the project. `-` reads standard input and prints the result.
+    pub(crate) files: Vec<PathBuf>,
+    /// Change nothing; exit 3 and name the files that are not in the format.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The deploy.
+    pub(crate) deploy: String,
+    /// Write the plan to a file, for `rebar apply FILE`.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the plan as JSON (see `rebar schema plan`).
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Exit 3 when there is something to do.
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    /// What to look at before planning.
+    #[arg(long, value_enum, default_value_t = Refresh::Nodes, value_name = "DEPTH")]
+    pub(crate) refresh: Refresh,
+    #[command(flatten)]
+    pub(crate) diagnostics: DiagnosticsArgs,
+}
+
+/// How deep to look before planning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Refresh {
+    /// Nothing: plan from what is recorded.
+    None,
+    /// Machines and networks.
+    Objects,
+    /// Machines, networks and every step on every node.
+    Nodes,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// The deploy, or a file that `rebar plan -o` wrote.
+    #[arg(value_name = "DEPLOY|FILE")]
+    pub(crate) what: String,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// First install the Debian packages that `rebar doctor` names.
+    #[arg(long)]
+    pub(crate) install: bool,
+    /// Events as JSON lines on standard output instead of progress.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How many lanes run at a time.
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<usize>,
+    #[command(flatten)]
+    pub(crate) diagnostics: DiagnosticsArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The deploy; without it all.
+    pub(crate) deploy: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriftArgs {
+    /// The deploy.
+    pub(crate) deploy: String,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DestroyArgs {
+    /// The deploy.
+    pub(crate) deploy: String,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Events as JSON lines on standard output instead of progress.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    /// The deploy.
+    pub(crate) deploy: String,
+    /// The node.
+    pub(crate) node: String,
+    /// The program and its arguments. Its exit code becomes that of rebar.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShellArgs {
+    /// The deploy.
+    pub(crate) deploy: String,
+    /// The node.
+    pub(crate) node: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// The deploy.
+    pub(crate) deploy: String,
+    /// The notation.
+    #[arg(long, value_enum, default_value_t = GraphFormat::Dot, value_name = "FORMAT")]
+    pub(crate) format: GraphFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// Graphviz.
+    Dot,
+    /// Mermaid, as Markdown viewers draw it.
+    Mermaid,
+    /// A picture.
+    Svg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Install the Debian packages that are missing.
+    #[arg(long)]
+    pub(crate) install: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Plans: `plan --json` and plan files.
+    Plan,
+}

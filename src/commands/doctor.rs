@@ -1,0 +1,84 @@
+//! `rebar doctor`: what this machine lacks, and the command that adds it.
+
+use std::process::Command;
+
+use rebar_runtime::backend::{Finding, FindingState};
+
+use super::Context;
+use crate::backends;
+use crate::cli::DoctorArgs;
+use crate::exit::Exit;
+use crate::project::plain;
+use crate::render::findings::findings;
+use crate::report::Failure;
+
+/// Examines every backend of this build; with `--install` adds the packages first.
+pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Failure> {
+    if args.install {
+        install(context, "local").await?;
+    }
+    let mut all = Vec::new();
+    for name in backends::NAMES {
+        all.push((name, backends::backend(name, &context.project.folders())?.examine().await));
+    }
+    if args.json {
+        let object: serde_json::Map<String, serde_json::Value> =
+            all.iter().map(|(name, list)| ((*name).to_owned(), serde_json::json!(list))).collect();
+        super::print(&format!("{:#}\n", serde_json::Value::Object(object)))?;
+    } else {
+        for (name, list) in &all {
+            let text = format!("backend {name}\n{}", findings(list, context.out));
+            super::print(&text)?;
+        }
+    }
+    let missing = all.iter().flat_map(|(_, list)| list).any(|f| f.state == FindingState::Missing);
+    Ok(if missing { Exit::Failed } else { Exit::Done })
+}
+
+/// Installs the Debian packages that the findings of a backend name, and says so.
+///
+/// # Errors
+/// `E1606` when apt-get is not there or fails.
+pub(crate) async fn install(context: &Context, backend: &str) -> Result<(), Failure> {
+    let findings = backends::backend(backend, &context.project.folders())?.examine().await;
+    let packages = packages(&findings);
+    if packages.is_empty() {
+        return Ok(());
+    }
+    eprintln!("installing Debian packages: {}", packages.join(" "));
+    apt(&["update", "-qq"])?;
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(packages.iter().map(String::as_str));
+    apt(&install)
+}
+
+/// Packages named by `apt-get install -y …` commands of what is missing.
+fn packages(findings: &[Finding]) -> Vec<String> {
+    let mut packages: Vec<String> = findings
+        .iter()
+        .filter(|f| f.state == FindingState::Missing)
+        .filter_map(|f| f.command.as_deref()?.split_once("apt-get install -y "))
+        .flat_map(|(_, names)| names.split_whitespace().map(str::to_owned))
+        .collect();
+    packages.sort();
+    packages.dedup();
+    packages
+}
+
+fn apt(arguments: &[&str]) -> Result<(), Failure> {
+    let line = format!("apt-get {}", arguments.join(" "));
+    let output = Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .output()
+        .map_err(|error| {
+            Failure::new("E1606", format!("cannot run `{line}`: {}", plain(&error)))
+                .help("this needs a Debian system; install the packages by hand")
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let mut failure = Failure::new("E1606", format!("`{line}` failed")).help("packages can only be installed as root");
+    failure.detail = String::from_utf8_lossy(&output.stderr).lines().rev().take(8).collect::<Vec<_>>().join("\n");
+    Err(failure)
+}

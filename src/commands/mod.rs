@@ -1,0 +1,103 @@
+//! One file per subcommand; what several of them need is here.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod explain;
+pub(crate) mod fmt;
+pub(crate) mod graph;
+pub(crate) mod schema;
+
+use std::io::{IsTerminal, Write};
+
+use rebar_compiler::diagnostics::{Severity, render};
+use rebar_compiler::{Analysis, Diagnostics, Library, Sources};
+
+use crate::cli::{Cli, Color, Command, Format};
+use crate::exit::Exit;
+use crate::project::{Project, StandardLibrary};
+use crate::render::palette::Palette;
+use crate::report::Failure;
+
+/// What every subcommand gets.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    /// The project on disk.
+    pub(crate) project: Project,
+    /// Colours of standard output.
+    pub(crate) out: Palette,
+    /// Colours of standard error.
+    pub(crate) err: Palette,
+}
+
+/// Runs what was typed.
+pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
+    let context = Context {
+        project: Project::find(&cli.project),
+        out: Palette { color: colored(cli.color, std::io::stdout().is_terminal()) },
+        err: Palette { color: colored(cli.color, std::io::stderr().is_terminal()) },
+    };
+    match cli.command {
+        Command::Check(args) => check::run(&context, &args),
+        Command::Fmt(args) => fmt::run(&context, &args),
+        Command::Graph(args) => graph::run(&context, &args),
+        Command::Explain { code } => explain::run(code.as_deref()),
+        Command::Schema { of } => schema::run(of),
+        Command::Completions { shell } => completions::run(shell),
+    }
+}
+
+/// Whether to paint a stream.
+pub(crate) fn colored(choice: Color, terminal: bool) -> bool {
+    match choice {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// Reads and checks the project.
+pub(crate) fn analyse(context: &Context) -> Analysis {
+    rebar_compiler::analyse(&library(context), rebar_agent::ACTIONS)
+}
+
+/// Where the compiler gets text from.
+pub(crate) fn library(context: &Context) -> Library<'_> {
+    Library { project: &context.project, std: &StandardLibrary }
+}
+
+/// Shows diagnostics: for people on standard error, as JSON on standard output.
+/// Returns [`Exit::Failed`] if there is an error among them.
+pub(crate) fn show(
+    context: &Context,
+    format: Format,
+    diagnostics: &Diagnostics,
+    sources: &Sources,
+) -> Result<Exit, Failure> {
+    match format {
+        Format::Human => {
+            let text = render::human(diagnostics, sources, context.err.color, width());
+            eprint!("{text}");
+        }
+        Format::Json => print(&format!("{}\n", render::json(diagnostics, sources)))?,
+    }
+    let worst = diagnostics.sorted().iter().map(|d| d.severity).min();
+    Ok(if worst == Some(Severity::Error) { Exit::Failed } else { Exit::Done })
+}
+
+/// Writes data to standard output. A reader that has gone away is not an error worth telling.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(
+            "E1601",
+            format!("cannot write to standard output: {}", crate::project::plain(&error)),
+        )),
+    }
+}
+
+/// Columns of the terminal, 100 where there is none.
+pub(crate) fn width() -> usize {
+    console::Term::stderr().size_checked().map_or(100, |(_, columns)| usize::from(columns).clamp(40, 140))
+}

@@ -1,0 +1,14 @@
+//! `rebar schema`
+
+use crate::cli::SchemaOf;
+use crate::exit::Exit;
+use crate::report::Failure;
+
+/// Prints a JSON Schema.
+pub(crate) fn run(of: SchemaOf) -> Result<Exit, Failure> {
+    let schema = match of {
+        SchemaOf::Plan => rebar_compiler::plan::schema(),
+    };
+    super::print(&format!("{schema:#}\n"))?;
+    Ok(Exit::Done)
+}

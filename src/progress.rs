@@ -1,0 +1,160 @@
+//! What is shown while a run goes on: bars on a terminal, plain lines elsewhere, JSON lines for programs.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use rebar_runtime::execute::{Event, EventSink};
+
+use crate::render::palette::Palette;
+
+/// How events are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// For people.
+    Human,
+    /// One JSON object a line, on standard output.
+    Json,
+}
+
+/// A place for events. Bars stand on standard error.
+pub(crate) fn sink(manner: Manner, paint: Palette) -> EventSink {
+    match manner {
+        Manner::Json => Arc::new(|event: Event| {
+            // A reader that has gone away does not stop the run.
+            if let Ok(line) = serde_json::to_string(&event) {
+                let _ = super::commands::print(&format!("{line}\n"));
+            }
+        }),
+        Manner::Human if std::io::stderr().is_terminal() => {
+            let bars = Mutex::new(Bars::new(paint));
+            Arc::new(move |event: Event| lock(&bars).show(&event))
+        }
+        Manner::Human => Arc::new(move |event: Event| {
+            if let Some(line) = line(&event, paint) {
+                eprintln!("{line}");
+            }
+        }),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic while drawing must not stop the run.
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// One spinner for each thing in flight, and a bar over all.
+struct Bars {
+    all: MultiProgress,
+    whole: ProgressBar,
+    flying: BTreeMap<String, (ProgressBar, Instant)>,
+    paint: Palette,
+}
+
+impl Bars {
+    fn new(paint: Palette) -> Bars {
+        let all = MultiProgress::new();
+        let whole = all.add(ProgressBar::new(0));
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}");
+        whole.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Bars { all, whole, flying: BTreeMap::new(), paint }
+    }
+
+    fn show(&mut self, event: &Event) {
+        match event {
+            Event::RunOpened { objects, steps, .. } => {
+                self.whole.set_length((objects + steps) as u64);
+                self.whole.enable_steady_tick(Duration::from_millis(200));
+            }
+            Event::ObjectStarted { subject, action } => self.begin(subject.clone(), format!("{action} {subject}")),
+            Event::StepStarted { node, step } => self.begin(node.clone(), format!("{node} {step}")),
+            Event::ObjectProgress { subject, text } => self.tell(subject, &format!("{subject}: {text}")),
+            Event::StepProgress { node, step, text } => self.tell(node, &format!("{node} {step}: {text}")),
+            Event::ObjectDone { subject, .. } | Event::ObjectFailed { subject, .. } => self.end(subject),
+            Event::StepDone { node, .. } | Event::StepFailed { node, .. } => self.end(node),
+            Event::Closed { .. } => {
+                self.whole.finish_and_clear();
+                let _ = self.all.clear();
+            }
+            Event::LeaseTakenOver { .. }
+            | Event::Recovered { .. }
+            | Event::SegmentStarted { .. }
+            | Event::Retrying { .. }
+            | Event::GateOpened { .. }
+            | Event::Settling { .. }
+            | Event::Blocked { .. }
+            | Event::Interrupting => {}
+        }
+        if let Some(line) = line(event, self.paint) {
+            let _ = self.all.println(line);
+        }
+    }
+
+    fn begin(&mut self, key: String, text: String) {
+        let bar = self.all.insert_before(&self.whole, ProgressBar::new_spinner());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar.set_message(text);
+        if let Some((old, _)) = self.flying.insert(key, (bar, Instant::now())) {
+            old.finish_and_clear();
+        }
+    }
+
+    fn tell(&self, key: &str, text: &str) {
+        if let Some((bar, _)) = self.flying.get(key) {
+            bar.set_message(text.to_owned());
+        }
+    }
+
+    fn end(&mut self, key: &str) {
+        if let Some((bar, _)) = self.flying.remove(key) {
+            bar.finish_and_clear();
+        }
+        self.whole.inc(1);
+    }
+}
+
+/// What is worth a line that stays.
+fn line(event: &Event, paint: Palette) -> Option<String> {
+    let text = match event {
+        Event::LeaseTakenOver { deploy } => {
+            paint.change(&format!("an earlier process that changed `{deploy}` is gone; going on from its journal"))
+        }
+        Event::RunOpened { resumed: true, .. } => paint.change("going on with the run that was broken off"),
+        Event::Recovered { subject, found } => paint.change(&format!("recovered {subject}: {found}")),
+        Event::ObjectDone { subject, note } => format!("{} {subject}: {note}", paint.create("done")),
+        Event::StepDone { node, step, changed: true, note } => {
+            format!("{} {node} {step}: {note}", paint.create("done"))
+        }
+        Event::StepDone { node, step, changed: false, note } => {
+            paint.faint(&format!("  ok {node} {step}: {note}"))
+        }
+        Event::ObjectFailed { subject, message } => {
+            format!("{} {subject}: {message}", paint.remove("failed"))
+        }
+        Event::StepFailed { node, step, message } => {
+            format!("{} {node} {step}: {message}", paint.remove("failed"))
+        }
+        Event::Retrying { subject, attempt, pause, message } => paint.change(&format!(
+            "again {subject}: attempt {attempt} in {:.1} s: {message}",
+            *pause as f64 / 1000.0
+        )),
+        Event::GateOpened { of, after } => paint.faint(&format!("`{of}` may begin: `{after}` is done on all its nodes")),
+        Event::Settling { run, pause } => {
+            paint.faint(&format!("`{run}` rests for {:.0} s before the next batch", *pause as f64 / 1000.0))
+        }
+        Event::Interrupting => {
+            paint.change("interrupted: what is in flight is finished, nothing new is begun; once more leaves at once")
+        }
+        Event::RunOpened { resumed: false, .. }
+        | Event::ObjectStarted { .. }
+        | Event::ObjectProgress { .. }
+        | Event::SegmentStarted { .. }
+        | Event::StepStarted { .. }
+        | Event::StepProgress { .. }
+        | Event::Blocked { .. }
+        | Event::Closed { .. } => return None,
+    };
+    Some(text)
+}

@@ -1,0 +1,106 @@
+//! The project on disk: where it is, how its files are read, and the folders the runtime works in.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rebar_compiler::source::{FileError, Files};
+use rebar_runtime::backend::Folders;
+
+/// Files larger than this are refused: specs, templates and inventories are far smaller.
+const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+
+/// A folder with a `main.rebar`.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    /// The folder.
+    pub(crate) root: PathBuf,
+}
+
+impl Project {
+    /// The project of `start`: that folder or the nearest one above it that holds a `main.rebar`.
+    /// Without any, `start` itself, so that the compiler says which file is missing.
+    pub(crate) fn find(start: &Path) -> Project {
+        let absolute = std::path::absolute(start).unwrap_or_else(|_| start.to_owned());
+        let root = absolute.ancestors().find(|folder| folder.join("main.rebar").is_file());
+        Project { root: root.unwrap_or(&absolute).to_owned() }
+    }
+
+    /// Where state, machines' disks and images of this project are.
+    pub(crate) fn folders(&self) -> Folders {
+        let from = |variable: &str, default: &str| {
+            std::env::var_os(variable).filter(|v| !v.is_empty()).map_or_else(|| default.into(), PathBuf::from)
+        };
+        Folders {
+            state: self.root.join(".rebar"),
+            data: from("REBAR_DATA", "/var/lib/rebar"),
+            cache: from("REBAR_CACHE", "/var/cache/rebar"),
+        }
+    }
+}
+
+impl Files for Project {
+    fn read(&self, path: &str) -> Result<String, FileError> {
+        let unreadable = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };
+        // Specs name files of their own project; a path that climbs out of it is not one.
+        if Path::new(path).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
+            return Err(unreadable("it is outside the project".to_owned()));
+        }
+        let file = std::fs::File::open(self.root.join(path)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => FileError::Missing(path.to_owned()),
+            _ => unreadable(plain(&error)),
+        })?;
+        let mut bytes = Vec::new();
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| unreadable(plain(&error)))?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            return Err(unreadable(format!("it is larger than {} MiB", LARGEST_FILE >> 20)));
+        }
+        String::from_utf8(bytes).map_err(|error| FileError::NotText {
+            path: path.to_owned(),
+            offset: error.utf8_error().valid_up_to(),
+        })
+    }
+
+    fn list(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        list_below(&self.root, "", 4, &mut found);
+        found.sort();
+        found
+    }
+}
+
+/// The embedded standard library.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StandardLibrary;
+
+impl Files for StandardLibrary {
+    fn read(&self, path: &str) -> Result<String, FileError> {
+        rebar_stdlib::file(path).map(str::to_owned).ok_or_else(|| FileError::Missing(path.to_owned()))
+    }
+
+    fn list(&self) -> Vec<String> {
+        rebar_stdlib::FILES.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+}
+
+/// The system's words for an error, without Rust's `(os error 13)`.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+/// Specs and templates below `folder`, for "did you mean"; hidden folders and deep ones are left out.
+fn list_below(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') || name == "target" {
+            continue;
+        }
+        let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth > 0 => list_below(&entry.path(), &path, depth - 1, found),
+            Ok(kind) if kind.is_file() => found.push(path),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What people see: plans, orders, graphs and progress, as text.
+
+pub(crate) mod findings;
+pub(crate) mod graph;
+pub(crate) mod order;
+pub(crate) mod palette;
+pub(crate) mod plan;
+pub(crate) mod template;

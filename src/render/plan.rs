@@ -1,0 +1,276 @@
+//! A plan for people: grouped by pattern, with the nodes that differ named as exceptions.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use rebar_compiler::plan::{
+    NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedStep, Removal, Segment, Step, StepVerbs,
+};
+
+use super::order::order;
+use super::palette::{Palette, count, names};
+use super::template::describe;
+
+/// The whole plan as text, ending in a newline.
+pub(crate) fn plan(plan: &Plan, paint: Palette) -> String {
+    let mut out = String::new();
+    let image = plan.backend.image.as_ref().map_or(String::new(), |i| format!(", image {}", i.name));
+    let title = format!("{} on {} ({}{image})", plan.deploy, plan.site, plan.backend.name);
+    line(&mut out, 0, &paint.strong(&title));
+    for notice in &plan.notices {
+        line(&mut out, 1, &paint.faint(&format!("note: {}: {}", notice.capability, notice.text)));
+    }
+    networks(&mut out, plan, paint);
+    for (group, nodes) in by_group(plan) {
+        group_text(&mut out, plan, group, &nodes, paint);
+    }
+    for node in &plan.leaving {
+        let text = format!("- node {}: destroyed with all that is on it, it left the spec", node.name);
+        out.push('\n');
+        line(&mut out, 1, &paint.remove(&text));
+    }
+    let summary = Summary::of(plan);
+    if !summary.is_empty() {
+        out.push('\n');
+        line(&mut out, 0, &paint.strong("order"));
+        for turn in order(plan) {
+            line(&mut out, 1, &format!("{}. {}", turn.stage, turn.what));
+            for wait in turn.waits {
+                line(&mut out, 3, &paint.faint(&wait));
+            }
+        }
+    }
+    out.push('\n');
+    line(&mut out, 0, &summary.text());
+    out
+}
+
+/// How much there is to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    create: usize,
+    start: usize,
+    replace: usize,
+    destroy: usize,
+    networks: usize,
+    steps_new: usize,
+    steps_changed: usize,
+    steps_removed: usize,
+}
+
+impl Summary {
+    /// Counts what a plan does.
+    pub(crate) fn of(plan: &Plan) -> Summary {
+        let mut sum = Summary {
+            destroy: plan.leaving.len(),
+            networks: plan.networks.values().filter(|n| n.verb != ObjectVerb::Keep).count()
+                + plan.leaving_networks.len(),
+            ..Summary::default()
+        };
+        for node in &plan.nodes {
+            match &node.machine {
+                ObjectVerb::Keep => {}
+                ObjectVerb::Create => sum.create += 1,
+                ObjectVerb::Start => sum.start += 1,
+                ObjectVerb::Replace { .. } => sum.replace += 1,
+            }
+            match &node.steps {
+                StepVerbs::All => {
+                    sum.steps_new += plan
+                        .patterns
+                        .get(node.pattern)
+                        .map_or(0, |p| p.segments.iter().map(|s| s.steps.len()).sum());
+                }
+                StepVerbs::Some { ensure, remove } => {
+                    let new = ensure.values().filter(|reason| **reason == Reason::New).count();
+                    sum.steps_new += new;
+                    sum.steps_changed += ensure.len() - new;
+                    sum.steps_removed += remove.len();
+                }
+            }
+        }
+        sum
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(self) -> bool {
+        self == Summary::default()
+    }
+
+    /// One line: "3 machines to create, 12 steps to do".
+    pub(crate) fn text(self) -> String {
+        if self.is_empty() {
+            return "0 changes: everything is as the spec says".to_owned();
+        }
+        let parts = [
+            (self.networks, "network", "to make or remove"),
+            (self.create, "machine", "to create"),
+            (self.start, "machine", "to start"),
+            (self.replace, "machine", "to replace (interrupts)"),
+            (self.destroy, "machine", "to destroy"),
+            (self.steps_new, "new step", ""),
+            (self.steps_changed, "step", "to change or repair"),
+            (self.steps_removed, "step", "to remove"),
+        ];
+        let parts = parts.iter().filter(|(number, ..)| *number > 0);
+        let parts: Vec<String> = parts.map(|(n, noun, what)| format!("{} {what}", count(*n, noun))).collect();
+        parts.iter().map(|p| p.trim()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn networks(out: &mut String, plan: &Plan, paint: Palette) {
+    if !plan.networks.is_empty() || !plan.leaving_networks.is_empty() {
+        out.push('\n');
+    }
+    for (name, network) in &plan.networks {
+        let gateway = network.gateway.map_or(String::new(), |g| format!(", gateway {g}"));
+        line(out, 1, &object(&network.verb, &format!("network {name} {}{gateway}", network.cidr), paint));
+    }
+    for name in &plan.leaving_networks {
+        line(out, 1, &paint.remove(&format!("- network {name}: it left the spec")));
+    }
+}
+
+/// Rows of each group, in the groups' order.
+fn by_group(plan: &Plan) -> BTreeMap<&str, Vec<&NodeRow>> {
+    let mut groups: BTreeMap<&str, Vec<&NodeRow>> = BTreeMap::new();
+    for node in &plan.nodes {
+        if let Some(pattern) = plan.patterns.get(node.pattern) {
+            groups.entry(&pattern.group).or_default().push(node);
+        }
+    }
+    groups
+}
+
+fn group_text(out: &mut String, plan: &Plan, group: &str, nodes: &[&NodeRow], paint: Palette) {
+    // Nodes with the same verbs are one class; the largest class speaks first, the others are exceptions.
+    let mut classes: Vec<Vec<&NodeRow>> = Vec::new();
+    for node in nodes {
+        let same = |c: &&mut Vec<&NodeRow>| {
+            c[0].pattern == node.pattern && c[0].machine == node.machine && c[0].steps == node.steps
+        };
+        match classes.iter_mut().find(same) {
+            Some(class) => class.push(node),
+            None => classes.push(vec![node]),
+        }
+    }
+    classes.sort_by_key(|class| std::cmp::Reverse(class.len()));
+    let Some(pattern) = plan.patterns.get(nodes[0].pattern) else { return };
+    let hardware = &pattern.hardware;
+    out.push('\n');
+    let head = format!(
+        "{group}: {}, each {} cpu and {} MiB ({})",
+        count(nodes.len(), "node"),
+        hardware.cpu,
+        hardware.memory >> 20,
+        hardware.name
+    );
+    line(out, 1, &paint.strong(&head));
+    for (index, class) in classes.iter().enumerate() {
+        class_text(out, plan, class, index > 0, paint);
+    }
+}
+
+fn class_text(out: &mut String, plan: &Plan, class: &[&NodeRow], exception: bool, paint: Palette) {
+    let row = class[0];
+    let Some(pattern) = plan.patterns.get(row.pattern) else { return };
+    let list: Vec<&str> = class.iter().map(|n| n.name.as_str()).collect();
+    let who = if list.len() == 1 { with_address(row) } else { names(&list) };
+    let except = if exception { "except " } else { "" };
+    line(out, 2, &object(&row.machine, &format!("{except}{who}"), paint));
+    let done = match &row.steps {
+        StepVerbs::All => pattern.segments.iter().map(|s| s.steps.len()).sum(),
+        StepVerbs::Some { ensure, remove } => ensure.len() + remove.len(),
+    };
+    if done == 0 {
+        line(out, 3, &paint.faint("nothing to do on it"));
+        return;
+    }
+    for segment in &pattern.segments {
+        segment_text(out, segment, &row.steps, class.len(), paint);
+    }
+    if let StepVerbs::Some { remove, .. } = &row.steps {
+        for step in remove {
+            line(out, 3, &paint.remove(&format!("- {} {}: {}", step.kind, step.address, removal(step))));
+        }
+    }
+    shown_interruptions(out, pattern, row, paint);
+}
+
+fn segment_text(out: &mut String, segment: &Segment, verbs: &StepVerbs, nodes: usize, paint: Palette) {
+    let steps: Vec<(&Step, Option<&Reason>)> = segment
+        .steps
+        .iter()
+        .filter_map(|step| match verbs {
+            StepVerbs::All => Some((step, None)),
+            StepVerbs::Some { ensure, .. } => {
+                ensure.get(&format!("{}.{}", segment.run, step.name)).map(|reason| (step, Some(reason)))
+            }
+        })
+        .collect();
+    if steps.is_empty() {
+        return;
+    }
+    let these = if steps.len() == 1 { "this step" } else { "these" };
+    let head = match steps.len() {
+        1 => format!("{} = {}: {these} on {}", segment.run, segment.role, count(nodes, "node")),
+        n => format!("{} = {}: {these} {n} steps on {}", segment.run, segment.role, count(nodes, "node")),
+    };
+    line(out, 3, &head);
+    for (step, reason) in steps {
+        let key: Vec<String> =
+            step.key.iter().filter_map(|k| step.fields.get(k)).map(|field| describe(field, 60)).collect();
+        let text = format!("{:<9} {:<12} {}", step.kind, step.name, key.join(" "));
+        let text = text.trim_end();
+        match reason {
+            None | Some(Reason::New) => line(out, 4, &paint.create(&format!("+ {text}"))),
+            Some(reason) => {
+                line(out, 4, &paint.change(&format!("~ {text}: {}", because(reason))));
+            }
+        }
+    }
+}
+
+fn shown_interruptions(out: &mut String, pattern: &Pattern, row: &NodeRow, paint: Palette) {
+    if let ObjectVerb::Replace { .. } = row.machine {
+        let text = format!("interrupts {}: its disk is made anew", pattern.group);
+        line(out, 3, &paint.remove(&text));
+    }
+}
+
+fn because(reason: &Reason) -> String {
+    match reason {
+        Reason::New => "new".to_owned(),
+        Reason::Changed(fields) if fields.is_empty() => "what it depends on changed".to_owned(),
+        Reason::Changed(fields) => format!("{} changed", fields.join(", ")),
+        Reason::Drifted(found) => format!("found {found}"),
+        Reason::Unfinished => "a broken-off run did not finish it".to_owned(),
+    }
+}
+
+fn removal(step: &RecordedStep) -> &'static str {
+    match step.removal {
+        Removal::Restore => "it left the spec; what was there before is put back",
+        Removal::Remove => "it left the spec; removed if rebar brought it",
+        Removal::Forget => "it left the spec; its effect stays",
+    }
+}
+
+fn object(verb: &ObjectVerb, text: &str, paint: Palette) -> String {
+    match verb {
+        ObjectVerb::Keep => format!("  {text}"),
+        ObjectVerb::Create => paint.create(&format!("+ {text}")),
+        ObjectVerb::Start => paint.change(&format!("^ {text}: it is stopped; started as it is")),
+        ObjectVerb::Replace { because } => paint.remove(&format!("± {text}: replaced, {because}")),
+    }
+}
+
+fn with_address(row: &NodeRow) -> String {
+    let addresses: Vec<String> = row.addresses.values().map(ToString::to_string).collect();
+    format!("{} {}", row.name, addresses.join(" "))
+}
+
+fn line(out: &mut String, depth: usize, text: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{:indent$}{text}", "", indent = depth * 2);
+}

@@ -1,0 +1,91 @@
+//! How failures outside of specs are told: one code, one line, and what to do.
+
+use rebar_runtime::backend::BackendError;
+use rebar_runtime::observe::ObserveError;
+use rebar_runtime::state::StateError;
+
+use crate::exit::Exit;
+use crate::render::palette::Palette;
+
+/// A failure of the runtime, told to a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// A stable code; `rebar explain` knows it.
+    pub(crate) code: String,
+    /// What went wrong, in one line.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) help: Option<String>,
+    /// The last lines that a failing program printed; may be empty.
+    pub(crate) detail: String,
+    /// How the program ends because of it.
+    pub(crate) exit: Exit,
+}
+
+impl Failure {
+    /// A failure that ends the program with [`Exit::Failed`].
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Failure {
+        Failure {
+            code: code.to_owned(),
+            message: message.into(),
+            help: None,
+            detail: String::new(),
+            exit: Exit::Failed,
+        }
+    }
+
+    /// Says what to do.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Failure {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Ends the program otherwise.
+    pub(crate) fn exit(mut self, exit: Exit) -> Failure {
+        self.exit = exit;
+        self
+    }
+
+    /// As text, several lines, ending in a newline.
+    pub(crate) fn text(&self, paint: Palette) -> String {
+        let mut out = format!("{} {}\n", paint.remove(&format!("error[{}]:", self.code)), self.message);
+        for line in self.detail.lines() {
+            out.push_str(&paint.faint(&format!("  | {line}")));
+            out.push('\n');
+        }
+        if let Some(help) = &self.help {
+            out.push_str(&format!("  {} {help}\n", paint.change("help:")));
+        }
+        out
+    }
+}
+
+impl Failure {
+    /// A failure of a backend.
+    pub(crate) fn from_backend(error: &BackendError) -> Failure {
+        Failure {
+            code: error.code.to_owned(),
+            message: error.message.clone(),
+            help: error.help.clone(),
+            detail: error.detail.clone(),
+            exit: Exit::Failed,
+        }
+    }
+
+    /// A failure of the state.
+    pub(crate) fn from_state(error: &StateError) -> Failure {
+        let exit = match error {
+            StateError::Refused(_) | StateError::Leased { .. } | StateError::OtherSite { .. } => Exit::Refused,
+            _ => Exit::Failed,
+        };
+        Failure::new(error.code(), error.to_string()).help(error.help()).exit(exit)
+    }
+
+    /// A failure of looking at what stands.
+    pub(crate) fn from_observe(error: &ObserveError) -> Failure {
+        match error {
+            ObserveError::State(error) => Failure::from_state(error),
+            ObserveError::Backend(error) => Failure::from_backend(error),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Bad input and bad luck: each gets a coded message, and nothing is lost.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::support::{Ran, World, alone, local_is_here, root};
+
+/// Standard error without colours and without the folder of the test.
+fn said(world: &World, ran: &Ran) -> String {
+    format!("exit {}\n{}{}", ran.code, ran.out, ran.err).replace(&world.project.display().to_string(), "PROJECT")
+}
+
+fn shop() -> World {
+    World::of_example("shop", 93)
+}
+
+#[test]
+fn a_project_without_a_spec() {
+    let world = shop();
+    fs::remove_file(world.project.join("main.rebar")).unwrap();
+    insta::assert_snapshot!(said(&world, &world.run(&["check"])));
+}
+
+#[test]
+fn a_spec_that_is_a_folder() {
+    let world = shop();
+    fs::remove_file(world.project.join("main.rebar")).unwrap();
+    fs::create_dir(world.project.join("main.rebar")).unwrap();
+    insta::assert_snapshot!(said(&world, &world.run(&["check"])));
+}
+
+#[test]
+fn a_spec_that_is_not_text() {
+    let world = shop();
+    fs::write(world.project.join("main.rebar"), b"role \xff\xfe() { }").unwrap();
+    insta::assert_snapshot!(said(&world, &world.run(&["check"])));
+}
+
+#[test]
+fn a_spec_that_may_not_be_read() {
+    let world = shop();
+    let spec = world.project.join("main.rebar");
+    fs::set_permissions(&spec, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read(&spec).is_ok() {
+        // Root reads everything: drop to a user who may not.
+        for folder in [world.project.parent().unwrap(), &world.project] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let program = world.project.parent().unwrap().join("rebar");
+        fs::copy(env!("CARGO_BIN_EXE_rebar"), &program).unwrap();
+        let output = Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&program)
+            .arg("-C")
+            .arg(&world.project)
+            .arg("check")
+            .output()
+            .unwrap();
+        insta::assert_snapshot!(said(&world, &Ran::from(output)));
+    } else {
+        insta::assert_snapshot!(said(&world, &world.run(&["check"])));
+    }
+}
+
+#[test]
+fn a_broken_template() {
+    let world = shop();
+    fs::write(world.project.join("templates/page.html.hbs"), "<h1>{{#each greeting}}</h1>\n").unwrap();
+    insta::assert_snapshot!(said(&world, &world.run(&["plan", "laptop_shop"])));
+}
+
+#[test]
+fn a_template_with_an_unknown_variable() {
+    let world = shop();
+    fs::write(world.project.join("templates/page.html.hbs"), "<h1>{{greting}}</h1>\n").unwrap();
+    insta::assert_snapshot!(said(&world, &world.run(&["plan", "laptop_shop"])));
+}
+
+#[test]
+fn an_unknown_deploy() {
+    let world = shop();
+    insta::assert_snapshot!(said(&world, &world.run(&["apply", "laptop_shp", "--yes"])));
+}
+
+#[test]
+fn an_unknown_backend_is_refused_and_nothing_is_made() {
+    let world = shop();
+    insta::assert_snapshot!(said(&world, &world.run(&["apply", "lab_shop", "--yes"])));
+    assert!(!world.data().exists());
+}
+
+#[test]
+fn a_state_file_cut_short() {
+    let world = shop();
+    let state = world.project.join(".rebar/state.db");
+    fs::create_dir(state.parent().unwrap()).unwrap();
+    world.good(&["status"]);
+    let whole = fs::read(&state).unwrap();
+    let cut = whole[..whole.len() / 2].to_vec();
+    for file in ["state.db-wal", "state.db-shm"] {
+        let _ = fs::remove_file(world.project.join(".rebar").join(file));
+    }
+    fs::write(&state, &cut).unwrap();
+    insta::assert_snapshot!(said(&world, &world.run(&["apply", "laptop_shop", "--yes"])));
+    assert_eq!(fs::read(&state).unwrap(), cut, "the file is as it was");
+}
+
+#[test]
+fn a_state_file_of_something_else() {
+    let world = shop();
+    let state = world.project.join(".rebar/state.db");
+    fs::create_dir(state.parent().unwrap()).unwrap();
+    fs::write(&state, "my notes, which I would hate to lose\n".repeat(40)).unwrap();
+    let ran = world.run(&["apply", "laptop_shop", "--yes"]);
+    insta::assert_snapshot!(said(&world, &ran));
+    assert!(fs::read_to_string(&state).unwrap().starts_with("my notes"));
+}
+
+#[test]
+fn plan_files_that_are_not_what_they_say() {
+    let world = shop();
+    let plan = world.project.join("plan.json");
+    let shown = plan.display().to_string();
+    world.good(&["plan", "laptop_shop", "-o", &shown]);
+    let good = fs::read_to_string(&plan).unwrap();
+    let cases = [
+        ("cut", good[..good.len() / 2].to_owned()),
+        ("edited", good.replace("nginx-light", "nginx-heavy")),
+        ("empty", String::new()),
+        ("something else", "{\"hello\": 1}".to_owned()),
+    ];
+    let mut all = String::new();
+    for (name, text) in cases {
+        fs::write(&plan, text).unwrap();
+        let ran = world.run(&["apply", &shown, "--yes"]);
+        assert_ne!(ran.code, 0, "{name}");
+        all.push_str(&format!("--- {name}\n{}", said(&world, &ran)));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn every_error_of_a_spec_at_once_and_as_json() {
+    let world = shop();
+    world.edit("cpu = 1", "cpus = 1");
+    world.edit("greeting: String, port", "greeting: Strin, port");
+    world.edit("on laptop", "on lptop");
+    let ran = world.run(&["check"]);
+    insta::assert_snapshot!(said(&world, &ran));
+    let json = world.run(&["check", "--format", "json"]);
+    assert_eq!(json.code, 1);
+    let list: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn two_applies_at_once_and_a_full_disk() {
+    let _alone = alone();
+    if !local_is_here("two applies at once") {
+        return;
+    }
+    let world = World::of_spec(
+        &fs::read_to_string(root().join("tests/it/kills.rs"))
+            .unwrap()
+            .split("r#\"")
+            .nth(1)
+            .and_then(|rest| rest.split("\"#").next())
+            .unwrap()
+            .replace("10.92.", "10.94."),
+    );
+    // State on a file system that is soon full.
+    let state = world.project.join(".rebar");
+    fs::create_dir(&state).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1M", "rebar-test"]).arg(&state).status();
+    assert!(mounted.unwrap().success());
+    let filler = state.join("filler");
+    world.good(&["status"]);
+    fs::write(&filler, vec![0; 700 * 1024]).unwrap();
+    let mut pad = fs::OpenOptions::new().append(true).open(&filler).unwrap();
+    while std::io::Write::write_all(&mut pad, &[0; 4096]).is_ok() {}
+    let ran = world.run(&["apply", "three_nodes", "--yes"]);
+    assert_ne!(ran.code, 0);
+    assert!(ran.err.contains("no space left"), "{}", ran.err);
+    fs::remove_file(&filler).unwrap();
+
+    // Two at once: one works, the other is refused at once and touches nothing.
+    let mut first = world.start(&["apply", "three_nodes", "--yes"]);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let refused = loop {
+        let second = world.run(&["apply", "three_nodes", "--yes"]);
+        if second.err.contains("E1005") {
+            break second;
+        }
+        assert!(std::time::Instant::now() < deadline, "the second apply was never refused: {second:?}");
+        assert!(first.try_wait().unwrap().is_none(), "the first apply ended before the second was refused: {second:?}");
+    };
+    assert_eq!(refused.code, 4, "{refused:?}");
+    assert!(first.wait().unwrap().success());
+    world.good(&["destroy", "three_nodes", "--yes"]);
+    let unmounted = Command::new("umount").arg(&state).status();
+    assert!(unmounted.unwrap().success());
+}
