@@ -1,3 +1,5 @@
 //! The rebar runtime: state, journal, executor and backends.
 
 pub mod backend;
+pub mod journal;
+pub mod state;
