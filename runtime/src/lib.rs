@@ -1,5 +1,8 @@
 //! The rebar runtime: state, journal, executor and backends.
 
 pub mod backend;
+pub mod execute;
 pub mod journal;
+pub mod observe;
+pub mod plan_file;
 pub mod state;

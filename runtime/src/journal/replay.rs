@@ -127,6 +127,7 @@ impl Derived {
                 self.networks.remove(&name);
             }
             Change::PutMachine(machine, facts) => {
+                self.steps.retain(|(node, _), _| *node != machine.name);
                 self.machines.insert(machine.name.clone(), (*machine, facts));
             }
             Change::DropMachine(name, _) => {

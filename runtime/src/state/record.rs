@@ -95,6 +95,25 @@ impl State {
             .await
     }
 
+    /// The networks of a deploy, as they were made.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn networks(&self, deploy: &str) -> Result<BTreeMap<String, NetworkSpec>, StateError> {
+        let deploy = deploy.to_owned();
+        self.read(move |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT name, spec FROM network WHERE deploy = ?1")?;
+            let mut rows = statement.query(params![deploy])?;
+            let mut networks = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                networks.insert(row.get(0)?, serde_json::from_str(&row.get::<_, String>(1)?)?);
+            }
+            Ok(networks)
+        })
+        .await
+    }
+
     /// The names that all machines of a deploy were last told.
     ///
     /// # Errors

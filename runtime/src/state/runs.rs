@@ -306,7 +306,7 @@ fn examine(connection: &Connection, token: &Token, opening: &Opening) -> Result<
     let unclosed = open_run(connection, deploy)?;
     if let Some(run) = &unclosed
         && run.kind == opening.kind
-        && run.plan_hash == opening.plan_hash
+        && (run.kind == RunKind::Destroy || run.plan_hash == opening.plan_hash)
     {
         return Ok(Opened::Resume(run.clone()));
     }
@@ -406,6 +406,10 @@ fn close(
         params![run, milliseconds(), outcome.name()],
     )?;
     if outcome == CloseAs::Done {
+        connection.execute(
+            "DELETE FROM names WHERE deploy = (SELECT deploy FROM run WHERE id = ?1 AND kind = 'destroy')",
+            params![run],
+        )?;
         ledger::tidy(connection, &token.deploy, kept)?;
     }
     store::bump(connection, &token.deploy)?;

@@ -121,6 +121,10 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
         }
         Change::PutMachine(machine, facts) => {
             connection.execute(
+                "DELETE FROM step WHERE deploy = ?1 AND node = ?2",
+                params![deploy, machine.name],
+            )?;
+            connection.execute(
                 "INSERT INTO machine (deploy, name, grp, addresses, digest, spec) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (deploy, name) DO UPDATE SET grp = excluded.grp, addresses = excluded.addresses,
                    digest = excluded.digest, spec = excluded.spec",
