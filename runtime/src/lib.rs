@@ -1,3 +1,9 @@
 //! The rebar runtime: state, journal, executor and backends.
 
+pub mod agent_program;
 pub mod backend;
+pub mod execute;
+pub mod journal;
+pub mod observe;
+pub mod plan_file;
+pub mod state;

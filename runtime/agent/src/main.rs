@@ -1,2 +1,55 @@
-//! The agent.
-fn main() {}
+//! The program that runs on nodes: one request on standard input, events on standard output.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use rebar_agent::{Answer, serve, settle};
+
+const USAGE: &str =
+    "usage: rebar-agent [--root FOLDER]                    serve one request on standard input
+       rebar-agent [--root FOLDER] accept STEP        a broken-off `once` command was done
+       rebar-agent [--root FOLDER] forget STEP        a broken-off `once` command was not done
+       rebar-agent --version";
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut root = PathBuf::from("/");
+    if arguments.len() >= 2 && arguments[0] == "--root" {
+        root = PathBuf::from(arguments.remove(1));
+        arguments.remove(0);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] => {
+            let whole = serve::serve(&root, std::io::stdin().lock(), std::io::stdout().lock());
+            if whole {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        ["--version"] => {
+            println!("{}", serve::version());
+            ExitCode::SUCCESS
+        }
+        ["accept", address] => tell(settle(&root, address, Answer::Accept)),
+        ["forget", address] => tell(settle(&root, address, Answer::Forget)),
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn tell(answer: Result<String, String>) -> ExitCode {
+    match answer {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}

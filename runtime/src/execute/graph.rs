@@ -1,0 +1,541 @@
+//! The plan as a graph of pieces of work: what there is to do, and what waits for what.
+//!
+//! *Hard* edges carry failure: what needs something that failed is blocked. *Soft* edges are only sequence.
+//! Groups meet at barriers, so that N nodes that wait for M nodes make N + M edges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rebar_compiler::plan::{NodeRow, ObjectVerb, Plan};
+
+use super::filled::NodeWork;
+
+/// A piece of work.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Task {
+    /// Prepare the image.
+    Image,
+    /// Make a network.
+    MakeNetwork(String),
+    /// Destroy a network.
+    DropNetwork(String),
+    /// Make a machine.
+    MakeMachine(String),
+    /// Start a machine.
+    StartMachine(String),
+    /// See that a machine is there.
+    KeepMachine(String),
+    /// Destroy a machine; `true` if its node leaves.
+    DropMachine(String, bool),
+    /// Make all names known to a node.
+    Names(String),
+    /// Take back the names of nodes that have left.
+    FinalNames,
+    /// A node's segment, by its index in the pattern.
+    Segment(String, usize),
+    /// Remove steps whose runs are gone from a node.
+    Removal(String),
+    /// Nothing to do; others meet here.
+    Barrier(Barrier),
+}
+
+/// Where groups meet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Barrier {
+    /// A gate of the plan, by index.
+    Gate(usize),
+    /// A batch of a rollout is done and has rested: run, number, nanoseconds of rest.
+    Batch(String, usize, u64),
+    /// All segments have ended.
+    Changed,
+}
+
+/// A piece of work with what it waits for.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) task: Task,
+    /// Must be done.
+    pub(super) hard: Vec<usize>,
+    /// Must have ended.
+    pub(super) soft: Vec<usize>,
+    /// How much work it is; for priorities.
+    pub(super) weight: u64,
+}
+
+/// All work, and in which order to prefer it.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    pub(super) jobs: Vec<Job>,
+    /// Jobs that wait for each job.
+    pub(super) dependents: Vec<Vec<usize>>,
+    /// The work on the longest way from each job to the end.
+    pub(super) remaining: Vec<u64>,
+}
+
+/// What the plan alone does not tell.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Steps that were in place before this run began, by node: those nodes serve.
+    pub(super) served: BTreeMap<String, BTreeSet<String>>,
+    /// Whether the names that machines know differ from those that they need.
+    pub(super) names: bool,
+}
+
+struct Builder<'a> {
+    plan: &'a Plan,
+    work: &'a BTreeMap<String, NodeWork>,
+    graph: Graph,
+    index: BTreeMap<Task, usize>,
+}
+
+/// Builds the graph. Fails, in words, on a plan that cannot be carried out.
+pub(super) fn build(
+    plan: &Plan,
+    work: &BTreeMap<String, NodeWork>,
+    standing: &Standing,
+) -> Result<Graph, String> {
+    let mut builder = Builder {
+        plan,
+        work,
+        graph: Graph::default(),
+        index: BTreeMap::new(),
+    };
+    builder.objects();
+    builder.lanes(standing);
+    builder.gates();
+    builder.rollouts(standing)?;
+    builder.leaving();
+    builder.finish()
+}
+
+fn is_kept(row: &NodeRow) -> bool {
+    row.machine == ObjectVerb::Keep
+}
+
+impl Builder<'_> {
+    fn add(&mut self, task: Task, weight: u64) -> usize {
+        if let Some(at) = self.index.get(&task) {
+            return *at;
+        }
+        let at = self.graph.jobs.len();
+        self.index.insert(task.clone(), at);
+        self.graph.jobs.push(Job {
+            task,
+            hard: Vec::new(),
+            soft: Vec::new(),
+            weight,
+        });
+        at
+    }
+
+    fn at(&self, task: &Task) -> Option<usize> {
+        self.index.get(task).copied()
+    }
+
+    fn hard(&mut self, job: usize, on: usize) {
+        self.graph.jobs[job].hard.push(on);
+    }
+
+    fn soft(&mut self, job: usize, on: usize) {
+        self.graph.jobs[job].soft.push(on);
+    }
+
+    /// Image, networks and machines.
+    fn objects(&mut self) {
+        let plan = self.plan;
+        let made = |row: &&NodeRow| matches!(row.machine, ObjectVerb::Create | ObjectVerb::Replace { .. });
+        let image = plan
+            .nodes
+            .iter()
+            .any(|row| made(&row))
+            .then(|| self.add(Task::Image, 10));
+        for row in plan
+            .nodes
+            .iter()
+            .filter(|row| matches!(row.machine, ObjectVerb::Replace { .. }))
+        {
+            let drop = self.add(Task::DropMachine(row.name.clone(), false), 1);
+            if let Some(image) = image {
+                self.hard(drop, image);
+            }
+        }
+        for (name, network) in &plan.networks {
+            match network.verb {
+                ObjectVerb::Keep => {}
+                ObjectVerb::Create | ObjectVerb::Start => {
+                    self.add(Task::MakeNetwork(name.clone()), 1);
+                }
+                ObjectVerb::Replace { .. } => self.replace_network(name),
+            }
+        }
+        for row in &plan.nodes {
+            let job = match row.machine {
+                ObjectVerb::Create | ObjectVerb::Replace { .. } => {
+                    self.add(Task::MakeMachine(row.name.clone()), 2)
+                }
+                ObjectVerb::Start => self.add(Task::StartMachine(row.name.clone()), 1),
+                ObjectVerb::Keep if self.work.get(&row.name).is_some_and(|w| !w.is_empty()) => {
+                    self.add(Task::KeepMachine(row.name.clone()), 0)
+                }
+                ObjectVerb::Keep => continue,
+            };
+            if made(&row) {
+                let needs = image
+                    .into_iter()
+                    .chain(self.at(&Task::DropMachine(row.name.clone(), false)));
+                for on in needs.collect::<Vec<_>>() {
+                    self.hard(job, on);
+                }
+            }
+            for network in row.addresses.keys() {
+                if let Some(on) = self.at(&Task::MakeNetwork(network.clone())) {
+                    self.hard(job, on);
+                }
+            }
+        }
+    }
+
+    /// All machines on it go first, those that leave as well.
+    fn replace_network(&mut self, name: &str) {
+        let plan = self.plan;
+        let drop = self.add(Task::DropNetwork(name.to_owned()), 1);
+        for row in &plan.nodes {
+            if let Some(on) = self.at(&Task::DropMachine(row.name.clone(), false)) {
+                self.hard(drop, on);
+            }
+        }
+        for node in plan
+            .leaving
+            .iter()
+            .filter(|node| node.addresses.contains_key(name))
+        {
+            let on = self.add(Task::DropMachine(node.name.clone(), true), 1);
+            self.hard(drop, on);
+        }
+        let make = self.add(Task::MakeNetwork(name.to_owned()), 1);
+        self.hard(make, drop);
+    }
+
+    /// Names and segments of each node.
+    fn lanes(&mut self, standing: &Standing) {
+        let plan = self.plan;
+        let names = standing.names || plan.nodes.iter().any(|row| !is_kept(row));
+        for row in &plan.nodes {
+            let machine = [Task::MakeMachine, Task::StartMachine, Task::KeepMachine]
+                .iter()
+                .find_map(|task| self.at(&task(row.name.clone())));
+            let Some(machine) = machine else { continue };
+            let ready = if names {
+                let job = self.add(Task::Names(row.name.clone()), 0);
+                self.hard(job, machine);
+                job
+            } else {
+                machine
+            };
+            let Some(work) = self.work.get(&row.name) else {
+                continue;
+            };
+            let mut previous = None;
+            for (index, segment) in work.segments.iter().enumerate() {
+                if segment.steps.is_empty() {
+                    continue;
+                }
+                let job = self.add(Task::Segment(row.name.clone(), index), segment.steps.len() as u64);
+                self.hard(job, ready);
+                if let Some(previous) = previous {
+                    self.soft(job, previous);
+                }
+                previous = Some(job);
+            }
+            if !work.removals.is_empty() {
+                let job = self.add(Task::Removal(row.name.clone()), work.removals.len() as u64);
+                self.hard(job, ready);
+            }
+        }
+        if standing.names
+            && plan
+                .nodes
+                .iter()
+                .all(|row| self.at(&Task::Names(row.name.clone())).is_none())
+        {
+            // Nothing but the table of names has to change.
+            self.add(Task::FinalNames, 1);
+        }
+    }
+
+    /// The jobs that must be done before `run` is done: its segments, or at least the machines of its nodes.
+    fn jobs_of(&self, run: &str) -> Vec<usize> {
+        let mut jobs = Vec::new();
+        for row in &self.plan.nodes {
+            let Some(pattern) = self.plan.patterns.get(row.pattern) else {
+                continue;
+            };
+            let Some(index) = pattern.segments.iter().position(|segment| segment.run == run) else {
+                continue;
+            };
+            let segment = self.at(&Task::Segment(row.name.clone(), index));
+            let machine = [Task::MakeMachine, Task::StartMachine];
+            let machine = machine.iter().find_map(|task| self.at(&task(row.name.clone())));
+            jobs.extend(segment.or(machine));
+        }
+        jobs
+    }
+
+    fn segments_of(&self, run: &str) -> Vec<usize> {
+        let is = |job: &usize| matches!(self.graph.jobs[*job].task, Task::Segment(..));
+        self.jobs_of(run).into_iter().filter(is).collect()
+    }
+
+    fn gates(&mut self) {
+        for (index, gate) in self.plan.gates.iter().enumerate() {
+            let (before, after) = (self.jobs_of(&gate.after), self.segments_of(&gate.of));
+            if before.is_empty() || after.is_empty() {
+                continue;
+            }
+            let barrier = self.add(Task::Barrier(Barrier::Gate(index)), 0);
+            for job in before {
+                self.hard(barrier, job);
+            }
+            for job in after {
+                self.hard(job, barrier);
+            }
+        }
+    }
+
+    /// Nodes that serve a run already change in batches, in name order; others are not held back.
+    fn rollouts(&mut self, standing: &Standing) -> Result<(), String> {
+        let plan = self.plan;
+        for pattern in &plan.patterns {
+            for (index, segment) in pattern.segments.iter().enumerate() {
+                let rollout = &segment.rollout;
+                if rollout.canary.is_none() && rollout.batch.is_none() {
+                    continue;
+                }
+                if rollout.batch == Some(0) {
+                    return Err(format!("run `{}` has batches of no node", segment.run));
+                }
+                let prefix = format!("{}.", segment.run);
+                let serves = |node: &str| {
+                    let steps = standing.served.get(node);
+                    steps.is_some_and(|steps| steps.iter().any(|step| step.starts_with(&prefix)))
+                };
+                let group = plan
+                    .groups
+                    .get(&pattern.group)
+                    .map(|g| g.nodes.as_slice())
+                    .unwrap_or_default();
+                let jobs: Vec<usize> = group
+                    .iter()
+                    .filter(|node| serves(node))
+                    .filter_map(|node| self.at(&Task::Segment(node.clone(), index)))
+                    .collect();
+                let canary = (rollout.canary.unwrap_or(0) as usize).min(jobs.len());
+                let (first, others) = jobs.split_at(canary);
+                let size = rollout.batch.map_or(others.len(), |b| b as usize).max(1);
+                let batches: Vec<&[usize]> = [first]
+                    .into_iter()
+                    .filter(|b| !b.is_empty())
+                    .chain(others.chunks(size))
+                    .collect();
+                for (number, pair) in batches.windows(2).enumerate() {
+                    let task = Barrier::Batch(segment.run.clone(), number, rollout.settle.unwrap_or(0));
+                    let barrier = self.add(Task::Barrier(task), 0);
+                    for job in pair[0] {
+                        self.hard(barrier, *job);
+                    }
+                    for job in pair[1] {
+                        self.hard(*job, barrier);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What leaves goes last: when all has ended, and all that may use it has been changed.
+    fn leaving(&mut self) {
+        let plan = self.plan;
+        let is = |job: &usize| matches!(self.graph.jobs[*job].task, Task::Segment(..));
+        let segments: Vec<usize> = (0..self.graph.jobs.len()).filter(is).collect();
+        let is = |job: &usize| matches!(self.graph.jobs[*job].task, Task::Removal(..));
+        let removals: Vec<usize> = (0..self.graph.jobs.len()).filter(is).collect();
+        for job in &removals {
+            // Who used a run that is gone is no longer known: all must be changed.
+            for segment in &segments {
+                self.hard(*job, *segment);
+            }
+        }
+        if plan.leaving.is_empty() && plan.leaving_networks.is_empty() {
+            return;
+        }
+        let changed = self.add(Task::Barrier(Barrier::Changed), 0);
+        for job in segments.iter().chain(&removals) {
+            self.soft(changed, *job);
+        }
+        let mut dropped = Vec::new();
+        for node in &plan.leaving {
+            let task = Task::DropMachine(node.name.clone(), true);
+            if let Some(job) = self.at(&task) {
+                // Its network is replaced: it has gone before.
+                dropped.push((job, node));
+                continue;
+            }
+            let job = self.add(task, 1);
+            self.hard(job, changed);
+            let users = self.users_of(&node.group, &segments);
+            for user in users {
+                self.hard(job, user);
+            }
+            dropped.push((job, node));
+        }
+        for name in &plan.leaving_networks {
+            let job = self.add(Task::DropNetwork(name.clone()), 1);
+            self.hard(job, changed);
+            for (drop, _) in dropped
+                .iter()
+                .filter(|(_, node)| node.addresses.contains_key(name))
+            {
+                self.hard(job, *drop);
+            }
+            for row in &plan.nodes {
+                if let Some(drop) = self.at(&Task::DropMachine(row.name.clone(), false)) {
+                    self.hard(job, drop);
+                }
+            }
+        }
+        if !plan.leaving.is_empty() && !plan.nodes.is_empty() {
+            let job = self.add(Task::FinalNames, 1);
+            for (drop, _) in dropped {
+                self.soft(job, drop);
+            }
+        }
+    }
+
+    /// Segments that may use a group: those of runs gated after a run on it, and of runs gated after those. A
+    /// group that is gone from the spec may have been used by any.
+    fn users_of(&self, group: &str, segments: &[usize]) -> Vec<usize> {
+        let plan = self.plan;
+        if !plan.groups.contains_key(group) {
+            return segments.to_vec();
+        }
+        let on_group = plan.patterns.iter().filter(|pattern| pattern.group == group);
+        let mut sources: BTreeSet<&str> = on_group
+            .flat_map(|pattern| pattern.segments.iter().map(|s| s.run.as_str()))
+            .collect();
+        let mut users = BTreeSet::new();
+        loop {
+            let gates = plan
+                .gates
+                .iter()
+                .filter(|gate| sources.contains(gate.after.as_str()));
+            let new: Vec<&str> = gates
+                .map(|gate| gate.of.as_str())
+                .filter(|of| !users.contains(of))
+                .collect();
+            if new.is_empty() {
+                break;
+            }
+            users.extend(new.iter().copied());
+            sources.extend(new);
+        }
+        users.iter().flat_map(|run| self.segments_of(run)).collect()
+    }
+
+    /// Checks that everything can come to its turn, and computes priorities.
+    fn finish(mut self) -> Result<Graph, String> {
+        let count = self.graph.jobs.len();
+        let mut waiting = vec![0_usize; count];
+        let mut dependents = vec![Vec::new(); count];
+        for (at, job) in self.graph.jobs.iter_mut().enumerate() {
+            job.hard.sort_unstable();
+            job.hard.dedup();
+            job.soft.sort_unstable();
+            job.soft.dedup();
+            job.soft.retain(|on| job.hard.binary_search(on).is_err());
+            waiting[at] = job.hard.len() + job.soft.len();
+            for on in job.hard.iter().chain(&job.soft) {
+                dependents[*on].push(at);
+            }
+        }
+        let mut order: Vec<usize> = (0..count).filter(|at| waiting[*at] == 0).collect();
+        let mut next = 0;
+        while let Some(at) = order.get(next).copied() {
+            next += 1;
+            for dependent in &dependents[at] {
+                waiting[*dependent] -= 1;
+                if waiting[*dependent] == 0 {
+                    order.push(*dependent);
+                }
+            }
+        }
+        if order.len() < count {
+            let stuck = (0..count)
+                .find(|at| waiting[*at] > 0)
+                .map(|at| subject(self.plan, &self.graph.jobs[at].task));
+            return Err(format!("{} waits for itself", stuck.unwrap_or_default()));
+        }
+        let mut remaining = vec![0; count];
+        for at in order.into_iter().rev() {
+            let longest = dependents[at].iter().map(|d| remaining[*d]).max().unwrap_or(0);
+            remaining[at] = longest + self.graph.jobs[at].weight;
+        }
+        self.graph.dependents = dependents;
+        self.graph.remaining = remaining;
+        Ok(self.graph)
+    }
+}
+
+/// What a task is about, for people.
+pub(super) fn subject(plan: &Plan, task: &Task) -> String {
+    match task {
+        Task::Image => {
+            format!(
+                "image/{}",
+                plan.backend
+                    .image
+                    .as_ref()
+                    .map_or("none", |image| image.name.as_str())
+            )
+        }
+        Task::MakeNetwork(name) | Task::DropNetwork(name) => format!("network/{name}"),
+        Task::MakeMachine(name)
+        | Task::StartMachine(name)
+        | Task::KeepMachine(name)
+        | Task::DropMachine(name, _) => format!("machine/{name}"),
+        Task::Names(_) | Task::FinalNames => "names".to_owned(),
+        Task::Segment(node, index) => {
+            let row = plan.nodes.iter().find(|row| row.name == *node);
+            let pattern = row.and_then(|row| plan.patterns.get(row.pattern));
+            let run = pattern
+                .and_then(|p| p.segments.get(*index))
+                .map_or("", |segment| segment.run.as_str());
+            format!("{node}/{run}")
+        }
+        Task::Removal(node) => format!("{node}/removals"),
+        Task::Barrier(Barrier::Gate(index)) => plan.gates.get(*index).map_or_else(String::new, |gate| {
+            format!("gate {} after {}", gate.of, gate.after)
+        }),
+        Task::Barrier(Barrier::Batch(run, number, _)) => format!("batch {} of {run}", number + 1),
+        Task::Barrier(Barrier::Changed) => "all changes".to_owned(),
+    }
+}
+
+impl Graph {
+    /// How many changes of objects there are.
+    pub(super) fn objects(&self) -> usize {
+        let is = |job: &&Job| match job.task {
+            Task::Image
+            | Task::MakeNetwork(_)
+            | Task::DropNetwork(_)
+            | Task::MakeMachine(_)
+            | Task::StartMachine(_)
+            | Task::DropMachine(..)
+            | Task::FinalNames => true,
+            Task::KeepMachine(_)
+            | Task::Names(_)
+            | Task::Segment(..)
+            | Task::Removal(_)
+            | Task::Barrier(_) => false,
+        };
+        self.jobs.iter().filter(is).count()
+    }
+}

@@ -1,0 +1,558 @@
+//! Carrying out one segment of one lane: the agent does the steps, this end keeps the journal. It needs a backend
+//! that reaches the node and somewhere to write lines, and nothing else of the executor.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rebar_agent::protocol::{
+    Event as AgentEvent, FailureClass, OperationState, PROTOCOL, PlannedStep, Request as Ask, Verb,
+};
+use rebar_compiler::plan::RecordedStep;
+
+use super::calls::Calls;
+use super::event::Event;
+use super::outcome::{Failure, Stop};
+use crate::journal::{Entry, FailedClass, Line as JournalLine, Request};
+use crate::observe::{Line, LineError, agent_step};
+
+/// Steps of one run on one node, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaneSegment {
+    /// The node.
+    pub node: String,
+    /// The run; for the removal of steps whose runs are gone, any name for people.
+    pub run: String,
+    /// What there is to do.
+    pub steps: Vec<LaneStep>,
+}
+
+/// A step with what to do about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaneStep {
+    /// Ensure or remove.
+    pub verb: Verb,
+    /// The step, filled.
+    pub recipe: RecordedStep,
+    /// For steps that load others: address → digest of what is desired of each.
+    pub loads: BTreeMap<String, String>,
+}
+
+/// How a conversation ended.
+enum End {
+    /// All steps are done.
+    Done,
+    /// This step failed.
+    Step {
+        index: usize,
+        class: FailureClass,
+        message: String,
+        detail: String,
+    },
+    /// The line broke, or the agent could not be reached.
+    Line(LineError),
+}
+
+struct Session<'a> {
+    calls: &'a Calls,
+    segment: &'a LaneSegment,
+    /// Operations in the order of the segment's steps.
+    operations: Vec<String>,
+    changed: usize,
+}
+
+/// Carries out a segment; what this run has done already is left out. Returns how many steps changed the node.
+///
+/// # Errors
+/// [`Stop::Failed`] with the step that failed for good; later steps were not begun.
+pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, Stop> {
+    let operations = segment
+        .steps
+        .iter()
+        .map(|step| step_operation(calls, &segment.node, step))
+        .collect();
+    let mut session = Session {
+        calls,
+        segment,
+        operations,
+        changed: 0,
+    };
+    if session.rest().is_empty() {
+        return Ok(0);
+    }
+    calls.tell(Event::SegmentStarted {
+        node: segment.node.clone(),
+        run: segment.run.clone(),
+        steps: session.rest().len(),
+    });
+    let mut tries = 0;
+    let mut head = None;
+    loop {
+        let rest = session.rest();
+        let Some(first) = rest.first().copied() else {
+            return Ok(session.changed);
+        };
+        if head != Some(first) {
+            (head, tries) = (Some(first), 0);
+        }
+        tries += 1;
+        let end = session.converse(&rest).await?;
+        let (subject, operation, message) = match end {
+            End::Done => return Ok(session.changed),
+            End::Step {
+                index,
+                class,
+                message,
+                detail,
+            } => {
+                session.give_up(index, class.into(), &message, &detail).await?;
+                if head != Some(index) {
+                    (head, tries) = (Some(index), 1);
+                }
+                if class != FailureClass::Transient || tries >= calls.retry.attempts {
+                    return Err(session.step_failed(index, class, message, detail));
+                }
+                (session.subject(index), &session.operations[index], message)
+            }
+            End::Line(error) => {
+                session.look_up(&error).await?;
+                if hopeless(&error) || tries >= calls.retry.attempts {
+                    return Err(Stop::Failed(Box::new(line_failed(&segment.node, error))));
+                }
+                (
+                    format!("{}/{}", segment.node, segment.run),
+                    &session.operations[first],
+                    error.to_string(),
+                )
+            }
+        };
+        let pause = calls.retry.pause(tries, operation);
+        let attempt = tries + 1;
+        calls.tell(Event::Retrying {
+            subject,
+            attempt,
+            pause: pause.as_millis() as u64,
+            message,
+        });
+        if !calls.cancel.sleep(pause).await {
+            return Err(Stop::Interrupted);
+        }
+    }
+}
+
+/// The id of a step's operation.
+fn step_operation(calls: &Calls, node: &str, step: &LaneStep) -> String {
+    let verb = match step.verb {
+        Verb::Ensure => "ensure",
+        Verb::Remove => "remove",
+    };
+    calls.operation(verb, &step_subject(node, &step.recipe))
+}
+
+fn step_subject(node: &str, recipe: &RecordedStep) -> String {
+    format!("{node}/{}", recipe.address)
+}
+
+fn hopeless(error: &LineError) -> bool {
+    match error {
+        LineError::Open(error) => error.class == FailureClass::Terminal,
+        LineError::Broken { .. } => false,
+        LineError::Nonsense(_) | LineError::Refused { .. } => true,
+    }
+}
+
+impl Session<'_> {
+    /// Indexes of steps that are not done.
+    fn rest(&self) -> Vec<usize> {
+        (0..self.operations.len())
+            .filter(|i| !self.calls.known.is_done(&self.operations[*i]))
+            .collect()
+    }
+
+    fn subject(&self, index: usize) -> String {
+        step_subject(&self.segment.node, &self.segment.steps[index].recipe)
+    }
+
+    fn address(&self, index: usize) -> String {
+        self.segment.steps[index].recipe.address.clone()
+    }
+
+    /// One round trip: all intents first, then the request, then the answers as they come.
+    async fn converse(&mut self, rest: &[usize]) -> Result<End, Stop> {
+        let calls = self.calls;
+        let intents = rest.iter().map(|i| {
+            let step = &self.segment.steps[*i];
+            let request = Request::Step {
+                node: self.segment.node.clone(),
+                verb: step.verb,
+                step: Box::new(step.recipe.clone()),
+            };
+            calls.intent(&self.operations[*i], &self.subject(*i), request)
+        });
+        calls.append(intents.collect()).await?;
+        let steps = rest.iter().map(|i| PlannedStep {
+            operation: self.operations[*i].clone(),
+            verb: self.segment.steps[*i].verb,
+            step: agent_step(
+                &self.segment.steps[*i].recipe,
+                self.segment.steps[*i].loads.clone(),
+            ),
+        });
+        let request = Ask::Apply {
+            protocol: PROTOCOL,
+            deploy: calls.scope.deploy_id.clone(),
+            epoch: calls.epoch,
+            steps: steps.collect(),
+        };
+        let asked = Line::ask(&*calls.backend, &calls.scope, &self.segment.node, &request).await;
+        let mut line = match asked {
+            Ok(line) => line,
+            Err(error) => return Ok(End::Line(error)),
+        };
+        let mut failed = None;
+        loop {
+            match line.next().await {
+                Ok(Some(event)) => {
+                    if let Some(end) = self.hear(event).await? {
+                        failed = Some(end);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return Ok(failed.unwrap_or(End::Line(error))),
+            }
+        }
+        Ok(match failed {
+            Some(end) => end,
+            None if self.rest().is_empty() => End::Done,
+            None => End::Line(LineError::Nonsense(
+                "it ended without having answered for every step".to_owned(),
+            )),
+        })
+    }
+
+    /// Takes note of an event of the agent.
+    async fn hear(&mut self, event: AgentEvent) -> Result<Option<End>, Stop> {
+        let node = self.segment.node.clone();
+        let index = |session: &Self, operation: &str| session.operations.iter().position(|o| o == operation);
+        match event {
+            AgentEvent::Started { operation } => {
+                if let Some(index) = index(self, &operation) {
+                    self.calls.tell(Event::StepStarted {
+                        node,
+                        step: self.address(index),
+                    });
+                }
+            }
+            AgentEvent::Progress { operation, text } => {
+                if let Some(index) = index(self, &operation) {
+                    self.calls.tell(Event::StepProgress {
+                        node,
+                        step: self.address(index),
+                        text,
+                    });
+                }
+            }
+            AgentEvent::Done {
+                operation,
+                changed,
+                note,
+                prior,
+                outputs,
+            } => {
+                if let Some(index) = index(self, &operation)
+                    && !self.calls.known.is_done(&operation)
+                {
+                    let entry = Entry::Done {
+                        changed,
+                        note: note.clone(),
+                        prior: Some(prior),
+                        outputs,
+                    };
+                    self.finish(index, entry).await?;
+                    self.changed += usize::from(changed);
+                    self.calls.tell(Event::StepDone {
+                        node,
+                        step: self.address(index),
+                        changed,
+                        note,
+                    });
+                }
+            }
+            AgentEvent::Failed {
+                operation,
+                class,
+                message,
+                detail,
+            } => {
+                if let Some(index) = index(self, &operation) {
+                    return Ok(Some(End::Step {
+                        index,
+                        class,
+                        message,
+                        detail,
+                    }));
+                }
+            }
+            // Answers to other questions.
+            AgentEvent::Hello { .. }
+            | AgentEvent::Observed { .. }
+            | AgentEvent::Operation { .. }
+            | AgentEvent::Facts { .. }
+            | AgentEvent::Refused { .. }
+            | AgentEvent::End => {}
+        }
+        Ok(None)
+    }
+
+    async fn finish(&mut self, index: usize, entry: Entry) -> Result<(), Stop> {
+        let operation = &self.operations[index];
+        self.calls
+            .append(vec![self.calls.line(operation, &self.subject(index), entry)])
+            .await?;
+        self.calls
+            .known
+            .note(operation, self.calls.known.attempts(operation), true);
+        Ok(())
+    }
+
+    /// Writes that the step at `index` failed and that the steps after it were not begun.
+    async fn give_up(
+        &self,
+        index: usize,
+        class: FailedClass,
+        message: &str,
+        detail: &str,
+    ) -> Result<(), Stop> {
+        let lines = self.rest().into_iter().map(|i| {
+            if i == index {
+                self.calls
+                    .failed(&self.operations[i], &self.subject(i), class, message, detail)
+            } else {
+                self.not_begun(i, "an earlier step failed")
+            }
+        });
+        Ok(self.calls.append(lines.collect()).await?)
+    }
+
+    fn not_begun(&self, index: usize, why: &str) -> JournalLine {
+        let (operation, subject) = (&self.operations[index], self.subject(index));
+        self.calls
+            .failed(operation, &subject, FailedClass::NotBegun, why, "")
+    }
+
+    /// After a broken line: asks the node's own journal what became of the steps, and writes that down.
+    async fn look_up(&mut self, error: &LineError) -> Result<(), Stop> {
+        let rest = self.rest();
+        let asked: Vec<String> = rest.iter().map(|i| self.operations[*i].clone()).collect();
+        let states = match error {
+            LineError::Open(_) | LineError::Refused { .. } => None,
+            LineError::Broken { .. } | LineError::Nonsense(_) => {
+                Some(probe_steps(self.calls, &self.segment.node, &asked).await)
+            }
+        };
+        let states = match states {
+            None => {
+                let lines = rest.iter().map(|i| self.not_begun(*i, &error.to_string()));
+                return Ok(self.calls.append(lines.collect()).await?);
+            }
+            Some(Ok(states)) => states,
+            Some(Err(unknown)) => {
+                let message = format!("{error}; {unknown}");
+                let lines = rest.iter().map(|i| {
+                    let (operation, subject) = (&self.operations[*i], self.subject(*i));
+                    self.calls
+                        .failed(operation, &subject, FailedClass::Ambiguous, &message, "")
+                });
+                return Ok(self.calls.append(lines.collect()).await?);
+            }
+        };
+        for index in rest {
+            let state = states.get(&self.operations[index]);
+            let line = resolve(self.calls, &self.operations[index], &self.subject(index), state);
+            if let Entry::Done { changed, note, .. } = &line.entry {
+                self.changed += usize::from(*changed);
+                let (node, step) = (self.segment.node.clone(), self.address(index));
+                self.calls.tell(Event::StepDone {
+                    node,
+                    step,
+                    changed: *changed,
+                    note: note.clone(),
+                });
+            }
+            let done = matches!(line.entry, Entry::Done { .. });
+            self.calls.append(vec![line]).await?;
+            let operation = &self.operations[index];
+            self.calls
+                .known
+                .note(operation, self.calls.known.attempts(operation), done);
+        }
+        Ok(())
+    }
+
+    fn step_failed(&self, index: usize, class: FailureClass, message: String, detail: String) -> Stop {
+        let step = self.address(index);
+        let node = self.segment.node.clone();
+        let (code, help) = match class {
+            FailureClass::Ambiguous => (
+                "E1204",
+                Some(format!(
+                    "find out on `{node}` whether `{step}` has happened (`rebar shell {node}`); make its condition true by hand or undo it, then apply again"
+                )),
+            ),
+            FailureClass::Transient => (
+                "E1201",
+                Some("it may pass by itself: apply again later, a new plan does what is left".to_owned()),
+            ),
+            FailureClass::Terminal => ("E1201", None),
+        };
+        self.calls.tell(Event::StepFailed {
+            node: node.clone(),
+            step: step.clone(),
+            message: message.clone(),
+        });
+        let code = code.to_owned();
+        Stop::Failed(Box::new(Failure {
+            node,
+            step: Some(step),
+            message,
+            detail,
+            help,
+            code,
+        }))
+    }
+}
+
+/// The line that says what became of an operation, given what the node knows of it.
+pub(super) fn resolve(
+    calls: &Calls,
+    operation: &str,
+    subject: &str,
+    state: Option<&OperationState>,
+) -> JournalLine {
+    match state {
+        Some(OperationState::Done { changed, prior }) => {
+            let note = "was done, its answer was lost".to_owned();
+            let outputs = BTreeMap::new();
+            let entry = Entry::Done {
+                changed: *changed,
+                note,
+                prior: Some(*prior),
+                outputs,
+            };
+            calls.line(operation, subject, entry)
+        }
+        Some(OperationState::Failed { message }) => {
+            calls.failed(operation, subject, FailedClass::Terminal, message, "")
+        }
+        Some(OperationState::Broken | OperationState::Running) => calls.failed(
+            operation,
+            subject,
+            FailedClass::Transient,
+            "it was broken off",
+            "",
+        ),
+        Some(OperationState::Unseen) | None => calls.failed(
+            operation,
+            subject,
+            FailedClass::NotBegun,
+            "the node has not seen it",
+            "",
+        ),
+    }
+}
+
+/// What a node's journal knows of operations; waits while an agent is still at work on one of them.
+pub(super) async fn probe_steps(
+    calls: &Calls,
+    node: &str,
+    operations: &[String],
+) -> Result<BTreeMap<String, OperationState>, LineError> {
+    let mut tries = 0;
+    loop {
+        let answer = ask_journal(calls, node, operations).await;
+        let error = match answer {
+            Ok(states) if states.values().any(|s| *s == OperationState::Running) => {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                continue;
+            }
+            Ok(states) => return Ok(states),
+            Err(error) => error,
+        };
+        tries += 1;
+        if tries >= calls.retry.attempts || hopeless(&error) {
+            return Err(error);
+        }
+        tokio::time::sleep(calls.retry.pause(tries, node)).await;
+    }
+}
+
+async fn ask_journal(
+    calls: &Calls,
+    node: &str,
+    operations: &[String],
+) -> Result<BTreeMap<String, OperationState>, LineError> {
+    let request = Ask::Probe {
+        protocol: PROTOCOL,
+        deploy: calls.scope.deploy_id.clone(),
+        operations: operations.to_vec(),
+    };
+    let mut line = Line::ask(&*calls.backend, &calls.scope, node, &request).await?;
+    let mut states = BTreeMap::new();
+    while let Some(event) = line.next().await? {
+        if let AgentEvent::Operation { operation, state } = event
+            && operations.contains(&operation)
+        {
+            states.insert(operation, state);
+        }
+    }
+    Ok(states)
+}
+
+/// What a broken line means to a person.
+fn line_failed(node: &str, error: LineError) -> Failure {
+    let node = node.to_owned();
+    let step = None;
+    let message = error.to_string();
+    match error {
+        LineError::Open(error) => {
+            let code = error.code.to_owned();
+            Failure {
+                node,
+                step,
+                message,
+                detail: error.detail,
+                help: error.help,
+                code,
+            }
+        }
+        LineError::Broken { detail } => {
+            let help = Some(format!("see whether `{node}` is well, then apply again"));
+            Failure {
+                node,
+                step,
+                message,
+                detail,
+                help,
+                code: "E1202".to_owned(),
+            }
+        }
+        LineError::Nonsense(_) => {
+            let help = Some("the agent and this program must be of the same build; see what stands before its answers on that node".to_owned());
+            Failure {
+                node,
+                step,
+                message,
+                detail: String::new(),
+                help,
+                code: "E1203".to_owned(),
+            }
+        }
+        LineError::Refused { code, .. } => Failure {
+            node,
+            step,
+            message,
+            detail: String::new(),
+            help: None,
+            code,
+        },
+    }
+}

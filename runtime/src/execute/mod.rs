@@ -1,0 +1,266 @@
+//! Carrying out a plan.
+//!
+//! 1. take the lease
+//! 2. check the plan's base
+//! 3. settle what an abandoned run left
+//! 4. open the run, or resume it
+//! 5. look at what is there, and settle what this run left
+//! 6. image, networks, machines, names, segments, removals: each as soon as what it needs is done
+//! 7. close the run
+//! 8. give the lease back
+//!
+//! Between any two of these, and inside each, the program may be killed: the journal says what was begun, and the
+//! record of what stands changes with the lines of the journal.
+
+mod calls;
+mod cancel;
+mod destroy;
+mod event;
+mod filled;
+mod graph;
+mod lane;
+mod objects;
+mod outcome;
+mod recover;
+mod schedule;
+mod work;
+
+pub use calls::{Calls, Known, Retry, operation_id};
+pub use cancel::{Cancel, Urgency};
+pub use destroy::destroy;
+pub use event::{Event, EventSink};
+pub use lane::{LaneSegment, LaneStep, run_segment};
+pub use outcome::{Blocked, ExecuteError, Failure, Outcome, Status, Stop};
+
+pub(crate) use filled::plan_hash;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rebar_compiler::plan::Plan;
+
+use crate::backend::{Backend, Scope};
+use crate::journal::{Journal, Line};
+use crate::state::{CloseAs, Opened, Opening, RunKind, State, StateError, Token};
+use graph::Standing;
+use schedule::{Limits, Tally, schedule};
+use work::{Names, Work};
+
+/// Stands between the executor and the journal of the state: for tests, and for engines with a journal of their own.
+pub type JournalLayer = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>;
+
+/// All that an execution works with.
+#[derive(Clone)]
+pub struct Context {
+    /// The project's state.
+    pub state: State,
+    /// Who makes the machines; it must be the one that the plan names.
+    pub backend: Arc<dyn Backend>,
+    /// Where events go.
+    pub events: EventSink,
+    /// Whether to stop.
+    pub cancel: Cancel,
+    /// How many lanes are carried out at a time.
+    pub parallelism: usize,
+    /// When to try again.
+    pub retry: Retry,
+    /// See [`JournalLayer`].
+    pub journal: Option<JournalLayer>,
+}
+
+impl Context {
+    /// A context with the usual settings, that tells nobody anything.
+    pub fn new(state: State, backend: Arc<dyn Backend>) -> Context {
+        Context {
+            state,
+            backend,
+            events: Arc::new(|_| {}),
+            cancel: Cancel::default(),
+            parallelism: 32,
+            retry: Retry::default(),
+            journal: None,
+        }
+    }
+
+    fn calls(&self, token: &Token, run: &str) -> Calls {
+        let journal: Arc<dyn Journal> = Arc::new(RunJournal {
+            state: self.state.clone(),
+            token: token.clone(),
+            run: run.to_owned(),
+        });
+        Calls {
+            backend: Arc::clone(&self.backend),
+            scope: Scope {
+                deploy_id: token.deploy_id.clone(),
+                deploy: token.deploy.clone(),
+            },
+            epoch: token.epoch,
+            run: run.to_owned(),
+            journal: self
+                .journal
+                .as_ref()
+                .map_or(Arc::clone(&journal), |layer| layer(journal)),
+            events: Arc::clone(&self.events),
+            cancel: self.cancel.clone(),
+            retry: self.retry,
+            known: Known::default(),
+        }
+    }
+}
+
+/// The journal of one run in the state.
+struct RunJournal {
+    state: State,
+    token: Token,
+    run: String,
+}
+
+#[async_trait]
+impl Journal for RunJournal {
+    async fn append(&self, lines: Vec<Line>) -> Result<(), StateError> {
+        self.state.append(&self.token, &self.run, lines).await
+    }
+}
+
+/// Carries out `plan`: opens its run, or goes on with it where it was broken off.
+///
+/// # Errors
+/// When the plan is refused (nothing was changed then), when the state cannot be written, or the backend cannot
+/// say what is there. What fails on single nodes is no error: it stands in the [`Outcome`].
+pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteError> {
+    let nodes = filled::work(plan).map_err(ExecuteError::Malformed)?;
+    // A plan that cannot be carried out is refused before anything is written.
+    graph::build(plan, &nodes, &Standing::default()).map_err(ExecuteError::Malformed)?;
+    let state = &context.state;
+    let lease = state.lease(&plan.deploy, &plan.site, &plan.backend.name).await?;
+    if lease.taken_over() {
+        (context.events)(Event::LeaseTakenOver {
+            deploy: plan.deploy.clone(),
+        });
+    }
+    let token = lease.token().clone();
+    let (run, resumed) = open(plan, context, &token).await?;
+    let calls = context.calls(&token, &run);
+    let operations = state.operations(&run).await?;
+    recover::settle(&calls, &operations, false).await?;
+    let world = context.backend.observe(&calls.scope).await;
+    let world = world.map_err(|cause| ExecuteError::Backend {
+        what: "what is there".to_owned(),
+        cause,
+    })?;
+    let recorded = state.node_details(&plan.deploy, &run).await?;
+    let recorded_networks = state.networks(&plan.deploy).await?;
+    let published = state.published_names(&plan.deploy).await?;
+    let standing = Standing {
+        served: recorded
+            .iter()
+            .map(|(name, detail)| (name.clone(), detail.served.clone()))
+            .collect(),
+        names: published != work::names(plan, true) && !plan.nodes.is_empty(),
+    };
+    let graph = graph::build(plan, &nodes, &standing).map_err(ExecuteError::Malformed)?;
+    calls.tell(Event::RunOpened {
+        run: run.clone(),
+        deploy: plan.deploy.clone(),
+        resumed,
+        objects: graph.objects(),
+        steps: nodes.values().map(filled::NodeWork::steps).sum(),
+    });
+    let publications = operations
+        .values()
+        .filter(|operation| operation.subject == "names")
+        .count() as u64;
+    let work = Work {
+        plan: Arc::new(plan.clone()),
+        calls,
+        nodes,
+        world,
+        recorded,
+        recorded_networks,
+        names: Names::after(publications),
+    };
+    let limits = Limits {
+        lanes: context.parallelism,
+        objects: context.backend.parallelism(),
+    };
+    let tally = schedule(&graph, Arc::new(work), limits, &lease).await?;
+    let mut outcome = conclude(tally);
+    let close = match outcome.status {
+        Status::Done => Some(CloseAs::Done),
+        Status::Failed | Status::Refused => Some(CloseAs::Failed),
+        Status::Partial => Some(CloseAs::Partial),
+        // It stays open: the same plan goes on with it.
+        Status::Interrupted => None,
+    };
+    if let Some(close) = close {
+        let kept = plan.ledger.deploys.get(&plan.deploy).cloned().unwrap_or_default();
+        state.close_run(&token, &run, close, kept).await?;
+    }
+    if outcome.status == Status::Done {
+        outcome.outputs = filled::outputs(plan).map_err(ExecuteError::Malformed)?;
+    }
+    (context.events)(Event::Closed {
+        status: outcome.status,
+    });
+    lease.release().await?;
+    Ok(outcome)
+}
+
+/// Opens the plan's run or finds the one to go on with; `true` for the latter.
+async fn open(plan: &Plan, context: &Context, token: &Token) -> Result<(String, bool), ExecuteError> {
+    let opening = Opening {
+        kind: RunKind::Apply,
+        plan_hash: plan_hash(plan),
+        plan: serde_json::to_string(plan).map_err(|error| ExecuteError::Malformed(error.to_string()))?,
+        site: plan.site.clone(),
+        backend: plan.backend.name.clone(),
+        base: plan.base.clone(),
+        ledger: plan.ledger.deploys.get(&plan.deploy).cloned().unwrap_or_default(),
+    };
+    begin(context, token, opening).await
+}
+
+/// Opens a run; what an abandoned one left is settled first.
+async fn begin(context: &Context, token: &Token, opening: Opening) -> Result<(String, bool), ExecuteError> {
+    let state = &context.state;
+    match state.examine_opening(token, &opening).await? {
+        Opened::Resume(run) => Ok((run.id, true)),
+        Opened::Fresh(None) => Ok((state.open_run(token, opening, None).await?, false)),
+        Opened::Fresh(Some(left)) => {
+            let calls = context.calls(token, &left.id);
+            let operations = state.operations(&left.id).await?;
+            recover::settle(&calls, &operations, true).await?;
+            Ok((state.open_run(token, opening, Some(left.id)).await?, false))
+        }
+    }
+}
+
+fn conclude(tally: Tally) -> Outcome {
+    let Tally {
+        changed,
+        mut failed,
+        mut blocked,
+        left,
+    } = tally;
+    failed.sort_by_key(|failure| failure.subject());
+    blocked.sort_by(|a, b| a.subject.cmp(&b.subject));
+    let seen: BTreeSet<String> = failed.iter().map(Failure::subject).collect();
+    debug_assert!(blocked.iter().all(|blocked| seen.contains(&blocked.cause)));
+    let status = if left > 0 {
+        Status::Interrupted
+    } else if failed.is_empty() {
+        Status::Done
+    } else if changed > 0 {
+        Status::Partial
+    } else {
+        Status::Failed
+    };
+    Outcome {
+        status,
+        changed,
+        failed,
+        blocked,
+        outputs: BTreeMap::new(),
+    }
+}

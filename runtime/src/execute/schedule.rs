@@ -1,0 +1,295 @@
+//! One owner holds the ready set; tasks do the calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::cancel::Urgency;
+use super::event::Event;
+use super::graph::{Barrier, Graph, Task, subject};
+use super::outcome::{Blocked, ExecuteError, Failure, Stop};
+use super::work::{Work, perform};
+use crate::state::Lease;
+
+/// The lease is renewed this often.
+const RENEWAL: Duration = Duration::from_secs(15);
+
+/// How many pieces of work go on at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// In all.
+    pub(super) lanes: usize,
+    /// Machines and networks that are made or destroyed.
+    pub(super) objects: usize,
+}
+
+/// What came of all the work.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) changed: usize,
+    pub(super) failed: Vec<Failure>,
+    pub(super) blocked: Vec<Blocked>,
+    /// Pieces of work that were not begun, or not finished, because of a cancellation.
+    pub(super) left: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum State {
+    Waiting,
+    Running,
+    Done,
+    /// What failed.
+    Failed(String),
+    Left,
+}
+
+/// How a task counts against the limits.
+#[derive(Clone, Copy, PartialEq)]
+enum Slot {
+    Lane,
+    Object,
+    Free,
+}
+
+struct Owner<'a> {
+    graph: &'a Graph,
+    work: Arc<Work>,
+    states: Vec<State>,
+    /// For each job, how many that it waits for have not ended.
+    waiting: Vec<usize>,
+    /// Jobs that wait for nothing any more, in the order of preference.
+    ready: BTreeSet<(std::cmp::Reverse<u64>, std::cmp::Reverse<usize>, String, usize)>,
+    running: BTreeMap<tokio::task::Id, usize>,
+    lanes: usize,
+    objects: usize,
+    tally: Tally,
+}
+
+/// Does all the work of the graph, as far as it goes.
+pub(super) async fn schedule(
+    graph: &Graph,
+    work: Arc<Work>,
+    limits: Limits,
+    lease: &Lease,
+) -> Result<Tally, ExecuteError> {
+    let cancel = work.calls.cancel.clone();
+    let waiting = graph
+        .jobs
+        .iter()
+        .map(|job| job.hard.len() + job.soft.len())
+        .collect();
+    let mut owner = Owner {
+        graph,
+        work,
+        states: vec![State::Waiting; graph.jobs.len()],
+        waiting,
+        ready: BTreeSet::new(),
+        running: BTreeMap::new(),
+        lanes: 0,
+        objects: 0,
+        tally: Tally::default(),
+    };
+    let free: Vec<usize> = (0..graph.jobs.len())
+        .filter(|at| owner.waiting[*at] == 0)
+        .collect();
+    for at in free {
+        owner.enqueue(at);
+    }
+    let mut tasks: JoinSet<Result<usize, Stop>> = JoinSet::new();
+    let mut renewal = tokio::time::interval(RENEWAL);
+    let mut urgency = Urgency::Run;
+    loop {
+        if urgency == Urgency::Run {
+            owner.start(&mut tasks, limits);
+        }
+        if tasks.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some(joined) = tasks.join_next_with_id() => match joined {
+                Ok((id, result)) => owner.ended(id, result)?,
+                Err(error) => {
+                    // The panic was printed where it happened; what the task had begun is in the journal.
+                    let failure = panicked(&error);
+                    owner.ended(error.id(), Err(Stop::Failed(Box::new(failure))))?;
+                }
+            },
+            _ = renewal.tick() => lease.renew().await?,
+            () = cancel.beyond(urgency) => {
+                urgency = cancel.urgency();
+                if urgency == Urgency::Leave {
+                    tasks.shutdown().await;
+                    return Err(ExecuteError::Left);
+                }
+                owner.work.calls.tell(Event::Interrupting);
+            }
+        }
+    }
+    let unfinished = owner
+        .states
+        .iter()
+        .filter(|s| matches!(s, State::Waiting | State::Left))
+        .count();
+    owner.tally.left = unfinished;
+    Ok(owner.tally)
+}
+
+impl Owner<'_> {
+    fn subject(&self, at: usize) -> String {
+        subject(&self.work.plan, &self.graph.jobs[at].task)
+    }
+
+    fn enqueue(&mut self, at: usize) {
+        let preference = (
+            std::cmp::Reverse(self.graph.remaining[at]),
+            std::cmp::Reverse(self.graph.dependents[at].len()),
+            self.subject(at),
+            at,
+        );
+        self.ready.insert(preference);
+    }
+
+    /// Starts what may start.
+    fn start(&mut self, tasks: &mut JoinSet<Result<usize, Stop>>, limits: Limits) {
+        let mut passed = Vec::new();
+        while let Some(next) = self.ready.pop_first() {
+            let at = next.3;
+            let slot = slot(&self.graph.jobs[at].task);
+            let room = match slot {
+                Slot::Free => true,
+                Slot::Lane => self.lanes < limits.lanes.max(1),
+                Slot::Object => self.objects < limits.objects.max(1),
+            };
+            if !room {
+                passed.push(next);
+                continue;
+            }
+            match slot {
+                Slot::Free => {}
+                Slot::Lane => self.lanes += 1,
+                Slot::Object => self.objects += 1,
+            }
+            self.states[at] = State::Running;
+            let (work, task) = (Arc::clone(&self.work), self.graph.jobs[at].task.clone());
+            let handle = tasks.spawn(async move { do_one(&work, &task).await });
+            self.running.insert(handle.id(), at);
+        }
+        self.ready.extend(passed);
+    }
+
+    /// Takes note of how a piece of work ended.
+    fn ended(&mut self, id: tokio::task::Id, result: Result<usize, Stop>) -> Result<(), ExecuteError> {
+        let Some(at) = self.running.remove(&id) else {
+            return Ok(());
+        };
+        match slot(&self.graph.jobs[at].task) {
+            Slot::Free => {}
+            Slot::Lane => self.lanes -= 1,
+            Slot::Object => self.objects -= 1,
+        }
+        match result {
+            Ok(changed) => {
+                self.tally.changed += changed;
+                if let Task::Barrier(Barrier::Gate(gate)) = self.graph.jobs[at].task
+                    && let Some(gate) = self.work.plan.gates.get(gate)
+                {
+                    let (of, after) = (gate.of.clone(), gate.after.clone());
+                    self.work.calls.tell(Event::GateOpened { of, after });
+                }
+                self.settle(at, State::Done);
+            }
+            Err(Stop::Failed(failure)) => {
+                let cause = failure.subject();
+                self.tally.failed.push(*failure);
+                self.settle(at, State::Failed(cause));
+            }
+            Err(Stop::Interrupted) => self.states[at] = State::Left,
+            Err(Stop::Halt(error)) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// A job has ended: others may come to their turn, or be blocked.
+    fn settle(&mut self, at: usize, state: State) {
+        let mut ended = vec![(at, state)];
+        while let Some((at, state)) = ended.pop() {
+            self.states[at] = state;
+            for dependent in self.graph.dependents[at].clone() {
+                self.waiting[dependent] -= 1;
+                if self.waiting[dependent] > 0 || self.states[dependent] != State::Waiting {
+                    continue;
+                }
+                match self.cause(dependent) {
+                    None => self.enqueue(dependent),
+                    Some(cause) => {
+                        if !matches!(self.graph.jobs[dependent].task, Task::Barrier(_)) {
+                            let blocked = Blocked {
+                                subject: self.subject(dependent),
+                                cause: cause.clone(),
+                            };
+                            let (subject, cause) = (blocked.subject.clone(), blocked.cause.clone());
+                            self.work.calls.tell(Event::Blocked { subject, cause });
+                            self.tally.blocked.push(blocked);
+                        }
+                        ended.push((dependent, State::Failed(cause)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What failed of all that a job must have.
+    fn cause(&self, at: usize) -> Option<String> {
+        self.graph.jobs[at]
+            .hard
+            .iter()
+            .find_map(|on| match &self.states[*on] {
+                State::Failed(cause) => Some(cause.clone()),
+                State::Waiting | State::Running | State::Done | State::Left => None,
+            })
+    }
+}
+
+async fn do_one(work: &Work, task: &Task) -> Result<usize, Stop> {
+    if let Task::Barrier(Barrier::Batch(run, _, rest)) = task
+        && *rest > 0
+    {
+        let rest = Duration::from_nanos(*rest);
+        work.calls.tell(Event::Settling {
+            run: run.clone(),
+            pause: rest.as_millis() as u64,
+        });
+        if !work.calls.cancel.sleep(rest).await {
+            return Err(Stop::Interrupted);
+        }
+    }
+    perform(work, task).await
+}
+
+fn slot(task: &Task) -> Slot {
+    match task {
+        Task::Segment(..) | Task::Removal(_) => Slot::Lane,
+        Task::MakeNetwork(_)
+        | Task::DropNetwork(_)
+        | Task::MakeMachine(_)
+        | Task::StartMachine(_)
+        | Task::DropMachine(..) => Slot::Object,
+        // The image is one, and names wait for each other.
+        Task::Image | Task::KeepMachine(_) | Task::Names(_) | Task::FinalNames | Task::Barrier(_) => {
+            Slot::Free
+        }
+    }
+}
+
+fn panicked(error: &tokio::task::JoinError) -> Failure {
+    Failure {
+        node: "rebar".to_owned(),
+        step: None,
+        message: format!("a piece of work ended by a defect of rebar: {error}"),
+        detail: String::new(),
+        help: Some("please report it; apply again to go on".to_owned()),
+        code: "E1208".to_owned(),
+    }
+}

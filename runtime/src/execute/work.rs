@@ -1,0 +1,366 @@
+//! Doing one piece of work of the graph.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rebar_compiler::plan::{Network, NodeRow, ObjectVerb, Plan};
+use tokio::sync::Mutex;
+
+use super::calls::Calls;
+use super::filled::{NodeWork, machine_digest};
+use super::graph::{Barrier, Task};
+use super::lane::{LaneSegment, run_segment};
+use super::objects::{ObjectChange, change};
+use super::outcome::{Failure, Stop};
+use crate::backend::{InterfaceSpec, MachineSpec, NetworkSpec, ObjectAction, World};
+use crate::journal::NodeFacts;
+use crate::state::NodeDetail;
+
+/// All that pieces of work share.
+pub(super) struct Work {
+    pub(super) plan: Arc<Plan>,
+    pub(super) calls: Calls,
+    pub(super) nodes: BTreeMap<String, NodeWork>,
+    /// What was there when the run was opened or resumed.
+    pub(super) world: World,
+    /// What was recorded then.
+    pub(super) recorded: BTreeMap<String, NodeDetail>,
+    pub(super) recorded_networks: BTreeMap<String, NetworkSpec>,
+    pub(super) names: Names,
+}
+
+/// Publishes names for many nodes with few calls: whoever comes while a call is under way shares the next one.
+#[derive(Default)]
+pub(super) struct Names {
+    /// Counts machines that have come up.
+    up: AtomicU64,
+    /// How many of them the last publication reached, and how many publications there were in this run.
+    reached: Mutex<(Option<u64>, u64)>,
+}
+
+impl Names {
+    /// Goes on counting after the publications of an earlier session of the run.
+    pub(super) fn after(publications: u64) -> Names {
+        Names {
+            up: AtomicU64::new(0),
+            reached: Mutex::new((None, publications)),
+        }
+    }
+}
+
+/// Does a piece of work. Returns how much was changed.
+pub(super) async fn perform(work: &Work, task: &Task) -> Result<usize, Stop> {
+    match task {
+        Task::Barrier(Barrier::Gate(_) | Barrier::Batch(..) | Barrier::Changed) => Ok(0),
+        Task::Image => prepare_image(work).await,
+        Task::MakeNetwork(name) => make_network(work, name).await,
+        Task::DropNetwork(name) => {
+            let action = ObjectAction::DestroyNetwork { name: name.clone() };
+            run(
+                work,
+                ObjectChange::new("destroy", format!("network/{name}"), action),
+            )
+            .await
+        }
+        Task::MakeMachine(name) => make_machine(work, name).await,
+        Task::StartMachine(name) => start_machine(work, name).await,
+        Task::KeepMachine(name) => keep_machine(work, name),
+        Task::DropMachine(name, leaves) => drop_machine(work, "destroy", name, *leaves).await,
+        Task::Names(_) => publish(work, true).await,
+        Task::FinalNames => publish(work, false).await,
+        Task::Segment(name, index) => {
+            let Some(segment) = work.nodes.get(name).and_then(|node| node.segments.get(*index)) else {
+                return Ok(0);
+            };
+            let (node, run) = (name.clone(), segment.run.clone());
+            run_segment(
+                &work.calls,
+                &LaneSegment {
+                    node,
+                    run,
+                    steps: segment.steps.clone(),
+                },
+            )
+            .await
+        }
+        Task::Removal(name) => {
+            let Some(node) = work.nodes.get(name) else {
+                return Ok(0);
+            };
+            let (node, steps) = (name.clone(), node.removals.clone());
+            run_segment(
+                &work.calls,
+                &LaneSegment {
+                    node,
+                    run: "removals".to_owned(),
+                    steps,
+                },
+            )
+            .await
+        }
+    }
+}
+
+async fn run(work: &Work, wanted: ObjectChange) -> Result<usize, Stop> {
+    Ok(usize::from(change(&work.calls, &wanted).await?))
+}
+
+async fn prepare_image(work: &Work) -> Result<usize, Stop> {
+    let Some(image) = work.plan.backend.image.clone() else {
+        return Ok(0);
+    };
+    let subject = format!("image/{}", image.name);
+    run(
+        work,
+        ObjectChange::new("prepare", subject, ObjectAction::PrepareImage { image }),
+    )
+    .await?;
+    Ok(0)
+}
+
+async fn make_network(work: &Work, name: &str) -> Result<usize, Stop> {
+    let Some(network) = work.plan.networks.get(name) else {
+        return Ok(0);
+    };
+    let subject = format!("network/{name}");
+    let spec = network_spec(name, network);
+    let create = ObjectChange::new(
+        "create",
+        &*subject,
+        ObjectAction::CreateNetwork {
+            network: spec.clone(),
+        },
+    );
+    let replaced = matches!(network.verb, ObjectVerb::Replace { .. });
+    if let Some(view) = work.world.networks.get(name)
+        && !replaced
+        && !work
+            .calls
+            .known
+            .is_done(&work.calls.operation("create", &subject))
+        && view.operation != work.calls.operation("create", &subject)
+    {
+        let stands = view.cidr == spec.cidr && work.recorded_networks.get(name) == Some(&spec);
+        if stands {
+            return Ok(0);
+        }
+        let action = ObjectAction::DestroyNetwork {
+            name: name.to_owned(),
+        };
+        run(work, ObjectChange::new("clear", &*subject, action)).await?;
+    }
+    run(work, create).await
+}
+
+async fn make_machine(work: &Work, name: &str) -> Result<usize, Stop> {
+    let Some(row) = row(work, name) else { return Ok(0) };
+    let spec = machine_spec(&work.plan, row).map_err(|message| failed(name, "E1206", message, None))?;
+    let subject = format!("machine/{name}");
+    let operation = work.calls.operation("create", &subject);
+    let replaced = matches!(row.machine, ObjectVerb::Replace { .. });
+    if !replaced && !work.calls.known.is_done(&operation) {
+        let recorded = work.recorded.get(name);
+        let there = work
+            .world
+            .machines
+            .get(name)
+            .filter(|view| view.operation != operation);
+        if let Some(view) = there {
+            if view.complete && recorded.is_none() {
+                let message =
+                    format!("a machine `{name}` of this deploy is there that the state does not know");
+                let help = format!(
+                    "put back the state that knows it, or destroy the deploy first (`rebar destroy {}`)",
+                    work.plan.deploy
+                );
+                return Err(failed(name, "E1209", message, Some(help)));
+            }
+            if view.complete && view.digest == spec.digest && recorded.is_some() {
+                // An abandoned run made it, or it has come back: as wanted, and nothing is recorded on it that
+                // is not there.
+                return if view.running {
+                    up(work, 0)
+                } else {
+                    start(work, name, spec).await
+                };
+            }
+        }
+        if there.is_some() || recorded.is_some() {
+            drop_machine(work, "clear", name, false).await?;
+        }
+    }
+    let group = work
+        .plan
+        .patterns
+        .get(row.pattern)
+        .map(|p| p.group.clone())
+        .unwrap_or_default();
+    let mut create = ObjectChange::new(
+        "create",
+        subject,
+        ObjectAction::CreateMachine {
+            machine: Box::new(spec),
+        },
+    );
+    create.node = Some(NodeFacts {
+        group,
+        addresses: row.addresses.clone(),
+    });
+    let changed = run(work, create).await?;
+    up(work, changed)
+}
+
+/// One more machine is up, and does not know the names yet.
+fn up(work: &Work, changed: usize) -> Result<usize, Stop> {
+    work.names.up.fetch_add(1, Ordering::SeqCst);
+    Ok(changed)
+}
+
+async fn start_machine(work: &Work, name: &str) -> Result<usize, Stop> {
+    match (work.world.machines.get(name), work.recorded.get(name)) {
+        (Some(view), Some(_)) if view.running => up(work, 0),
+        (Some(_), Some(detail)) => start(work, name, detail.spec.clone()).await,
+        (None, _) | (_, None) => Err(gone(name, "is gone")),
+    }
+}
+
+async fn start(work: &Work, name: &str, spec: MachineSpec) -> Result<usize, Stop> {
+    let action = ObjectAction::StartMachine {
+        machine: Box::new(spec),
+    };
+    let changed = run(
+        work,
+        ObjectChange::new("start", format!("machine/{name}"), action),
+    )
+    .await?;
+    up(work, changed)
+}
+
+/// The plan found it running; if that is no longer so, what was planned is not what is needed.
+fn keep_machine(work: &Work, name: &str) -> Result<usize, Stop> {
+    match work.world.machines.get(name) {
+        Some(view) if view.running && view.complete => Ok(0),
+        Some(_) => Err(gone(name, "has stopped")),
+        None => Err(gone(name, "is gone")),
+    }
+}
+
+async fn drop_machine(work: &Work, verb: &str, name: &str, leaves: bool) -> Result<usize, Stop> {
+    let action = ObjectAction::DestroyMachine {
+        name: name.to_owned(),
+    };
+    let mut destroy = ObjectChange::new(verb, format!("machine/{name}"), action);
+    destroy.leaves = leaves;
+    run(work, destroy).await
+}
+
+/// Publishes the table of names, unless a publication that reached this node has come first.
+async fn publish(work: &Work, with_leaving: bool) -> Result<usize, Stop> {
+    let needed = work.names.up.load(Ordering::SeqCst);
+    let mut reached = work.names.reached.lock().await;
+    if with_leaving && reached.0.is_some_and(|reached| reached >= needed) {
+        return Ok(0);
+    }
+    let now = work.names.up.load(Ordering::SeqCst);
+    let names = names(&work.plan, with_leaving);
+    let wanted = ObjectChange::new(
+        format!("publish#{}", reached.1),
+        "names",
+        ObjectAction::PublishNames { names },
+    );
+    reached.1 += 1;
+    run(work, wanted).await?;
+    reached.0 = Some(now);
+    Ok(0)
+}
+
+/// All nodes' names and addresses; those that leave keep theirs until they are gone.
+pub(super) fn names(plan: &Plan, with_leaving: bool) -> BTreeMap<String, Vec<IpAddr>> {
+    let leaving = plan
+        .leaving
+        .iter()
+        .filter(|_| with_leaving)
+        .map(|node| (&node.name, &node.addresses));
+    let staying = plan.nodes.iter().map(|row| (&row.name, &row.addresses));
+    leaving
+        .chain(staying)
+        .map(|(name, addresses)| (name.clone(), addresses.values().copied().collect()))
+        .collect()
+}
+
+fn row<'a>(work: &'a Work, name: &str) -> Option<&'a NodeRow> {
+    work.plan.nodes.iter().find(|row| row.name == name)
+}
+
+pub(super) fn network_spec(name: &str, network: &Network) -> NetworkSpec {
+    NetworkSpec {
+        name: name.to_owned(),
+        cidr: network.cidr,
+        gateway: network.gateway,
+        mtu: network.mtu,
+    }
+}
+
+fn machine_spec(plan: &Plan, row: &NodeRow) -> Result<MachineSpec, String> {
+    let image = plan
+        .backend
+        .image
+        .clone()
+        .ok_or_else(|| format!("site `{}` gives no image to make `{}` from", plan.site, row.name))?;
+    let hardware = plan
+        .patterns
+        .get(row.pattern)
+        .map(|pattern| pattern.hardware.clone())
+        .ok_or_else(|| format!("`{}` follows a pattern that is not there", row.name))?;
+    let mut interfaces = Vec::new();
+    let mut way_out = false;
+    for (name, network_name) in &hardware.nics {
+        let network = plan.networks.get(network_name);
+        let (Some(network), Some(address)) = (network, row.addresses.get(network_name)) else {
+            return Err(format!(
+                "`{}` has no address on network `{network_name}`",
+                row.name
+            ));
+        };
+        interfaces.push(InterfaceSpec {
+            name: name.clone(),
+            network: network_name.clone(),
+            cidr: network.cidr,
+            address: *address,
+            gateway: network.gateway.filter(|_| !way_out),
+            mtu: network.mtu,
+        });
+        way_out |= network.gateway.is_some();
+    }
+    let digest = machine_digest(plan, row);
+    Ok(MachineSpec {
+        name: row.name.clone(),
+        image,
+        hardware,
+        interfaces,
+        digest,
+    })
+}
+
+fn failed(node: &str, code: &str, message: String, help: Option<String>) -> Stop {
+    Stop::Failed(Box::new(Failure {
+        node: node.to_owned(),
+        step: None,
+        message,
+        detail: String::new(),
+        help,
+        code: code.to_owned(),
+    }))
+}
+
+fn gone(name: &str, what: &str) -> Stop {
+    let message = format!("the machine `{name}` {what} since the plan was made");
+    failed(
+        name,
+        "E1205",
+        message,
+        Some("plan again; the new plan brings it back".to_owned()),
+    )
+}

@@ -1,0 +1,91 @@
+//! What a line changes in the record of what stands.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use rebar_agent::protocol::Verb;
+use rebar_compiler::plan::RecordedStep;
+
+use super::{Entry, NodeFacts, Request};
+use crate::backend::{MachineSpec, NetworkSpec, ObjectAction};
+
+/// A change of the record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A network stands.
+    PutNetwork(NetworkSpec),
+    /// A network is gone.
+    DropNetwork(String),
+    /// A machine stands, with nothing on it if it is new.
+    PutMachine(Box<MachineSpec>, NodeFacts),
+    /// A machine is gone with everything on it; `true` if its name is free again.
+    DropMachine(String, bool),
+    /// A step is begun on a node.
+    BeginStep(String, Box<RecordedStep>),
+    /// A step's removal is begun on a node.
+    BeginRemoval(String, String),
+    /// A step stands on a node.
+    PutStep(String, Box<RecordedStep>),
+    /// A step is gone from a node.
+    DropStep(String, String),
+    /// This table of names is known to all machines.
+    PutNames(BTreeMap<String, Vec<IpAddr>>),
+}
+
+/// What `entry` changes, when it is about `request`.
+pub fn changes(request: &Request, entry: &Entry) -> Option<Change> {
+    match (entry, request) {
+        (
+            Entry::Intent { .. },
+            Request::Step {
+                node,
+                verb: Verb::Ensure,
+                step,
+            },
+        ) => Some(Change::BeginStep(node.clone(), step.clone())),
+        (
+            Entry::Intent { .. },
+            Request::Step {
+                node,
+                verb: Verb::Remove,
+                step,
+            },
+        ) => Some(Change::BeginRemoval(node.clone(), step.address.clone())),
+        (
+            Entry::Done { .. },
+            Request::Step {
+                node,
+                verb: Verb::Ensure,
+                step,
+            },
+        ) => Some(Change::PutStep(node.clone(), step.clone())),
+        (
+            Entry::Done { .. },
+            Request::Step {
+                node,
+                verb: Verb::Remove,
+                step,
+            },
+        ) => Some(Change::DropStep(node.clone(), step.address.clone())),
+        (Entry::Done { .. }, Request::Object { action, node, leaves }) => {
+            done(action, node.as_ref(), *leaves)
+        }
+        (Entry::Intent { .. }, Request::Object { .. })
+        | (Entry::Handle { .. } | Entry::Failed { .. }, Request::Object { .. } | Request::Step { .. }) => {
+            None
+        }
+    }
+}
+
+fn done(action: &ObjectAction, node: Option<&NodeFacts>, leaves: bool) -> Option<Change> {
+    match action {
+        ObjectAction::PrepareImage { .. } | ObjectAction::StartMachine { .. } => None,
+        ObjectAction::CreateNetwork { network } => Some(Change::PutNetwork(network.clone())),
+        ObjectAction::DestroyNetwork { name } => Some(Change::DropNetwork(name.clone())),
+        ObjectAction::CreateMachine { machine } => {
+            node.map(|facts| Change::PutMachine(machine.clone(), facts.clone()))
+        }
+        ObjectAction::DestroyMachine { name } => Some(Change::DropMachine(name.clone(), leaves)),
+        ObjectAction::PublishNames { names } => Some(Change::PutNames(names.clone())),
+    }
+}

@@ -1,0 +1,151 @@
+//! The journal: every change is written down before it is made, and again when it is made.
+//!
+//! ```text
+//! Intent(run, subject, attempt, operation, request)   durable before the call
+//! Handle(operation, the backend's own name)           as soon as it is known
+//! Done(operation) | Failed(class)
+//! ```
+//!
+//! An Intent without Done is never repeated blindly: it is looked up by its operation first. What stands
+//! (networks, machines, steps) is a pure function of the lines: see [`changes`] and [`replay`].
+
+mod derive;
+mod replay;
+
+pub use derive::{Change, changes};
+pub(crate) use replay::contradiction;
+pub use replay::{Derived, OperationRecord, ReplayError, StepRecord, replay};
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use rebar_agent::protocol::{Prior, Verb};
+use rebar_compiler::plan::RecordedStep;
+use serde::{Deserialize, Serialize};
+
+use crate::backend::ObjectAction;
+use crate::state::StateError;
+
+/// One line, before it is numbered, timed and stamped with its run and epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// The id under which journal, object and node know this change.
+    pub operation: String,
+    /// What it is about: `machine/web-1`, `web-1/pages.index`.
+    pub subject: String,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// What is said.
+    pub entry: Entry,
+}
+
+/// What a line says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entry {
+    /// About to be done.
+    Intent {
+        /// What is about to be done.
+        request: Request,
+    },
+    /// The backend's own name for the object is known.
+    Handle {
+        /// That name.
+        handle: String,
+    },
+    /// It is done.
+    Done {
+        /// Whether anything was changed.
+        changed: bool,
+        /// What was done, in a few words.
+        note: String,
+        /// For steps: what stood there before rebar first touched it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prior: Option<Prior>,
+        /// For steps: what was found out.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        outputs: BTreeMap<String, serde_json::Value>,
+    },
+    /// It is not done.
+    Failed {
+        /// What kind of failure.
+        class: FailedClass,
+        /// Why, in one line.
+        message: String,
+        /// The last lines of the failing program; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        detail: String,
+    },
+}
+
+impl Entry {
+    /// `intent`, `handle`, `done` or `failed`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Entry::Intent { .. } => "intent",
+            Entry::Handle { .. } => "handle",
+            Entry::Done { .. } => "done",
+            Entry::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// Why something is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailedClass {
+    /// May pass by itself.
+    Transient,
+    /// Nobody can tell whether it has happened.
+    Ambiguous,
+    /// Will fail again until somebody changes something.
+    Terminal,
+    /// It was never begun: something before it failed, or a crash came first.
+    NotBegun,
+}
+
+/// A change that is about to be made, with all that is recorded once it is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// A change of a network, machine, image or of the names.
+    Object {
+        /// The change.
+        action: ObjectAction,
+        /// For machines that are made: what the record keeps of the node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<NodeFacts>,
+        /// For machines that are destroyed: whether the name and addresses are free again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        leaves: bool,
+    },
+    /// A step on a node.
+    Step {
+        /// The node.
+        node: String,
+        /// Ensure or remove.
+        verb: Verb,
+        /// The step, filled.
+        step: Box<RecordedStep>,
+    },
+}
+
+/// What the record keeps of a node besides its machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFacts {
+    /// Its group.
+    pub group: String,
+    /// Its address on each network.
+    pub addresses: BTreeMap<String, IpAddr>,
+}
+
+/// Where lines are written. A lane needs nothing else of the state.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Writes lines, all or none, and returns when they are durable.
+    ///
+    /// # Errors
+    /// When they could not be written, or the lease is lost; then nothing may be changed any more.
+    async fn append(&self, lines: Vec<Line>) -> Result<(), StateError>;
+}

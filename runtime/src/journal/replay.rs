@@ -1,0 +1,173 @@
+//! The record as a pure function of the journal's lines. Any prefix of a journal is a valid journal.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use rebar_compiler::plan::RecordedStep;
+
+use super::{Change, Entry, Line, NodeFacts, Request, changes};
+use crate::backend::{MachineSpec, NetworkSpec};
+
+/// What stands, as the lines tell it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Derived {
+    /// Networks by name.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// Machines by name.
+    pub machines: BTreeMap<String, (MachineSpec, NodeFacts)>,
+    /// Steps by node and address.
+    pub steps: BTreeMap<(String, String), StepRecord>,
+    /// Names that all machines know.
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// Operations by id.
+    pub operations: BTreeMap<String, OperationRecord>,
+}
+
+/// A step as the lines tell it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRecord {
+    /// How it was applied, or is being applied for the first time.
+    pub recipe: RecordedStep,
+    /// Whether it was ever finished.
+    pub applied: bool,
+    /// Whether it was begun and is not known to be finished.
+    pub unfinished: bool,
+}
+
+/// The last word on an operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperationRecord {
+    /// What it is about.
+    pub subject: String,
+    /// What was to be done.
+    pub request: Request,
+    /// How often it was tried.
+    pub attempt: u32,
+    /// `intent`, `done` or `failed`.
+    pub state: &'static str,
+}
+
+/// A line that cannot follow the lines before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, {kind} of {subject}: {because}")]
+pub struct ReplayError {
+    /// Counts from 1.
+    pub line: usize,
+    /// `intent`, `handle`, `done` or `failed`.
+    pub kind: &'static str,
+    /// What the line is about.
+    pub subject: String,
+    /// What is wrong.
+    pub because: &'static str,
+}
+
+/// Why `kind` may not follow, or `None` if it may; `last` is the operation's last word.
+pub(crate) fn contradiction(last: Option<&str>, kind: &str) -> Option<&'static str> {
+    match (last, kind) {
+        (Some("done"), _) => Some("the operation is already done"),
+        (None, "intent") | (Some("failed"), "intent") | (Some("intent"), _) => None,
+        (None, _) => Some("there is no intent"),
+        (Some(_), _) => Some("the operation has failed and was not begun again"),
+    }
+}
+
+/// Reads lines in order.
+///
+/// # Errors
+/// [`ReplayError`] at the first line that cannot follow.
+pub fn replay<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Result<Derived, ReplayError> {
+    let mut derived = Derived::default();
+    for (index, line) in lines.into_iter().enumerate() {
+        derived.read(line).map_err(|because| ReplayError {
+            line: index + 1,
+            kind: line.entry.kind(),
+            subject: line.subject.clone(),
+            because,
+        })?;
+    }
+    Ok(derived)
+}
+
+impl Derived {
+    fn read(&mut self, line: &Line) -> Result<(), &'static str> {
+        let last = self.operations.get(&line.operation).map(|o| o.state);
+        if let Some(because) = contradiction(last, line.entry.kind()) {
+            return Err(because);
+        }
+        match &line.entry {
+            Entry::Intent { request } => {
+                let record = OperationRecord {
+                    subject: line.subject.clone(),
+                    request: request.clone(),
+                    attempt: line.attempt,
+                    state: "intent",
+                };
+                self.operations.insert(line.operation.clone(), record);
+            }
+            Entry::Handle { .. } => {}
+            Entry::Done { .. } | Entry::Failed { .. } => {
+                if let Some(operation) = self.operations.get_mut(&line.operation) {
+                    operation.state = line.entry.kind();
+                }
+            }
+        }
+        let request = self.operations.get(&line.operation).map(|o| o.request.clone());
+        if let Some(change) = request.and_then(|request| changes(&request, &line.entry)) {
+            self.change(change);
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::PutNetwork(network) => {
+                self.networks.insert(network.name.clone(), network);
+            }
+            Change::DropNetwork(name) => {
+                self.networks.remove(&name);
+            }
+            Change::PutMachine(machine, facts) => {
+                self.steps.retain(|(node, _), _| *node != machine.name);
+                self.machines.insert(machine.name.clone(), (*machine, facts));
+            }
+            Change::DropMachine(name, _) => {
+                self.steps.retain(|(node, _), _| *node != name);
+                self.machines.remove(&name);
+            }
+            Change::BeginStep(node, step) => {
+                if self.machines.contains_key(&node) {
+                    self.steps
+                        .entry((node, step.address.clone()))
+                        .and_modify(|record| record.unfinished = true)
+                        .or_insert(StepRecord {
+                            recipe: *step,
+                            applied: false,
+                            unfinished: true,
+                        });
+                }
+            }
+            Change::BeginRemoval(node, address) => {
+                if let Some(record) = self.steps.get_mut(&(node, address)) {
+                    record.unfinished = true;
+                }
+            }
+            Change::PutStep(node, step) => {
+                if self.machines.contains_key(&node) {
+                    let key = (node, step.address.clone());
+                    self.steps.insert(
+                        key,
+                        StepRecord {
+                            recipe: *step,
+                            applied: true,
+                            unfinished: false,
+                        },
+                    );
+                }
+            }
+            Change::DropStep(node, address) => {
+                self.steps.remove(&(node, address));
+            }
+            Change::PutNames(names) => self.names = names,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Opening the state file: what is not ours, cut short, or of a later format is refused, and nothing is overwritten.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::{Fault, StateError};
+
+/// `rbar` in ASCII; SQLite keeps it in the file's header.
+const APPLICATION: u32 = 0x7262_6172;
+/// The format of the tables.
+const FORMAT: i64 = 1;
+const SCHEMA: &str = include_str!("schema.sql");
+/// Files up to this size are checked in full at each opening, larger ones without their indexes.
+const FULL_CHECK: u64 = 64 * 1024 * 1024;
+
+/// Opens the state file, making it if there is none.
+pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    make_folder(folder)?;
+    match File::open(path) {
+        Ok(file) => inspect(path, file)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => create(folder, path)?,
+        Err(error) => return Err(denied("open", path, &error)),
+    }
+    let connection = connect(path).map_err(|e| Fault::Sql(e).at(path, "open"))?;
+    check(path, &connection)?;
+    Ok(connection)
+}
+
+fn make_folder(folder: &Path) -> Result<(), StateError> {
+    if folder.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| denied("create", folder, &error))
+}
+
+/// Looks at the header with plain reads, before SQLite may touch the file.
+fn inspect(path: &Path, mut file: File) -> Result<(), StateError> {
+    let length = file.metadata().map_err(|e| denied("open", path, &e))?.len();
+    let mut header = Vec::with_capacity(100);
+    file.by_ref()
+        .take(100)
+        .read_to_end(&mut header)
+        .map_err(|e| denied("open", path, &e))?;
+    let at = path.to_path_buf();
+    if header.is_empty() {
+        return Err(StateError::Damaged {
+            path: at,
+            what: "it is empty".to_owned(),
+        });
+    }
+    let magic = b"SQLite format 3\0";
+    let known = header.len().min(magic.len());
+    if header[..known] != magic[..known] {
+        return Err(StateError::Foreign {
+            path: at,
+            found: "it is not an SQLite database".to_owned(),
+        });
+    }
+    if header.len() < 100 {
+        return Err(StateError::Damaged {
+            path: at,
+            what: format!("it was cut short, {length} bytes are left"),
+        });
+    }
+    let number = |offset: usize| {
+        let bytes = [
+            header[offset],
+            header[offset + 1],
+            header[offset + 2],
+            header[offset + 3],
+        ];
+        u32::from_be_bytes(bytes)
+    };
+    if number(68) != APPLICATION {
+        return Err(StateError::Foreign {
+            path: at,
+            found: "it is an SQLite database of another program".to_owned(),
+        });
+    }
+    let format = i64::from(number(60));
+    if format > FORMAT {
+        return Err(StateError::Newer {
+            path: at,
+            found: format,
+            known: FORMAT,
+        });
+    }
+    let page = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65536,
+        size => u64::from(size),
+    };
+    let needed = page * u64::from(number(28));
+    if length < needed {
+        let what = format!("it was cut short, {length} of {needed} bytes are left");
+        return Err(StateError::Damaged { path: at, what });
+    }
+    Ok(())
+}
+
+/// Makes the whole file under another name first, so that a crash never leaves a half-made state behind.
+fn create(folder: &Path, path: &Path) -> Result<(), StateError> {
+    let draft = folder.join(format!(".state-{}.new", uuid::Uuid::new_v4()));
+    let made = draw_up(&draft).and_then(|()| {
+        // A hard link never replaces a file that another process has made meanwhile.
+        match std::fs::hard_link(&draft, path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(denied("create", path, &error)),
+        }
+    });
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = draft.clone().into_os_string();
+        name.push(suffix);
+        // Usually absent; a leftover is harmless and hidden.
+        drop(std::fs::remove_file(PathBuf::from(name)));
+    }
+    made?;
+    let synced = File::open(folder).and_then(|f| f.sync_all());
+    synced.map_err(|error| denied("create", path, &error))
+}
+
+fn draw_up(draft: &Path) -> Result<(), StateError> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(draft);
+    made.map_err(|error| denied("create", draft, &error))?;
+    let fill = || -> rusqlite::Result<()> {
+        let connection = Connection::open(draft)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.execute_batch("BEGIN EXCLUSIVE")?;
+        connection.execute_batch(SCHEMA)?;
+        connection.pragma_update(None, "application_id", APPLICATION)?;
+        connection.pragma_update(None, "user_version", FORMAT)?;
+        connection.execute_batch("COMMIT")?;
+        let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        debug_assert_eq!(mode, "wal");
+        connection.close().map_err(|(_, error)| error)
+    };
+    fill().map_err(|error| Fault::Sql(error).at(draft, "create"))
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let _: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn check(path: &Path, connection: &Connection) -> Result<(), StateError> {
+    let large = std::fs::metadata(path).is_ok_and(|m| m.len() > FULL_CHECK);
+    let pragma = if large {
+        "PRAGMA quick_check(1)"
+    } else {
+        "PRAGMA integrity_check(1)"
+    };
+    let verdict: Result<String, rusqlite::Error> = connection.query_row(pragma, [], |row| row.get(0));
+    match verdict {
+        Ok(text) if text == "ok" => Ok(()),
+        Ok(text) => Err(StateError::Damaged {
+            path: path.to_path_buf(),
+            what: text.replace('\n', " "),
+        }),
+        Err(error) => Err(Fault::Sql(error).at(path, "read")),
+    }
+}
+
+fn denied(what: &'static str, path: &Path, error: &std::io::Error) -> StateError {
+    let path = path.to_path_buf();
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StateError::Full { what, path },
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
+            StateError::Denied {
+                what,
+                path,
+                cause: error.to_string(),
+            }
+        }
+        _ => StateError::Failed {
+            what,
+            path,
+            cause: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,190 @@
+//! Appending to the journal, and changing what is derived from it in the same transaction.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::{Fault, StateError};
+use super::lease::{Token, milliseconds, verify};
+use super::{State, ledger};
+use crate::journal::{Change, Entry, Line, Request, changes, contradiction};
+
+impl State {
+    /// Appends lines to the journal of a run: all or none, durable when this returns.
+    ///
+    /// # Errors
+    /// [`StateError::LeaseLost`] when `token` is no longer that of the holder, [`StateError::Contradiction`] when
+    /// a line cannot follow what is there, and those of writing.
+    pub async fn append(&self, token: &Token, run: &str, lines: Vec<Line>) -> Result<(), StateError> {
+        let (token, run) = (token.clone(), run.to_owned());
+        self.write(move |connection| append(connection, &token, &run, &lines))
+            .await
+    }
+}
+
+pub(super) fn append(connection: &Connection, token: &Token, run: &str, lines: &[Line]) -> Result<(), Fault> {
+    verify(connection, token)?;
+    let time = milliseconds();
+    let mut changed = false;
+    for line in lines {
+        let request = follow(connection, run, line)?;
+        connection
+            .prepare_cached(
+                "INSERT INTO journal (run, operation, subject, kind, epoch, attempt, payload, time)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                run,
+                line.operation,
+                line.subject,
+                line.entry.kind(),
+                token.epoch,
+                line.attempt,
+                serde_json::to_string(&line.entry)?,
+                time
+            ])?;
+        if let Some(change) = changes(&request, &line.entry) {
+            apply(connection, &token.deploy, run, change)?;
+        }
+        changed |= matches!(line.entry, Entry::Done { .. });
+    }
+    if changed {
+        bump(connection, &token.deploy)?;
+    }
+    Ok(())
+}
+
+/// The deploy's state is another one now: plans made before are stale.
+pub(super) fn bump(connection: &Connection, deploy: &str) -> Result<(), Fault> {
+    connection.execute(
+        "UPDATE deploy SET serial = serial + 1 WHERE name = ?1",
+        params![deploy],
+    )?;
+    Ok(())
+}
+
+/// Checks that the line may follow, notes the operation's last word, and returns what the operation is about.
+fn follow(connection: &Connection, run: &str, line: &Line) -> Result<Request, Fault> {
+    let last: Option<(String, String)> = connection
+        .prepare_cached("SELECT state, request FROM operation WHERE id = ?1")?
+        .query_row(params![line.operation], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let kind = line.entry.kind();
+    if let Some(because) = contradiction(last.as_ref().map(|(state, _)| state.as_str()), kind) {
+        let subject = line.subject.clone();
+        return Err(StateError::Contradiction {
+            kind,
+            subject,
+            because: because.to_owned(),
+        }
+        .into());
+    }
+    match &line.entry {
+        Entry::Intent { request } => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO operation (id, run, subject, attempt, state, request) VALUES (?1, ?2, ?3, ?4, 'intent', ?5)
+                     ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, state = 'intent', request = excluded.request",
+                )?
+                .execute(params![
+                    line.operation,
+                    run,
+                    line.subject,
+                    line.attempt,
+                    serde_json::to_string(request)?
+                ])?;
+            return Ok(request.clone());
+        }
+        Entry::Handle { .. } => {}
+        Entry::Done { .. } | Entry::Failed { .. } => {
+            connection
+                .prepare_cached("UPDATE operation SET state = ?2 WHERE id = ?1")?
+                .execute(params![line.operation, kind])?;
+        }
+    }
+    let (_, request) = last.ok_or_else(|| Fault::Row(format!("operation `{}`", line.operation)))?;
+    Ok(serde_json::from_str(&request)?)
+}
+
+fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Result<(), Fault> {
+    match change {
+        Change::PutNetwork(network) => {
+            connection.execute(
+                "INSERT INTO network (deploy, name, spec) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (deploy, name) DO UPDATE SET spec = excluded.spec",
+                params![deploy, network.name, serde_json::to_string(&network)?],
+            )?;
+        }
+        Change::DropNetwork(name) => {
+            connection.execute(
+                "DELETE FROM network WHERE deploy = ?1 AND name = ?2",
+                params![deploy, name],
+            )?;
+        }
+        Change::PutMachine(machine, facts) => {
+            connection.execute(
+                "DELETE FROM step WHERE deploy = ?1 AND node = ?2",
+                params![deploy, machine.name],
+            )?;
+            connection.execute(
+                "INSERT INTO machine (deploy, name, grp, addresses, digest, spec) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (deploy, name) DO UPDATE SET grp = excluded.grp, addresses = excluded.addresses,
+                   digest = excluded.digest, spec = excluded.spec",
+                params![
+                    deploy,
+                    machine.name,
+                    facts.group,
+                    serde_json::to_string(&facts.addresses)?,
+                    machine.digest,
+                    serde_json::to_string(&machine)?
+                ],
+            )?;
+        }
+        Change::DropMachine(name, leaves) => {
+            connection.execute(
+                "DELETE FROM machine WHERE deploy = ?1 AND name = ?2",
+                params![deploy, name],
+            )?;
+            if leaves {
+                ledger::forget(connection, deploy, &name)?;
+            }
+        }
+        Change::BeginStep(node, step) => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO step (deploy, node, address, since, unfinished, recipe)
+                     SELECT ?1, ?2, ?3, NULL, 1, ?4 WHERE EXISTS (SELECT 1 FROM machine WHERE deploy = ?1 AND name = ?2)
+                     ON CONFLICT (deploy, node, address) DO UPDATE SET unfinished = 1",
+                )?
+                .execute(params![deploy, node, step.address, serde_json::to_string(&step)?])?;
+        }
+        Change::BeginRemoval(node, address) => {
+            connection
+                .prepare_cached(
+                    "UPDATE step SET unfinished = 1 WHERE deploy = ?1 AND node = ?2 AND address = ?3",
+                )?
+                .execute(params![deploy, node, address])?;
+        }
+        Change::PutStep(node, step) => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO step (deploy, node, address, since, unfinished, recipe)
+                     SELECT ?1, ?2, ?3, ?5, 0, ?4 WHERE EXISTS (SELECT 1 FROM machine WHERE deploy = ?1 AND name = ?2)
+                     ON CONFLICT (deploy, node, address) DO UPDATE SET unfinished = 0, recipe = excluded.recipe,
+                       since = coalesce(step.since, excluded.since)",
+                )?
+                .execute(params![deploy, node, step.address, serde_json::to_string(&step)?, run])?;
+        }
+        Change::DropStep(node, address) => {
+            connection
+                .prepare_cached("DELETE FROM step WHERE deploy = ?1 AND node = ?2 AND address = ?3")?
+                .execute(params![deploy, node, address])?;
+        }
+        Change::PutNames(names) => {
+            connection.execute(
+                "INSERT INTO names (deploy, tbl) VALUES (?1, ?2)
+                 ON CONFLICT (deploy) DO UPDATE SET tbl = excluded.tbl",
+                params![deploy, serde_json::to_string(&names)?],
+            )?;
+        }
+    }
+    Ok(())
+}
