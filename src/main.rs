@@ -1,2 +1,45 @@
-//! The `rebar` program.
-fn main() {}
+//! The `rebar` program: the command line over the compiler and the runtime, with no logic of its own.
+
+mod backends;
+mod cli;
+mod commands;
+mod exit;
+mod progress;
+mod project;
+mod render;
+mod report;
+mod terminal;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // The local backend starts machines from a process with a single thread: this program again.
+    if rebar_runtime::backends::local::launcher::is_launcher() {
+        let code = rebar_runtime::backends::local::launcher::run();
+        return ExitCode::from(u8::try_from(code).unwrap_or(255));
+    }
+    let cli = cli::Cli::parse();
+    trace(cli.verbose);
+    let paint = render::palette::Palette { color: commands::colored(cli.color, std::io::stderr().is_terminal()) };
+    match commands::run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprint!("{}", failure.text(paint));
+            failure.exit.into()
+        }
+    }
+}
+
+/// What happens inside goes to standard error when it is asked for.
+fn trace(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "rebar=debug,rebar_runtime=debug,rebar_compiler=debug",
+        _ => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,11 +1,21 @@
 //! One file per subcommand; what several of them need is here.
 
-pub(crate) mod check;
-pub(crate) mod completions;
-pub(crate) mod explain;
-pub(crate) mod fmt;
-pub(crate) mod graph;
-pub(crate) mod schema;
+mod apply;
+mod carry;
+mod check;
+mod compile;
+mod completions;
+mod destroy;
+mod doctor;
+mod drift;
+mod exec;
+mod explain;
+mod fmt;
+mod graph;
+mod node;
+mod plan;
+mod schema;
+mod status;
 
 use std::io::{IsTerminal, Write};
 
@@ -29,21 +39,41 @@ pub(crate) struct Context {
     pub(crate) err: Palette,
 }
 
-/// Runs what was typed.
-pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
+/// Runs what was typed. Returns the exit code: that of [`Exit`], or of the program that `exec` ran.
+pub(crate) fn run(cli: Cli) -> Result<u8, Failure> {
     let context = Context {
         project: Project::find(&cli.project),
         out: Palette { color: colored(cli.color, std::io::stdout().is_terminal()) },
         err: Palette { color: colored(cli.color, std::io::stderr().is_terminal()) },
     };
-    match cli.command {
-        Command::Check(args) => check::run(&context, &args),
-        Command::Fmt(args) => fmt::run(&context, &args),
-        Command::Graph(args) => graph::run(&context, &args),
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new("E1613", format!("cannot start: {}", crate::project::plain(&error)))
+    })?;
+    let code = runtime.block_on(dispatch(&context, cli.command));
+    // A thread that still waits for standard input must not hold the program.
+    runtime.shutdown_background();
+    code
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
+    let exit = match command {
+        Command::Check(args) => check::run(context, &args),
+        Command::Fmt(args) => fmt::run(context, &args),
+        Command::Plan(args) => plan::run(context, &args).await,
+        Command::Apply(args) => apply::run(context, &args).await,
+        Command::Status(args) => status::run(context, &args).await,
+        Command::Drift(args) => drift::run(context, &args).await,
+        Command::Destroy(args) => destroy::run(context, &args).await,
+        Command::Exec(args) => return exec::run(context, &args).await,
+        Command::Shell(args) => return exec::shell(context, &args).await,
+        Command::Graph(args) => graph::run(context, &args).await,
+        Command::Doctor(args) => doctor::run(context, &args).await,
         Command::Explain { code } => explain::run(code.as_deref()),
         Command::Schema { of } => schema::run(of),
         Command::Completions { shell } => completions::run(shell),
-    }
+    };
+    exit.map(Exit::code)
 }
 
 /// Whether to paint a stream.

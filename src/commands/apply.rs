@@ -1,0 +1,60 @@
+//! `rebar apply`
+
+use std::path::Path;
+
+use rebar_compiler::plan::Plan;
+use rebar_runtime::execute;
+use rebar_runtime::observe::Depth;
+use rebar_runtime::plan_file;
+
+use super::compile::{Made, make};
+use super::{Context, carry, doctor, node};
+use crate::backends;
+use crate::cli::ApplyArgs;
+use crate::exit::Exit;
+use crate::render;
+use crate::render::plan::Summary;
+use crate::report::Failure;
+
+/// Plans (or reads a plan), asks, and carries it out.
+pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Failure> {
+    let plan = match plan(context, args).await? {
+        Made::Plan(plan) => plan,
+        Made::Ended(exit) => return Ok(exit),
+    };
+    let backend = backends::backend(&plan.backend.name, &context.project.folders())?;
+    if !args.json {
+        super::print(&render::plan::plan(&plan, context.out))?;
+    }
+    // An empty plan of a run that was broken off is carried out all the same: it closes that run.
+    let state = node::state(context)?;
+    let record = state.deploy(&plan.deploy).await.map_err(|error| carry::from_state(&error))?;
+    let open = record.is_some_and(|record| record.open_run.is_some());
+    if Summary::of(&plan).is_empty() && !open {
+        if args.json {
+            super::print(&format!("{}\n", serde_json::json!({ "event": "unchanged", "deploy": plan.deploy })))?;
+        }
+        return Ok(Exit::Done);
+    }
+    if !carry::confirm(&format!("Apply this to `{}`?", plan.deploy), args.yes)? {
+        eprintln!("nothing was changed");
+        return Ok(Exit::Refused);
+    }
+    if args.install {
+        doctor::install(context, &plan.backend.name).await?;
+    }
+    let executor = carry::context(context, state, backend, args.parallel, args.json);
+    let result = execute::execute(&plan, &executor).await;
+    carry::conclude(context, result, args.json)
+}
+
+/// The plan of a file, if the argument looks like one, else of a deploy.
+async fn plan(context: &Context, args: &ApplyArgs) -> Result<Made, Failure> {
+    let path = Path::new(&args.what);
+    if !args.what.contains(['/', '.']) && !path.is_file() {
+        return make(context, &args.what, Depth::Nodes, args.diagnostics.format).await;
+    }
+    let plan: Plan = plan_file::read(path)
+        .map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;
+    Ok(Made::Plan(Box::new(plan)))
+}

@@ -1,0 +1,26 @@
+//! `rebar graph`
+
+use rebar_runtime::observe::Depth;
+
+use super::compile::{Made, make};
+use super::Context;
+use crate::cli::{Format, GraphArgs, GraphFormat};
+use crate::exit::Exit;
+use crate::render::graph;
+use crate::report::Failure;
+
+/// Draws what runs where and what waits for what; machines are not looked at.
+pub(crate) async fn run(context: &Context, args: &GraphArgs) -> Result<Exit, Failure> {
+    let plan = match make(context, &args.deploy, Depth::None, Format::Human).await? {
+        Made::Plan(plan) => plan,
+        Made::Ended(exit) => return Ok(exit),
+    };
+    let text = match args.format {
+        GraphFormat::Dot => graph::dot(&plan),
+        GraphFormat::Mermaid => graph::mermaid(&plan),
+        GraphFormat::Svg => graph::svg(&plan)
+            .map_err(|cause| Failure::new("E1611", format!("cannot draw the graph: {cause}")))?,
+    };
+    super::print(&text)?;
+    Ok(Exit::Done)
+}
