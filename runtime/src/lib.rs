@@ -7,3 +7,5 @@ pub mod journal;
 pub mod observe;
 pub mod plan_file;
 pub mod state;
+pub mod backends;
+pub mod images;

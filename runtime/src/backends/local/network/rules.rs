@@ -1,0 +1,84 @@
+//! The way out of a network: translation of addresses, and passage through this host.
+
+use std::fs;
+
+use super::super::{errors, tools};
+use crate::backend::{BackendError, NetworkSpec};
+
+/// The table that holds a bridge's rules.
+fn table(bridge: &str) -> String {
+    bridge.replace("rb-", "rebar_")
+}
+
+/// Lets a network out, and keeps it apart from rebar's other networks.
+pub(super) fn open_way_out(bridge: &str, deploy: &str, spec: &NetworkSpec) -> Result<(), BackendError> {
+    let switch = if spec.cidr.network().is_ipv6() {
+        "/proc/sys/net/ipv6/conf/all/forwarding"
+    } else {
+        "/proc/sys/net/ipv4/ip_forward"
+    };
+    if fs::read_to_string(switch).is_ok_and(|value| value.trim() == "0") {
+        fs::write(switch, "1").map_err(|error| errors::file("switch on", switch.as_ref(), &error))?;
+    }
+    tools::run("nft", &["-f", "-"], script(bridge, deploy, spec).as_bytes())?;
+    if docker_has_rules() {
+        for direction in ["-i", "-o"] {
+            tools::run(
+                "iptables",
+                &["-w", "-I", "DOCKER-USER", direction, bridge, "-j", "ACCEPT"],
+                b"",
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn script(bridge: &str, deploy: &str, spec: &NetworkSpec) -> String {
+    let table = table(bridge);
+    let family = if spec.cidr.network().is_ipv6() {
+        "ip6"
+    } else {
+        "ip"
+    };
+    let plain: String = deploy
+        .chars()
+        .filter(|found| found.is_ascii_alphanumeric() || "-_".contains(*found))
+        .take(60)
+        .collect();
+    format!(
+        "table inet {table} {{
+  comment \"rebar: network {name} of deploy {plain}\"
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    iifname \"{bridge}\" oifname \"rb-*\" oifname != \"{bridge}\" drop
+  }}
+  chain out {{
+    type nat hook postrouting priority srcnat; policy accept;
+    {family} saddr {cidr} oifname != \"{bridge}\" masquerade
+  }}
+}}
+",
+        name = spec.name,
+        cidr = spec.cidr.trunc(),
+    )
+}
+
+/// Docker drops what it does not know; this chain of its is for exceptions.
+fn docker_has_rules() -> bool {
+    tools::installed("iptables") && tools::run("iptables", &["-w", "-n", "-L", "DOCKER-USER"], b"").is_ok()
+}
+
+/// Removes the rules, whatever is there of them.
+pub(super) fn close_way_out(bridge: &str) -> Result<(), BackendError> {
+    let table = table(bridge);
+    if tools::run("nft", &["list", "table", "inet", &table], b"").is_ok() {
+        tools::run("nft", &["delete", "table", "inet", &table], b"")?;
+    }
+    if docker_has_rules() {
+        for direction in ["-i", "-o"] {
+            let rule = ["-w", "-D", "DOCKER-USER", direction, bridge, "-j", "ACCEPT"];
+            while tools::run("iptables", &rule, b"").is_ok() {}
+        }
+    }
+    Ok(())
+}
