@@ -27,6 +27,9 @@ use tokio::sync::oneshot;
 
 use writer::Writer;
 
+/// The name of the state file in a project's state folder.
+pub const FILE: &str = "state.db";
+
 /// An open state file. Clones share it.
 #[derive(Clone)]
 pub struct State {
@@ -66,7 +69,7 @@ impl State {
     /// # Errors
     /// Those of [`State::open`].
     pub fn in_folder(folder: &Path) -> Result<State, StateError> {
-        State::open(&folder.join("state.db"))
+        State::open(&folder.join(FILE))
     }
 
     /// The file.
