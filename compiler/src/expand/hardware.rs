@@ -84,7 +84,7 @@ impl Layout<'_> {
             this.known(field, &mut Scope::of(this.typed), "a network")
         };
         let cidr: IpNet = text(self, "cidr")?.as_str()?.parse().ok()?;
-        let gateway = text(self, "gateway").and_then(|g| g.as_str()?.parse().ok());
+        let gateway: Option<std::net::IpAddr> = text(self, "gateway").and_then(|g| g.as_str()?.parse().ok());
         let mtu = match text(self, "mtu").and_then(|m| m.as_i64()) {
             Some(mtu) if (68..=65_535).contains(&mtu) => Some(mtu as u32),
             Some(mtu) => {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::functions::{self, FunctionError};
 use super::render;
 use super::template::{Column, Function, NodeReference, Template};
-use super::{Plan, RecordedStep, Segment, Step};
+use super::Plan;
 use crate::expand::GroupInstance;
 
 /// Levels of templates within each other.
@@ -49,17 +49,6 @@ pub enum FillError {
     /// A function has no result.
     #[error(transparent)]
     Function(#[from] FunctionError),
-}
-
-/// A step with its fields filled, and the digests of the steps that it loads.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FilledStep {
-    /// The run that it belongs to.
-    pub run: String,
-    /// The step as it will be recorded.
-    pub step: RecordedStep,
-    /// Address and digest of each step in `reload_on`.
-    pub loads: BTreeMap<String, String>,
 }
 
 /// The columns of all nodes, by group: what templates are filled from. Making one costs O(nodes), using it
@@ -121,69 +110,6 @@ impl<'a> FillContext<'a> {
         let mut filling = Filling { context: self, own, turns: Vec::new(), left: MAX_VALUES };
         filling.fill(template, 0)
     }
-
-    /// All steps of one node in order, filled, with their digests.
-    ///
-    /// # Errors
-    /// [`FillError`] for the first field that cannot be filled.
-    pub fn steps(&self, plan: &Plan, node: &super::NodeRow) -> Result<Vec<FilledStep>, FillError> {
-        let Some(pattern) = plan.patterns.get(node.pattern) else { return Ok(Vec::new()) };
-        let digests = super::digest::Digests::of_plan(plan);
-        let own = self.own(&pattern.group, &node.name)?;
-        let mut steps = Vec::new();
-        for segment in &pattern.segments {
-            for step in &segment.steps {
-                let position = steps.len() as u32;
-                steps.push(self.step(segment, step, (&pattern.group, own), node, &digests, position)?);
-            }
-        }
-        Ok(steps)
-    }
-
-    fn step(
-        &self,
-        segment: &Segment,
-        step: &Step,
-        own: (&str, usize),
-        node: &super::NodeRow,
-        digests: &super::digest::Digests<'_>,
-        position: u32,
-    ) -> Result<FilledStep, FillError> {
-        let mut fields = BTreeMap::new();
-        for (name, template) in &step.fields {
-            fields.insert(name.clone(), self.fill(template, Some(own))?);
-        }
-        let address = |name: &str| format!("{}.{name}", segment.run);
-        let loads = segment.steps.iter().filter(|s| step.reload_on.contains(&s.name));
-        let loads = loads.map(|s| (address(&s.name), digests.step(segment, s, node))).collect();
-        let recorded = RecordedStep {
-            address: address(&step.name),
-            kind: step.kind.clone(),
-            key: key_of(step, &fields),
-            digest: digests.step(segment, step, node),
-            fields,
-            removal: step.removal,
-            position,
-        };
-        Ok(FilledStep { run: segment.run.clone(), step: recorded, loads })
-    }
-
-    /// The place of a node in its group.
-    pub(crate) fn own(&self, group: &str, node: &str) -> Result<usize, FillError> {
-        let members = self.groups.get(group).ok_or_else(|| FillError::NoGroup(group.to_owned()))?;
-        // Nodes stand in name order, which is not the order of letters.
-        members.nodes.iter().position(|n| n.name == node).ok_or(FillError::NoOwnNode)
-    }
-}
-
-/// The identity of a step on its node, as text.
-pub(crate) fn key_of(step: &Step, fields: &BTreeMap<String, Value>) -> String {
-    let part = |name: &String| match fields.get(name) {
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-        None => String::new(),
-    };
-    step.key.iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
 struct Filling<'a, 'c> {
@@ -194,7 +120,7 @@ struct Filling<'a, 'c> {
     left: usize,
 }
 
-impl<'a> Filling<'a, '_> {
+impl<'a, 'c> Filling<'a, 'c> {
     fn fill(&mut self, template: &'a Template, depth: usize) -> Result<Value, FillError> {
         if depth > MAX_DEPTH {
             return Err(FillError::TooDeep);
@@ -251,7 +177,7 @@ impl<'a> Filling<'a, '_> {
         Ok(render::render(&registry, text, record).map_err(FunctionError::from)?)
     }
 
-    fn members(&self, group: &str) -> Result<&'a Members<'a>, FillError> {
+    fn members(&self, group: &str) -> Result<&'a Members<'c>, FillError> {
         self.context.groups.get(group).ok_or_else(|| FillError::NoGroup(group.to_owned()))
     }
 
@@ -292,12 +218,4 @@ pub fn fill(
     own: Option<(&str, usize)>,
 ) -> Result<Value, FillError> {
     context.fill(template, own)
-}
-
-/// All steps of one node in order, filled. For many nodes make one [`super::Filler`] and use that.
-///
-/// # Errors
-/// [`FillError`] for the first field that cannot be filled.
-pub fn filled_steps(plan: &Plan, node: &super::NodeRow) -> Result<Vec<FilledStep>, FillError> {
-    super::Filler::new(plan).steps(node)
 }

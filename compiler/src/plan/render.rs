@@ -187,10 +187,8 @@ fn refuse_partials(template: &Template) -> Result<(), RenderError> {
                     refuse_partials(inner)?;
                 }
             }
-            TemplateElement::DecoratorExpression(_)
-            | TemplateElement::DecoratorBlock(_)
-            | TemplateElement::PartialExpression(_)
-            | TemplateElement::PartialBlock(_) => {
+            // Partials and decorators, and whatever else the crate may learn.
+            _ => {
                 let place = template.mapping.get(index);
                 return Err(RenderError::Broken {
                     line: place.map(|p| p.0),

@@ -95,7 +95,10 @@ impl Walker<'_> {
                     self.function(*word, parameters, block);
                 }
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
-                ItemKind::Test { title, .. } => {
+                ItemKind::Test { title, block } => {
+                    for statement in &block.statements {
+                        self.may_stand(Place::Test, statement);
+                    }
                     self.diagnostics.push(
                         Diagnostic::error(names::TEST_NOT_RUN, title.span, "tests are not run yet")
                             .help("take it out, or into a comment, until this version of rebar can run it"),
@@ -133,12 +136,19 @@ impl Walker<'_> {
     fn block(&mut self, place: Place, block: &Block) {
         let depth = self.locals.len();
         for statement in &block.statements {
-            match misplaced(place, statement) {
-                Some(diagnostic) => self.diagnostics.push(diagnostic),
-                None => self.statement(place, statement),
+            if self.may_stand(place, statement) {
+                self.statement(place, statement);
             }
         }
         self.locals.truncate(depth);
+    }
+
+    /// Whether a statement may stand here; if not, that is reported.
+    fn may_stand(&mut self, place: Place, statement: &Statement) -> bool {
+        let misplaced = misplaced(place, statement);
+        let fits = misplaced.is_none();
+        misplaced.into_iter().for_each(|d| self.diagnostics.push(d));
+        fits
     }
 
     fn statement(&mut self, place: Place, statement: &Statement) {

@@ -29,9 +29,8 @@ pub const TWO_NODES_AT_ONCE: Code = Code("E0412");
 /// A hardware with two interfaces on one network.
 pub const TWO_INTERFACES: Code = Code("E0413");
 
-/// All codes of this part.
-pub fn all() -> Vec<Code> {
-    vec![
+/// All codes of this list.
+pub const ALL: &[Code] = &[
         DEPENDS_ON_NODE,
         CAPABILITY_ABSENT,
         UNUSED_ACCEPT,
@@ -45,5 +44,4 @@ pub fn all() -> Vec<Code> {
         ARITHMETIC,
         TWO_NODES_AT_ONCE,
         TWO_INTERFACES,
-    ]
-}
+    ];

@@ -25,9 +25,8 @@ pub const TEST_NOT_RUN: Code = Code("E0210");
 /// A definition that needs itself.
 pub const CIRCULAR_DEFINITION: Code = Code("E0211");
 
-/// All codes of this part.
-pub fn all() -> Vec<Code> {
-    vec![
+/// All codes of this list.
+pub const ALL: &[Code] = &[
         UNKNOWN_NAME,
         DUPLICATE_NAME,
         SHADOWS,
@@ -39,5 +38,4 @@ pub fn all() -> Vec<Code> {
         MISPLACED_STATEMENT,
         TEST_NOT_RUN,
         CIRCULAR_DEFINITION,
-    ]
-}
+    ];

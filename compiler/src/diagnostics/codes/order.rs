@@ -9,7 +9,5 @@ pub const CYCLE: Code = Code("E0502");
 /// `after` names something that cannot be waited for.
 pub const NOT_A_RUN: Code = Code("E0503");
 
-/// All codes of this part.
-pub fn all() -> Vec<Code> {
-    vec![FORWARD_REFERENCE, CYCLE, NOT_A_RUN]
-}
+/// All codes of this list.
+pub const ALL: &[Code] = &[FORWARD_REFERENCE, CYCLE, NOT_A_RUN];

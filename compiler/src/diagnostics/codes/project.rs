@@ -13,7 +13,5 @@ pub const MISSING_TEMPLATE: Code = Code("E0904");
 /// A folder without `main.rebar`.
 pub const NO_MAIN: Code = Code("E0905");
 
-/// All codes of this part.
-pub fn all() -> Vec<Code> {
-    vec![MISSING_MODULE, UNREADABLE, NOT_TEXT, MISSING_TEMPLATE, NO_MAIN]
-}
+/// All codes of this list.
+pub const ALL: &[Code] = &[MISSING_MODULE, UNREADABLE, NOT_TEXT, MISSING_TEMPLATE, NO_MAIN];

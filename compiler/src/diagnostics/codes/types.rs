@@ -45,9 +45,8 @@ pub const NOT_CONSTANT: Code = Code("E0320");
 /// A level in `provides` that is none.
 pub const BAD_LEVEL: Code = Code("E0321");
 
-/// All codes of this part.
-pub fn all() -> Vec<Code> {
-    vec![
+/// All codes of this list.
+pub const ALL: &[Code] = &[
         MISMATCH,
         UNKNOWN_FIELD,
         MISSING_FIELD,
@@ -69,5 +68,4 @@ pub fn all() -> Vec<Code> {
         NO_TEXT,
         NOT_CONSTANT,
         BAD_LEVEL,
-    ]
-}
+    ];
