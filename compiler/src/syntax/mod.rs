@@ -17,6 +17,7 @@ mod literal;
 mod text;
 mod token;
 mod tree;
+pub mod walk;
 
 pub use build_expression::EXPRESSION_LIMIT;
 pub use explain::{RESERVED_WORDS, STATEMENT_WORDS};
