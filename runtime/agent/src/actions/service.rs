@@ -237,8 +237,11 @@ impl Action for Service {
             notes.push("enabled");
         }
         if *active && !unit.is_active() {
-            self.start(node, &unit)?;
-            notes.push("started");
+            // What made it run may be about to go as well: that it does not start must not bar the rest.
+            notes.push(match self.start(node, &unit) {
+                Ok(()) => "started",
+                Err(_) => "left stopped: it ran before, and does not start now",
+            });
         }
         Ok(if notes.is_empty() {
             Effect::unchanged("already as before")
