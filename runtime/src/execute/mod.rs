@@ -32,6 +32,7 @@ pub use event::{Event, EventSink};
 pub use lane::{LaneSegment, LaneStep, run_segment};
 pub use outcome::{Blocked, ExecuteError, Failure, Outcome, Status, Stop};
 
+pub use filled::machine_digest;
 pub(crate) use filled::plan_hash;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,7 +158,12 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
             .iter()
             .map(|(name, detail)| (name.clone(), detail.served.clone()))
             .collect(),
-        names: published != work::names(plan, true) && !plan.nodes.is_empty(),
+        names: !plan.nodes.is_empty()
+            && (published != work::names(plan, true)
+                || plan
+                    .nodes
+                    .iter()
+                    .any(|row| recorded.get(&row.name).is_some_and(|node| !node.told))),
     };
     let graph = graph::build(plan, &nodes, &standing).map_err(ExecuteError::Malformed)?;
     calls.tell(Event::RunOpened {
@@ -171,6 +177,11 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
         .values()
         .filter(|operation| operation.subject == "names")
         .count() as u64;
+    let up = world
+        .machines
+        .iter()
+        .filter(|(_, view)| view.running && view.complete);
+    let names = Names::after(publications, up.map(|(name, _)| name.clone()).collect());
     let work = Work {
         plan: Arc::new(plan.clone()),
         calls,
@@ -178,7 +189,7 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
         world,
         recorded,
         recorded_networks,
-        names: Names::after(publications),
+        names,
     };
     let limits = Limits {
         lanes: context.parallelism,
