@@ -43,7 +43,8 @@ use rebar_compiler::plan::Plan;
 
 use crate::backend::{Backend, Scope};
 use crate::journal::{Journal, Line};
-use crate::state::{CloseAs, Opened, Opening, RunKind, State, StateError, Token};
+use crate::state::{CloseAs, Lease, Opened, Opening, RunKind, State, StateError, Token};
+use filled::NodeWork;
 use graph::Standing;
 use schedule::{Limits, Tally, schedule};
 use work::{Names, Work};
@@ -140,6 +141,21 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
             deploy: plan.deploy.clone(),
         });
     }
+    let result = carry_out(plan, nodes, context, &lease).await;
+    // Lines that were on their way are written before the lease is given back.
+    let released = lease.release().await;
+    let outcome = result?;
+    released?;
+    Ok(outcome)
+}
+
+async fn carry_out(
+    plan: &Plan,
+    nodes: BTreeMap<String, NodeWork>,
+    context: &Context,
+    lease: &Lease,
+) -> Result<Outcome, ExecuteError> {
+    let state = &context.state;
     let token = lease.token().clone();
     let (run, resumed) = open(plan, context, &token).await?;
     let calls = context.calls(&token, &run);
@@ -171,7 +187,7 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
         deploy: plan.deploy.clone(),
         resumed,
         objects: graph.objects(),
-        steps: nodes.values().map(filled::NodeWork::steps).sum(),
+        steps: nodes.values().map(NodeWork::steps).sum(),
     });
     let publications = operations
         .values()
@@ -195,7 +211,7 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
         lanes: context.parallelism,
         objects: context.backend.parallelism(),
     };
-    let tally = schedule(&graph, Arc::new(work), limits, &lease).await?;
+    let tally = schedule(&graph, Arc::new(work), limits, lease).await?;
     let mut outcome = conclude(tally);
     let close = match outcome.status {
         Status::Done => Some(CloseAs::Done),
@@ -214,7 +230,6 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
     (context.events)(Event::Closed {
         status: outcome.status,
     });
-    lease.release().await?;
     Ok(outcome)
 }
 
