@@ -14,10 +14,79 @@
 //! Stages take `&mut Diagnostics`, never stop at the first error and always return a value.
 //! Nothing here reads files, the clock, the environment or the network: callers pass all of it in.
 
+pub mod check;
 pub mod diagnostics;
+pub mod expand;
+pub mod graph;
 pub mod plan;
+pub mod resolve;
 pub mod source;
 pub mod syntax;
 
+pub use check::Options;
 pub use diagnostics::{Diagnostic, Diagnostics};
+pub use resolve::Library;
 pub use source::{Files, SourceId, Sources, Span};
+
+/// A project as far as it can be understood without choosing a deploy.
+#[derive(Debug, Clone)]
+pub struct Analysis {
+    /// All files that were read, templates among them.
+    pub sources: Sources,
+    /// Everything that is to be said about them.
+    pub diagnostics: Diagnostics,
+    /// The checked spec; what could not be understood is an error value in it.
+    pub typed: check::Typed,
+}
+
+impl Analysis {
+    /// The names of all deploys, in written order.
+    pub fn deploys(&self) -> Vec<&str> {
+        self.typed.deploys.iter().map(|d| d.name.as_str()).collect()
+    }
+
+    /// Plans one deploy. `None` if there are errors, which are then among `self.diagnostics`.
+    pub fn plan(&mut self, deploy: &str, ledger: &plan::Ledger, snapshot: &plan::Snapshot) -> Option<plan::Plan> {
+        if self.diagnostics.has_errors() {
+            // A name that is wrong is still worth telling; the rest would be guesses.
+            return None;
+        }
+        let instances = expand::expand(&self.typed, deploy, ledger, &mut self.diagnostics)?;
+        let graph = graph::build(&instances, &mut self.diagnostics);
+        if self.diagnostics.has_errors() {
+            return None;
+        }
+        Some(plan::plan(&graph, snapshot))
+    }
+
+    /// Lays out every deploy with an empty ledger, for what can only be seen then.
+    pub fn examine(&mut self) {
+        if self.diagnostics.has_errors() {
+            return;
+        }
+        let names: Vec<String> = self.typed.deploys.iter().map(|d| d.name.clone()).collect();
+        for name in names {
+            if let Some(instances) =
+                expand::expand(&self.typed, &name, &plan::Ledger::default(), &mut self.diagnostics)
+            {
+                graph::build(&instances, &mut self.diagnostics);
+            }
+        }
+    }
+}
+
+/// Reads `main.rebar` and all that it uses, gives names their meaning and checks types. It never stops at the
+/// first error. Any kind is taken; see [`analyse_with`].
+pub fn analyse(library: &Library<'_>) -> Analysis {
+    analyse_with(library, &Options::default())
+}
+
+/// [`analyse`] for a runtime whose actions are known.
+pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
+    let mut sources = Sources::default();
+    let mut diagnostics = Diagnostics::default();
+    let modules = resolve::load(library, &mut sources, &mut diagnostics);
+    let resolved = resolve::resolve(modules, &mut diagnostics);
+    let typed = check::check(resolved, &sources, options, &mut diagnostics);
+    Analysis { sources, diagnostics, typed }
+}

@@ -7,10 +7,16 @@ pub const FILES: &[(&str, &str)] = &[
     ("std/image.rebar", include_str!("../std/image.rebar")),
     ("std/nginx.rebar", include_str!("../std/nginx.rebar")),
     ("std/haproxy.rebar", include_str!("../std/haproxy.rebar")),
-    ("std/templates/haproxy.cfg.hbs", include_str!("../std/templates/haproxy.cfg.hbs")),
+    (
+        "std/templates/haproxy.cfg.hbs",
+        include_str!("../std/templates/haproxy.cfg.hbs"),
+    ),
 ];
 
 /// The text of one file of the library, if there is such a file.
 pub fn file(path: &str) -> Option<&'static str> {
-    FILES.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
+    FILES
+        .iter()
+        .find(|(name, _)| *name == path)
+        .map(|(_, text)| *text)
 }

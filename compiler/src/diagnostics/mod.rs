@@ -4,6 +4,7 @@
 //! wherever two places disagree, and the nearest name where a name is unknown. No message speaks of
 //! grammar rules or of Rust types.
 
+pub mod codes;
 mod nearest;
 
 pub use nearest::nearest;
@@ -67,7 +68,10 @@ impl Diagnostic {
             code,
             severity: Severity::Error,
             message: message.into(),
-            labels: vec![Label { span, text: String::new() }],
+            labels: vec![Label {
+                span,
+                text: String::new(),
+            }],
             help: None,
             fix: None,
         }
@@ -75,7 +79,10 @@ impl Diagnostic {
 
     /// A warning of `code` at `span`.
     pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
-        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, span, message) }
+        Diagnostic {
+            severity: Severity::Warning,
+            ..Diagnostic::error(code, span, message)
+        }
     }
 
     /// An error that has no place in the text, such as an unknown deploy on the command line.
@@ -102,7 +109,10 @@ impl Diagnostic {
     /// Adds a further place.
     #[must_use]
     pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span, text: text.into() });
+        self.labels.push(Label {
+            span,
+            text: text.into(),
+        });
         self
     }
 
@@ -122,7 +132,11 @@ impl Diagnostic {
             }
             if let Some(first) = self.labels.first() {
                 let title = format!("write `{name}`");
-                self.fix = Some(Fix { span: first.span, replacement: name.to_owned(), title });
+                self.fix = Some(Fix {
+                    span: first.span,
+                    replacement: name.to_owned(),
+                    title,
+                });
             }
         }
         self
@@ -131,7 +145,11 @@ impl Diagnostic {
     /// Adds a mechanical mend.
     #[must_use]
     pub fn fix(mut self, span: Span, replacement: impl Into<String>, title: impl Into<String>) -> Self {
-        self.fix = Some(Fix { span, replacement: replacement.into(), title: title.into() });
+        self.fix = Some(Fix {
+            span,
+            replacement: replacement.into(),
+            title: title.into(),
+        });
         self
     }
 }
@@ -168,7 +186,10 @@ impl Diagnostics {
         let mut all: Vec<&Diagnostic> = self.list.iter().collect();
         all.sort_by(|a, b| {
             let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
-            place(a).cmp(&place(b)).then_with(|| a.code.cmp(&b.code)).then_with(|| a.message.cmp(&b.message))
+            place(a)
+                .cmp(&place(b))
+                .then_with(|| a.code.cmp(&b.code))
+                .then_with(|| a.message.cmp(&b.message))
         });
         all.dedup();
         all

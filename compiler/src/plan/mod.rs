@@ -4,8 +4,24 @@
 //! one class share a [`Pattern`], whose fields are [`Template`]s that are filled from the node's row; what has
 //! to be done now (verbs) stands in the row, never in the pattern.
 
+mod digest;
+mod file;
+mod fill;
+mod filler;
+pub(crate) mod functions;
+mod planning;
+pub(crate) mod render;
 mod template;
+pub(crate) mod url;
 
+pub(crate) use digest::{hex, step_hash};
+pub use digest::{machine_digest, step_digest};
+pub use file::{Counts, PlanFileError, canonical_bytes, counts, hash, is_empty, read, schema};
+pub use fill::{FillContext, FillError, fill};
+pub use filler::{FilledStep, Filler, filled_steps};
+pub use functions::FunctionError;
+pub use planning::plan;
+pub use render::RenderError;
 pub use template::{Column, Function, NodeReference, Template};
 
 use std::collections::BTreeMap;
@@ -302,7 +318,7 @@ pub struct RecordedStep {
     pub kind: String,
     /// The identity on the node, as text: the fields of `key` joined.
     pub key: String,
-    /// Digest of what was desired: see [`digest`].
+    /// Digest of what was desired: see [`step_digest`].
     pub digest: String,
     /// Fields, filled.
     pub fields: BTreeMap<String, serde_json::Value>,

@@ -20,13 +20,21 @@ pub struct Span {
 impl Span {
     /// A span over `start..end` (bytes) of `source`.
     pub fn new(source: SourceId, start: usize, end: usize) -> Self {
-        Span { source, start: start as u32, end: end as u32 }
+        Span {
+            source,
+            start: start as u32,
+            end: end as u32,
+        }
     }
 
     /// The smallest span that covers both; both must be of the same file.
     #[must_use]
     pub fn to(self, other: Span) -> Span {
-        Span { source: self.source, start: self.start.min(other.start), end: self.end.max(other.end) }
+        Span {
+            source: self.source,
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
     }
 
     /// The byte range, for indexing the file's text.
@@ -54,7 +62,10 @@ impl Sources {
     /// Adds a file and returns its id.
     pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> SourceId {
         let id = SourceId(self.files.len() as u32);
-        self.files.push(Source { name: name.into(), text: text.into() });
+        self.files.push(Source {
+            name: name.into(),
+            text: text.into(),
+        });
         id
     }
 
@@ -65,7 +76,10 @@ impl Sources {
 
     /// All files with their ids, in the order they were read.
     pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
-        self.files.iter().enumerate().map(|(i, s)| (SourceId(i as u32), s))
+        self.files
+            .iter()
+            .enumerate()
+            .map(|(i, s)| (SourceId(i as u32), s))
     }
 
     /// The text under `span`.
@@ -130,7 +144,9 @@ pub trait Files {
 /// Files held in memory, for tests and for the embedded standard library.
 impl Files for std::collections::BTreeMap<String, String> {
     fn read(&self, path: &str) -> Result<String, FileError> {
-        self.get(path).cloned().ok_or_else(|| FileError::Missing(path.to_owned()))
+        self.get(path)
+            .cloned()
+            .ok_or_else(|| FileError::Missing(path.to_owned()))
     }
 
     fn list(&self) -> Vec<String> {

@@ -26,7 +26,11 @@ pub struct DottedName {
 impl DottedName {
     /// The names joined by dots.
     pub fn text(&self) -> String {
-        self.names.iter().map(|n| n.text.as_str()).collect::<Vec<_>>().join(".")
+        self.names
+            .iter()
+            .map(|n| n.text.as_str())
+            .collect::<Vec<_>>()
+            .join(".")
     }
 }
 

@@ -1,3 +1,86 @@
 //! From text to syntax: a lossless tree and the AST.
+//!
+//! `layout` scans the file once and makes a masked copy, `grammar` (pest) reads it item by item, `build*` make the
+//! AST, `literal` and `text` say what numbers and strings mean, and `explain` tells people what is wrong.
 
 pub mod ast;
+mod brackets;
+mod build;
+mod build_expression;
+mod build_statement;
+mod build_type;
+mod docs;
+mod explain;
+mod grammar;
+mod layout;
+mod literal;
+mod text;
+mod token;
+mod tree;
+pub mod walk;
+
+pub use build_expression::EXPRESSION_LIMIT;
+pub use explain::{RESERVED_WORDS, STATEMENT_WORDS};
+pub use layout::{BRACKET_LIMIT, ITEM_WORDS};
+pub use token::{Token, TokenKind};
+pub use tree::{Node, NodeKind, Tree};
+
+use crate::diagnostics::{Diagnostic, Diagnostics, codes::syntax as codes};
+use crate::source::{SourceId, Sources, Span};
+
+/// The largest file that is read, in bytes.
+pub const SIZE_LIMIT: usize = 32 << 20;
+
+/// What a file says.
+#[derive(Debug, Clone)]
+pub struct Syntax {
+    /// Without spacing and comments; what could not be read is an error node.
+    pub ast: ast::File,
+    /// Everything, byte for byte.
+    pub tree: Tree,
+}
+
+/// Reads the file `id`. It never fails: what cannot be read becomes an error node and a diagnostic.
+pub fn parse(sources: &Sources, id: SourceId, diagnostics: &mut Diagnostics) -> Syntax {
+    let text = &sources.get(id).text;
+    if text.len() > SIZE_LIMIT {
+        let limit = SIZE_LIMIT >> 20;
+        let problem = Diagnostic::error(
+            codes::TOO_LARGE,
+            Span::new(id, 0, 0),
+            format!("this file is larger than {limit} MiB"),
+        );
+        diagnostics.push(problem.help("split it into modules and `use` them"));
+        let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let token = Token {
+            kind: TokenKind::Skipped,
+            start: 0,
+            end,
+        };
+        let ast = ast::File::default();
+        return Syntax {
+            tree: Tree::new(text.clone(), vec![token], &ast),
+            ast,
+        };
+    }
+    let layout = layout::scan(id, text);
+    let mut problems = Vec::new();
+    let items = layout
+        .regions
+        .iter()
+        .map(|region| build::item(id, text, &layout, region, &mut problems))
+        .collect();
+    let ast = ast::File { items };
+    layout
+        .problems
+        .into_iter()
+        .chain(problems)
+        .for_each(|p| diagnostics.push(p));
+    Syntax {
+        tree: Tree::new(text.clone(), layout.tokens, &ast),
+        ast,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,5 +4,15 @@ pub mod protocol;
 
 /// The actions this agent knows, by the name of the kind that uses them.
 pub const ACTIONS: &[&str] = &[
-    "package", "file", "directory", "link", "user", "group", "service", "command", "probe", "sysctl", "host",
+    "package",
+    "file",
+    "directory",
+    "link",
+    "user",
+    "group",
+    "service",
+    "command",
+    "probe",
+    "sysctl",
+    "host",
 ];

@@ -1,0 +1,324 @@
+//! Bodies of roles and workloads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::constructs::Schema;
+use super::fields::{Owner, unreadable};
+use super::typed::{Group, RoleOrWorkload, Run, Statement, Step, Wait};
+use super::types::{Thing, Type};
+use super::{Checker, Expected, Signature};
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::{names, order, types};
+use crate::resolve::{Definition, ItemId};
+use crate::source::Span;
+use crate::syntax::ast::{self, FunctionWord, ItemKind, StatementKind};
+
+impl Checker<'_> {
+    /// Reads what a role or workload takes and gives.
+    pub(super) fn signature(&mut self, id: ItemId) {
+        let ItemKind::Function { parameters, block, .. } = &self.resolved.item(id).kind else { return };
+        let mut signature = Signature::default();
+        for parameter in parameters {
+            let parameter = self.parameter(parameter, false);
+            signature.parameters.push(parameter);
+        }
+        let mut places: BTreeMap<&str, Span> = BTreeMap::new();
+        for statement in &block.statements {
+            let StatementKind::Out { name, ty, value } = &statement.kind else { continue };
+            if let Some(first) = places.insert(&name.text, name.span) {
+                let message = format!("the output `{}` is there twice", name.text);
+                let twice = Diagnostic::error(names::DUPLICATE_NAME, name.span, message);
+                self.report(twice.here("here again").label(first, "first here"));
+            }
+            if value.is_none() {
+                let message = format!("the output `{}` has no value", name.text);
+                let missing = Diagnostic::error(types::MISSING_FIELD, name.span, message);
+                self.report(missing.help(format!("write `out {}: … = …`", name.text)));
+            }
+            let ty = self.written_type(ty);
+            signature.outputs.insert(name.text.clone(), ty);
+        }
+        self.functions.insert(id, signature);
+    }
+
+    /// Checks what a role or workload does.
+    pub(super) fn body(&mut self, id: ItemId) {
+        let ItemKind::Function { name, parameters, block, word, .. } = &self.resolved.item(id).kind else { return };
+        self.locals.clear();
+        self.waits_of.clear();
+        let signature = self.functions.get(&id).cloned().unwrap_or_default();
+        for (written, parameter) in parameters.iter().zip(&signature.parameters) {
+            self.locals.insert(written.name.span, parameter.ty.clone());
+        }
+        let body = self.statements(block, *word, &signature);
+        let function = RoleOrWorkload {
+            name: self.resolved.qualified_name(id),
+            span: name.span,
+            parameters: signature.parameters,
+            outputs: signature.outputs,
+            body,
+        };
+        self.typed.functions.insert(id, function);
+    }
+
+    fn statements(&mut self, block: &ast::Block, word: FunctionWord, signature: &Signature) -> Vec<Statement> {
+        let mut body = Vec::new();
+        for statement in &block.statements {
+            match (&statement.kind, word) {
+                (StatementKind::Let { name, ty, value }, _) => {
+                    self.waits.clear();
+                    let value = match ty {
+                        Some(written) => {
+                            let ty = self.written_type(written);
+                            let declared = Some(written.span);
+                            self.expression(value, &Expected { ty, name: name.text.clone(), declared })
+                        }
+                        None => self.infer(value, None),
+                    };
+                    self.locals.insert(name.span, value.ty.clone());
+                    self.waits_of.insert(name.span, std::mem::take(&mut self.waits));
+                    body.push(Statement::Let(name.text.clone(), value));
+                }
+                (StatementKind::Named { word, name, block }, FunctionWord::Role) => {
+                    if let Some(step) = self.step(word, name, block, statement.span) {
+                        body.push(Statement::Step(step));
+                    }
+                }
+                (StatementKind::Nodes { many, name, block }, FunctionWord::Workload) => {
+                    body.push(Statement::Group(self.group(*many, name, block)));
+                }
+                (StatementKind::Run { name, role, arguments, on, block }, FunctionWord::Workload) => {
+                    if let Some(run) = self.run(name, role, arguments, on, block) {
+                        body.push(Statement::Run(run));
+                    }
+                }
+                (StatementKind::Out { name, ty, value: Some(value) }, _) => {
+                    let declared = signature.outputs.get(&name.text).cloned().unwrap_or(Type::Error);
+                    let expected = Expected { ty: declared, name: name.text.clone(), declared: Some(ty.span) };
+                    let value = self.expression(value, &expected);
+                    body.push(Statement::Out(name.text.clone(), value));
+                }
+                (StatementKind::If { branches, otherwise }, _) => {
+                    let mut checked = Vec::new();
+                    for (condition, block) in branches {
+                        let condition = self.expression(condition, &Expected::of(Type::Bool));
+                        checked.push((condition, self.statements(block, word, signature)));
+                    }
+                    let otherwise = otherwise.as_ref().map(|b| self.statements(b, word, signature));
+                    body.push(Statement::If(checked, otherwise.unwrap_or_default()));
+                }
+                // Anything else has been reported as out of place.
+                _ => {}
+            }
+        }
+        body
+    }
+
+    fn step(
+        &mut self,
+        word: &ast::DottedName,
+        name: &ast::Name,
+        block: &ast::Block,
+        whole: Span,
+    ) -> Option<Step> {
+        let kind_id = match self.resolved.references.get(&word.span) {
+            Some(Definition::Item(id)) => *id,
+            _ => {
+                self.locals.insert(name.span, Type::Error);
+                return None;
+            }
+        };
+        let kind = self.typed.kinds.get(&kind_id)?.clone();
+        let span = Span { end: name.span.end, ..whole };
+        let owner = Owner {
+            noun: format!("the kind `{}`", kind.name),
+            field: "field",
+            declared: Some(kind.span),
+            at: name.span,
+            lenient: unreadable(block),
+        };
+        let fields = self.fields(block, &kind.fields, &owner);
+        let given = |field: &String| {
+            block.statements.iter().any(|s| matches!(&s.kind, StatementKind::Field { name, .. } if name.text == *field))
+        };
+        for set in kind.needs.iter().filter(|set| !set.iter().any(given)) {
+            let names: Vec<&str> = set.iter().map(String::as_str).collect();
+            let list = crate::resolve::list_of(&names);
+            let message = format!("the step `{}` must set one of {list}", name.text);
+            let mut diagnostic = Diagnostic::error(types::NEEDS_ONE_OF, name.span, message);
+            diagnostic = diagnostic.label(kind.span, format!("the kind `{}` needs one of them", kind.name));
+            if kind.name == "command" {
+                diagnostic = diagnostic.help(
+                    "say how to know that it has been done: `unless = \"test …\"`, `creates = \"/path\"`, or `once = true`",
+                );
+            }
+            if !owner.lenient {
+                self.report(diagnostic);
+            }
+        }
+        let members = kind.fields.iter().map(|f| (f.name.clone(), f.ty.clone())).collect();
+        self.locals.insert(name.span, Type::Thing(Thing::Step, Arc::new(members)));
+        let place = self.sources.place(whole);
+        Some(Step { name: name.text.clone(), kind: kind_id, fields, span, place })
+    }
+
+    fn group(&mut self, many: bool, name: &ast::Name, block: &ast::Block) -> Group {
+        let owner = Owner {
+            noun: format!("the group `{}`", name.text),
+            field: "field",
+            declared: None,
+            at: name.span,
+            lenient: unreadable(block),
+        };
+        let declared = self.schema(if many { Schema::Nodes } else { Schema::Node });
+        let fields = self.fields(block, &declared, &owner);
+        let of = |ty: Type| if many { Type::list(ty) } else { ty };
+        let addresses = Type::Thing(Thing::Addresses, Arc::new(BTreeMap::from([(String::new(), of(Type::Ip))])));
+        let members = BTreeMap::from([
+            ("name".to_owned(), of(Type::String)),
+            ("address".to_owned(), of(Type::Ip)),
+            ("addresses".to_owned(), addresses),
+        ]);
+        self.locals.insert(name.span, Type::Thing(Thing::Group, Arc::new(members)));
+        Group { name: name.text.clone(), many, fields, span: name.span }
+    }
+
+    fn run(
+        &mut self,
+        name: &ast::Name,
+        role: &ast::DottedName,
+        arguments: &[ast::Argument],
+        on: &ast::Name,
+        block: &ast::Block,
+    ) -> Option<Run> {
+        self.waits.clear();
+        let role_id = match self.resolved.references.get(&role.span) {
+            Some(Definition::Item(id)) => Some(*id),
+            _ => None,
+        };
+        let group = self.run_group(on);
+        let Some(role_id) = role_id else {
+            for argument in arguments {
+                let _ = self.infer(&argument.value, None);
+            }
+            self.locals.insert(name.span, Type::Error);
+            return None;
+        };
+        let signature = self.functions.get(&role_id).cloned().unwrap_or_default();
+        let owner = Owner {
+            noun: format!("the role `{}`", role.text()),
+            field: "parameter",
+            declared: self.resolved.item_name(role_id).map(|n| n.span),
+            at: role.span,
+            lenient: false,
+        };
+        let arguments = self.arguments(arguments, &signature.parameters, &owner);
+        let mut waits = std::mem::take(&mut self.waits);
+        let (settings, after) = without_after(block);
+        let owner = Owner {
+            noun: "a run".to_owned(),
+            field: "setting",
+            declared: None,
+            at: name.span,
+            lenient: unreadable(block),
+        };
+        let declared = self.schema(Schema::Run);
+        let fields = self.fields(&settings, &declared, &owner);
+        for value in after {
+            self.after(value, &mut waits);
+        }
+        let many = match &group {
+            Some((_, many)) => *many,
+            None => false,
+        };
+        let outputs = signature.outputs.iter().map(|(name, ty)| {
+            let ty = if many { Type::list(ty.clone()) } else { ty.clone() };
+            (name.clone(), ty)
+        });
+        let ty = Type::Thing(Thing::Run, Arc::new(outputs.collect()));
+        self.locals.insert(name.span, if group.is_some() { ty } else { Type::Error });
+        let group = group?.0;
+        Some(Run { name: name.text.clone(), role: role_id, arguments, group, fields, waits, span: name.span })
+    }
+
+    /// The group of a run, and whether it is many.
+    fn run_group(&mut self, on: &ast::Name) -> Option<(String, bool)> {
+        let local = match self.resolved.references.get(&on.span) {
+            Some(Definition::Local(declared)) => self.locals.get(declared).map(|ty| (*declared, ty.clone())),
+            Some(Definition::Broken) => return None,
+            _ => None,
+        };
+        match local {
+            Some((_, Type::Thing(Thing::Group, members))) => {
+                Some((on.text.clone(), matches!(members.get("name"), Some(Type::List(_)))))
+            }
+            Some((_, Type::Error)) => None,
+            other => {
+                let message = format!("`{}` is not a group of nodes", on.text);
+                let mut diagnostic = Diagnostic::error(names::WRONG_THING, on.span, message);
+                if let Some((declared, _)) = other {
+                    diagnostic = diagnostic.label(declared, "defined here");
+                }
+                self.report(diagnostic.help("a run is on a group: `nodes web { … }` or `node edge { … }`"));
+                None
+            }
+        }
+    }
+
+    fn after(&mut self, value: &ast::Expression, waits: &mut Vec<Wait>) {
+        let help = "write the runs to wait for in a list: `after = [pages]`";
+        let ast::ExpressionKind::List(list) = &value.kind else {
+            self.report(Diagnostic::error(order::NOT_A_RUN, value.span, "`after` takes a list of runs").help(help));
+            return;
+        };
+        for wait in list {
+            let target = match &wait.kind {
+                ast::ExpressionKind::Call { callee, arguments } => match (&callee.kind, arguments.as_slice()) {
+                    (ast::ExpressionKind::Name(word), [run]) if word.text == "all" => &run.value,
+                    (ast::ExpressionKind::Name(word), [_]) if matches!(word.text.as_str(), "any" | "quorum") => {
+                        let message = format!("`{}` cannot be waited for yet", word.text);
+                        let diagnostic = Diagnostic::error(order::NOT_A_RUN, wait.span, message);
+                        self.report(diagnostic.help("wait for all nodes of the run: `all(…)`"));
+                        continue;
+                    }
+                    _ => wait,
+                },
+                _ => wait,
+            };
+            let ast::ExpressionKind::Name(name) = &target.kind else {
+                self.report(Diagnostic::error(order::NOT_A_RUN, target.span, "this is not a run").help(help));
+                continue;
+            };
+            let ty = match self.resolved.references.get(&name.span) {
+                Some(Definition::Local(declared)) => self.locals.get(declared).cloned(),
+                Some(Definition::Broken) => continue,
+                _ => None,
+            };
+            match ty {
+                Some(Type::Thing(Thing::Run, _)) => {
+                    let (span, place) = (target.span, self.sources.place(target.span));
+                    waits.push(Wait { run: name.text.clone(), output: None, span, place });
+                }
+                Some(Type::Error) => {}
+                _ => {
+                    let message = format!("`{}` is not a run", name.text);
+                    self.report(Diagnostic::error(order::NOT_A_RUN, target.span, message).help(help));
+                }
+            }
+        }
+    }
+}
+
+/// The settings of a run without its `after`, and that.
+fn without_after(block: &ast::Block) -> (ast::Block, Vec<&ast::Expression>) {
+    let mut settings = ast::Block { statements: Vec::new(), span: block.span };
+    let mut after = Vec::new();
+    for statement in &block.statements {
+        match &statement.kind {
+            StatementKind::Field { name, value } if name.text == "after" => after.push(value),
+            _ => settings.statements.push(statement.clone()),
+        }
+    }
+    (settings, after)
+}

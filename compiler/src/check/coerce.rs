@@ -1,0 +1,126 @@
+//! Whether a value fits the place where it stands.
+
+use super::typed::{Check, Expression, ExpressionKind, Requirement};
+use super::types::Type;
+use super::{Checker, Expected};
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::types;
+
+impl Checker<'_> {
+    /// The value as the place takes it; anything else is reported, and becomes an error value.
+    pub(super) fn coerce(&mut self, value: Expression, expected: &Expected) -> Expression {
+        if value.ty == Type::Error || expected.ty == Type::Error {
+            return value;
+        }
+        if !expected.ty.accepts(&value.ty) {
+            self.report(mismatch(&value, expected));
+            return Expression { kind: ExpressionKind::Error, ty: Type::Error, span: value.span };
+        }
+        match requirement(&expected.ty, &value.ty) {
+            Some(check) => self.keep(value, check, expected),
+            None => value,
+        }
+    }
+
+    /// Holds a value against a rule: now if it is known, else when it is.
+    pub(super) fn keep(&mut self, value: Expression, check: Check, expected: &Expected) -> Expression {
+        if let Some(known) = self.constant(&value) {
+            if let Err(mut diagnostic) = super::evaluate::keep(&known, &check, value.span) {
+                if let Some(declared) = expected.declared.filter(|d| Some(*d) != check.declared) {
+                    *diagnostic = diagnostic.label(declared, format!("`{}` is a `{}`", expected.name, expected.ty));
+                }
+                self.report(*diagnostic);
+                return Expression { kind: ExpressionKind::Error, ty: Type::Error, ..value };
+            }
+            return value;
+        }
+        let (ty, span) = (value.ty.clone(), value.span);
+        Expression { kind: ExpressionKind::Checked(Box::new(value), check), ty, span }
+    }
+}
+
+/// The rule that a value of type `given` must keep to be one of `expected`.
+fn requirement(expected: &Type, given: &Type) -> Option<Check> {
+    match expected {
+        Type::Refined(refined) if expected != given => {
+            let name = refined.name.clone().unwrap_or_else(|| expected.to_string());
+            let rule = Requirement::Rule(refined.rule.clone());
+            Some(Check { requirement: rule, name, declared: Some(refined.span) })
+        }
+        Type::Optional(inner) => match given {
+            Type::Optional(given) => requirement(inner, given),
+            _ => requirement(inner, given),
+        },
+        Type::Union(members) => {
+            let fits: Vec<&Type> = members.iter().filter(|m| m.accepts(given)).collect();
+            match fits.as_slice() {
+                [single] => requirement(single, given),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn mismatch(value: &Expression, expected: &Expected) -> Diagnostic {
+    let message = format!("expected {}, found {}", noun(&expected.ty), noun(&value.ty));
+    let mut diagnostic = Diagnostic::error(types::MISMATCH, value.span, message).here(match &value.ty {
+        Type::Record(_) => "this is a record".to_owned(),
+        ty => format!("this is {}", noun(ty)),
+    });
+    if let Some(declared) = expected.declared {
+        diagnostic = diagnostic.label(declared, format!("`{}` is declared here as `{}`", expected.name, expected.ty));
+    }
+    match advice(value, &expected.ty) {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+/// A type with its article: "a `Url`", "an `Int`".
+pub(super) fn noun(ty: &Type) -> String {
+    let name = ty.to_string();
+    let article = if name.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']) { "an" } else { "a" };
+    format!("{article} `{name}`")
+}
+
+fn advice(value: &Expression, expected: &Type) -> Option<String> {
+    let inner = match expected {
+        Type::Optional(inner) => inner.base(),
+        other => other.base(),
+    };
+    let is_string = *value.ty.base() == Type::String;
+    let text = match &value.kind {
+        ExpressionKind::Value(serde_json::Value::String(text)) => Some(text),
+        _ => None,
+    };
+    match (value.ty.base(), inner) {
+        (Type::Optional(given), _) if expected.accepts(given) => {
+            Some("it may be missing: say with `??` what to take instead".to_owned())
+        }
+        (_, Type::Ip | Type::Cidr | Type::Mac | Type::Int | Type::Float | Type::Bool | Type::Duration | Type::Bytes)
+            if is_string && text.is_some() =>
+        {
+            Some("write it without quotes".to_owned())
+        }
+        (Type::Int, Type::Bytes) => Some("give a unit, such as `512MiB`".to_owned()),
+        (Type::Int, Type::Duration) => Some("give a unit, such as `30s`".to_owned()),
+        (Type::Int, Type::Rate) => Some("give a unit, such as `10Gbps`".to_owned()),
+        (Type::Int, Type::Frequency) => Some("give a unit, such as `2.4GHz`".to_owned()),
+        (Type::Int, Type::Percent) => Some("write `%` behind it".to_owned()),
+        (given, Type::String | Type::Text(_)) if given.has_text() => {
+            Some("put it into a string: \"{…}\"".to_owned())
+        }
+        (given, Type::List(element)) if element.accepts(given) => {
+            Some("a list stands in brackets: `[…]`".to_owned())
+        }
+        (Type::List(_), element) if matches!(value.ty.base(), Type::List(given) if element.accepts(given)) => {
+            Some("this is a list, one element for each node; here only a single value can stand".to_owned())
+        }
+        (_, Type::Enum(definition)) => {
+            let names: Vec<&str> = definition.variants.iter().map(String::as_str).collect();
+            Some(format!("write one of {}", crate::resolve::list_of(&names)))
+        }
+        _ => None,
+    }
+}

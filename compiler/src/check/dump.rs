@@ -1,0 +1,113 @@
+//! `--emit types`: each item with the types of what is in it.
+
+use std::fmt::Write as _;
+
+use super::typed::{Expression, Parameter, Statement, Typed};
+use crate::resolve::ItemId;
+
+/// Stable text for people and baselines. Items of the library are left out.
+pub fn dump(typed: &Typed) -> String {
+    let mut text = String::new();
+    let own = |id: &ItemId| !typed.resolved.modules.list[id.module].name.starts_with("std.");
+    for id in typed.resolved.ids().filter(own) {
+        let name = typed.resolved.qualified_name(id);
+        if let Some(value) = typed.values.get(&id) {
+            let _ = writeln!(text, "let {name}: {} = {value}", value.ty);
+        }
+        if let Some(construct) = typed.constructs.get(&id) {
+            let word = crate::resolve::noun(typed.resolved.item(id));
+            let _ = writeln!(text, "{name} is {word}");
+            fields(&mut text, 1, construct.fields.iter());
+            for (word, part, inner) in &construct.parts {
+                let _ = writeln!(text, "  {word} {part}");
+                fields(&mut text, 2, inner.iter());
+            }
+        }
+        if let Some(kind) = typed.kinds.get(&id) {
+            let _ = writeln!(text, "kind {name}");
+            parameters(&mut text, &kind.fields);
+        }
+        if let Some(backend) = typed.backends.get(&id) {
+            let _ = writeln!(text, "backend {name}");
+            parameters(&mut text, &backend.fields);
+        }
+        if let Some(function) = typed.functions.get(&id) {
+            let _ = writeln!(text, "{} {name}", crate::resolve::noun(typed.resolved.item(id)));
+            parameters(&mut text, &function.parameters);
+            statements(&mut text, typed, 1, &function.body);
+        }
+        if let Some(site) = typed.sites.get(&id) {
+            let _ = writeln!(text, "site {name}");
+            if let Some((backend, settings, _)) = &site.backend {
+                let _ = writeln!(text, "  machines from {}", typed.backends[backend].name);
+                fields(&mut text, 2, settings.iter());
+            }
+            for capability in site.accepted.keys() {
+                let _ = writeln!(text, "  accepts the gap {capability}");
+            }
+        }
+    }
+    for deploy in &typed.deploys {
+        let _ = writeln!(text, "deploy {}", deploy.name);
+        fields(&mut text, 1, deploy.arguments.iter());
+    }
+    text
+}
+
+fn parameters(text: &mut String, list: &[Parameter]) {
+    for parameter in list {
+        let key = if parameter.key { "key " } else { "" };
+        let _ = write!(text, "  {key}{}: {}", parameter.name, parameter.ty);
+        let _ = match &parameter.default {
+            Some(default) => writeln!(text, " = {default}"),
+            None => writeln!(text),
+        };
+    }
+}
+
+fn fields<'a>(text: &mut String, depth: usize, list: impl Iterator<Item = (&'a String, &'a Expression)>) {
+    for (name, value) in list {
+        let _ = writeln!(text, "{}{name}: {} = {value}", "  ".repeat(depth), value.ty);
+    }
+}
+
+fn statements(text: &mut String, typed: &Typed, depth: usize, list: &[Statement]) {
+    let indent = "  ".repeat(depth);
+    for statement in list {
+        match statement {
+            Statement::Let(name, value) => {
+                let _ = writeln!(text, "{indent}let {name}: {} = {value}", value.ty);
+            }
+            Statement::Step(step) => {
+                let _ = writeln!(text, "{indent}{} {}", typed.kinds[&step.kind].name, step.name);
+                fields(text, depth + 1, step.fields.iter());
+            }
+            Statement::Group(group) => {
+                let _ = writeln!(text, "{indent}{} {}", if group.many { "nodes" } else { "node" }, group.name);
+                fields(text, depth + 1, group.fields.iter());
+            }
+            Statement::Run(run) => {
+                let role = typed.resolved.qualified_name(run.role);
+                let _ = writeln!(text, "{indent}run {} = {role} on {}", run.name, run.group);
+                fields(text, depth + 1, run.arguments.iter().chain(run.fields.iter()));
+                for wait in &run.waits {
+                    let output = wait.output.as_deref().unwrap_or("all of it");
+                    let _ = writeln!(text, "{indent}  waits for {}: {output}", wait.run);
+                }
+            }
+            Statement::Out(name, value) => {
+                let _ = writeln!(text, "{indent}out {name}: {} = {value}", value.ty);
+            }
+            Statement::If(branches, otherwise) => {
+                for (condition, inner) in branches {
+                    let _ = writeln!(text, "{indent}if {condition}");
+                    statements(text, typed, depth + 1, inner);
+                }
+                if !otherwise.is_empty() {
+                    let _ = writeln!(text, "{indent}else");
+                    statements(text, typed, depth + 1, otherwise);
+                }
+            }
+        }
+    }
+}

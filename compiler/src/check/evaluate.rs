@@ -1,0 +1,388 @@
+//! From an expression to a [`Template`]: what is known is computed, what depends on a node stays symbolic.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::operators;
+use super::rules;
+use super::typed::{Check, Construct, Expression, ExpressionKind, Typed};
+use super::types::{Thing, Type};
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::{expand, plan, types};
+use crate::plan::{Column, Function, NodeReference, Template, functions};
+use crate::resolve::ItemId;
+use crate::source::Span;
+use crate::syntax::ast::{BinaryOperator, UnaryOperator};
+
+/// What names stand for while an expression is evaluated.
+pub(crate) struct Scope<'a> {
+    /// Parameters, `let`s, steps, runs and groups by name.
+    pub(crate) variables: BTreeMap<String, Template>,
+    /// Values with names.
+    pub(crate) values: &'a BTreeMap<ItemId, Expression>,
+    /// Networks, hardware and images.
+    pub(crate) constructs: &'a BTreeMap<ItemId, Construct>,
+    /// The networks that the node has an interface on, in a role: the group's name, then theirs.
+    pub(crate) interfaces: Option<(&'a str, Vec<String>)>,
+    /// Groups that comprehensions at hand go through, with their variables.
+    pub(crate) turns: Vec<(String, String)>,
+}
+
+/// What evaluation gives, or why there is no value.
+pub(crate) type Evaluated = Result<Template, Box<Diagnostic>>;
+
+impl<'a> Scope<'a> {
+    /// A scope in which only items are known.
+    pub(crate) fn of(typed: &'a Typed) -> Scope<'a> {
+        Scope {
+            variables: BTreeMap::new(),
+            values: &typed.values,
+            constructs: &typed.constructs,
+            interfaces: None,
+            turns: Vec::new(),
+        }
+    }
+}
+
+/// An item as a value: a network, hardware or image.
+pub(crate) fn item_value(id: ItemId) -> Value {
+    serde_json::json!({ "item": [id.module, id.item] })
+}
+
+/// The item behind such a value.
+pub(crate) fn as_item(value: &Template) -> Option<ItemId> {
+    let Template::Value(value) = value else { return None };
+    let pair = value.get("item")?.as_array()?;
+    let number = |index: usize| usize::try_from(pair.get(index)?.as_u64()?).ok();
+    Some(ItemId { module: number(0)?, item: number(1)? })
+}
+
+/// The value of `expression`.
+pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
+    let span = expression.span;
+    Ok(match &expression.kind {
+        ExpressionKind::Error => Template::Value(Value::Null),
+        ExpressionKind::Value(value) => Template::Value(value.clone()),
+        ExpressionKind::StepName(name) => Template::Value(Value::String(name.clone())),
+        ExpressionKind::Concat(parts) => {
+            let parts = all(parts, scope)?;
+            apply(Function::Concat, parts, span)?
+        }
+        ExpressionKind::Variable(name) => {
+            scope.variables.get(name).cloned().unwrap_or(Template::Value(Value::Null))
+        }
+        ExpressionKind::Item(id, _) => match scope.values.get(id) {
+            Some(value) => evaluate(value, scope)?,
+            None => Template::Value(item_value(*id)),
+        },
+        ExpressionKind::Column(column) => own_column(column, scope, span)?,
+        ExpressionKind::Member(of, name) => {
+            let value = evaluate(of, scope)?;
+            member(value, name, &of.ty, scope, span)?
+        }
+        ExpressionKind::List(elements) => list(all(elements, scope)?),
+        ExpressionKind::Record(fields) => {
+            let mut record = BTreeMap::new();
+            for (name, value) in fields {
+                record.insert(name.clone(), evaluate(value, scope)?);
+            }
+            self::record(record)
+        }
+        ExpressionKind::Comprehension { element, variable, list, condition } => {
+            let elements = evaluate(list, scope)?;
+            let hidden = scope.variables.remove(variable);
+            let result = comprehend(elements, element, variable, condition.as_deref(), scope);
+            scope.variables.remove(variable);
+            if let Some(hidden) = hidden {
+                scope.variables.insert(variable.clone(), hidden);
+            }
+            result?
+        }
+        ExpressionKind::If(condition, then, otherwise) => {
+            if truth(condition, scope, "which of the two is meant")? {
+                evaluate(then, scope)?
+            } else {
+                evaluate(otherwise, scope)?
+            }
+        }
+        ExpressionKind::Unary(operator, operand) => {
+            let value = known(evaluate(operand, scope)?, operand.span, "this operator")?;
+            Template::Value(match operator {
+                UnaryOperator::Not => Value::Bool(value != Value::Bool(true)),
+                UnaryOperator::Negate => operators::negate(&value, &operand.ty, span)?,
+            })
+        }
+        ExpressionKind::Binary(operator, left, right) => binary(*operator, left, right, scope, span)?,
+        ExpressionKind::Apply(function, arguments) => {
+            let arguments = all(arguments, scope)?;
+            match (function, arguments.as_slice()) {
+                // How many nodes a group has is known, but only to the plan; elements of a list are.
+                (Function::Length, [Template::List(elements)]) => Template::Value(elements.len().into()),
+                _ => apply(*function, arguments, span)?,
+            }
+        }
+        ExpressionKind::Render(_, text, argument) => {
+            let record = evaluate(argument, scope)?;
+            let template = Template::Value(Value::String(text.to_string()));
+            apply(Function::Render, vec![template, record], span)?
+        }
+        ExpressionKind::JoinText(list, separator) => {
+            let list = evaluate(list, scope)?;
+            let separator = evaluate(separator, scope)?;
+            // Joining text is a template of its own, so that it can wait for the nodes like any other.
+            let template = "{{#each list}}{{#unless @first}}{{../separator}}{{/unless}}{{this}}{{/each}}";
+            let record = BTreeMap::from([("list".to_owned(), list), ("separator".to_owned(), separator)]);
+            let template = Template::Value(Value::String(template.to_owned()));
+            apply(Function::Render, vec![template, self::record(record)], span)?
+        }
+        ExpressionKind::Checked(inner, check) => {
+            let value = evaluate(inner, scope)?;
+            if let Template::Value(value) = &value {
+                keep(value, check, span)?;
+            }
+            value
+        }
+    })
+}
+
+/// Whether a condition holds; one that depends on the node is an error that says so.
+pub(crate) fn truth(
+    condition: &Expression,
+    scope: &mut Scope<'_>,
+    decides: &str,
+) -> Result<bool, Box<Diagnostic>> {
+    let value = known(evaluate(condition, scope)?, condition.span, decides)?;
+    Ok(value == Value::Bool(true))
+}
+
+/// The value of something that must be known before anything runs.
+pub(crate) fn known(value: Template, span: Span, decides: &str) -> Result<Value, Box<Diagnostic>> {
+    match value {
+        Template::Value(value) => Ok(value),
+        _ => Err(Box::new(
+            Diagnostic::error(
+                expand::DEPENDS_ON_NODE,
+                span,
+                format!("{decides} cannot depend on the node"),
+            )
+            .here("this differs from node to node")
+            .help(
+                "all nodes of a group have the same steps; names and addresses of nodes can fill fields, and \
+                 decide nothing. Give nodes that differ a group of their own",
+            ),
+        )),
+    }
+}
+
+fn all(list: &[Expression], scope: &mut Scope<'_>) -> Result<Vec<Template>, Box<Diagnostic>> {
+    list.iter().map(|e| evaluate(e, scope)).collect()
+}
+
+fn own_column(column: &Column, scope: &Scope<'_>, span: Span) -> Evaluated {
+    if let Some((group, networks)) = &scope.interfaces {
+        let missing = match column {
+            Column::Name => None,
+            Column::Address if networks.is_empty() => Some("any network".to_owned()),
+            Column::Address => None,
+            Column::AddressOn(network) if !networks.contains(network) => Some(format!("network `{network}`")),
+            Column::AddressOn(_) => None,
+        };
+        if let Some(missing) = missing {
+            return Err(Box::new(
+                Diagnostic::error(
+                    expand::NO_INTERFACE,
+                    span,
+                    format!("nodes of `{group}` have no interface on {missing}"),
+                )
+                .help("add a `nic` to their hardware, or run this role on another group"),
+            ));
+        }
+    }
+    Ok(Template::Column { node: NodeReference::Own, column: column.clone() })
+}
+
+fn member(value: Template, name: &str, ty: &Type, scope: &mut Scope<'_>, span: Span) -> Evaluated {
+    if let Some(item) = as_item(&value) {
+        let construct = scope.constructs.get(&item);
+        return match construct.and_then(|c| c.fields.get(name)) {
+            Some(field) => evaluate(field, scope),
+            None => Ok(Template::Value(match (name, construct) {
+                ("name", Some(construct)) => construct.name.clone().into(),
+                _ => Value::Null,
+            })),
+        };
+    }
+    let found = match value {
+        Template::Record(mut fields) => fields.remove(name),
+        Template::Value(Value::Object(mut fields)) => fields.remove(name).map(Template::Value),
+        _ => None,
+    };
+    match (found, ty) {
+        (Some(found), _) => Ok(found),
+        // The group has no interface on that network.
+        (None, Type::Thing(Thing::Addresses | Thing::Group, _)) => Err(Box::new(Diagnostic::error(
+            expand::NO_INTERFACE,
+            span,
+            format!("these nodes have no interface on network `{name}`"),
+        ))),
+        (None, _) => Ok(Template::Value(Value::Null)),
+    }
+}
+
+fn comprehend(
+    list_value: Template,
+    element: &Expression,
+    variable: &str,
+    condition: Option<&Expression>,
+    scope: &mut Scope<'_>,
+) -> Evaluated {
+    let elements = match list_value {
+        Template::Each { group, element: member } => {
+            for (_, outer) in scope.turns.iter().filter(|(g, _)| *g == group) {
+                let uses = |e: &Expression| matches!(&e.kind, ExpressionKind::Variable(name) if name == outer);
+                if element.any(&uses) {
+                    return Err(two_nodes(&group, element.span));
+                }
+            }
+            scope.variables.insert(variable.to_owned(), *member);
+            if let Some(condition) = condition
+                && !truth(condition, scope, "which elements stay")?
+            {
+                return Ok(Template::Value(Value::Array(Vec::new())));
+            }
+            scope.turns.push((group.clone(), variable.to_owned()));
+            let value = evaluate(element, scope);
+            scope.turns.pop();
+            return Ok(Template::Each { group, element: Box::new(value?) });
+        }
+        Template::Apply { function: Function::Join, arguments } => {
+            let mut parts = Vec::new();
+            for part in arguments {
+                parts.push(comprehend(part, element, variable, condition, scope)?);
+            }
+            return apply(Function::Join, parts, element.span);
+        }
+        Template::List(elements) => elements,
+        Template::Value(Value::Array(elements)) => elements.into_iter().map(Template::Value).collect(),
+        Template::Value(_) | Template::Column { .. } | Template::Apply { .. } | Template::Record(_) => Vec::new(),
+    };
+    let mut result = Vec::new();
+    for value in elements {
+        scope.variables.insert(variable.to_owned(), value);
+        let stays = match condition {
+            Some(condition) => truth(condition, scope, "which elements stay")?,
+            None => true,
+        };
+        if stays {
+            result.push(evaluate(element, scope)?);
+        }
+    }
+    Ok(list(result))
+}
+
+/// The error for a value that would need two nodes of one group at once.
+pub(crate) fn two_nodes(group: &str, span: Span) -> Box<Diagnostic> {
+    let message = format!("this depends on two nodes of `{group}` at once");
+    Box::new(Diagnostic::error(expand::TWO_NODES_AT_ONCE, span, message).help(
+        "a list over the nodes of a group has one element for each of them, made from that node alone; \
+         tables of all pairs of nodes cannot be made",
+    ))
+}
+
+fn binary(
+    operator: BinaryOperator,
+    left: &Expression,
+    right: &Expression,
+    scope: &mut Scope<'_>,
+    span: Span,
+) -> Evaluated {
+    let first = evaluate(left, scope)?;
+    match operator {
+        BinaryOperator::Otherwise => {
+            return match first {
+                Template::Value(Value::Null) => evaluate(right, scope),
+                value => Ok(value),
+            };
+        }
+        BinaryOperator::And | BinaryOperator::Or => {
+            let first = known(first, left.span, "a condition")? == Value::Bool(true);
+            let decided = first == (operator == BinaryOperator::Or);
+            let value = if decided { first } else { truth(right, scope, "a condition")? };
+            return Ok(Template::Value(Value::Bool(value)));
+        }
+        BinaryOperator::Add if matches!(left.ty.base(), Type::List(_)) => {
+            let second = evaluate(right, scope)?;
+            return match (first, second) {
+                (Template::List(mut a), Template::List(b)) => {
+                    a.extend(b);
+                    Ok(Template::List(a))
+                }
+                (a, b) => apply(Function::Join, vec![a, b], span),
+            };
+        }
+        _ => {}
+    }
+    let second = evaluate(right, scope)?;
+    let first = known(first, left.span, operators::decides(operator))?;
+    let second = known(second, right.span, operators::decides(operator))?;
+    operators::compute(operator, &first, &second, &left.ty, &right.ty, span).map(Template::Value)
+}
+
+/// A list; all values if its elements are.
+fn list(elements: Vec<Template>) -> Template {
+    if elements.iter().all(|e| matches!(e, Template::Value(_))) {
+        let values = elements.into_iter().filter_map(|e| match e {
+            Template::Value(value) => Some(value),
+            _ => None,
+        });
+        return Template::Value(Value::Array(values.collect()));
+    }
+    Template::List(elements)
+}
+
+/// A record; one value if all its fields are.
+pub(crate) fn record(fields: BTreeMap<String, Template>) -> Template {
+    if fields.values().all(|e| matches!(e, Template::Value(_))) {
+        let values = fields.into_iter().filter_map(|(name, e)| match e {
+            Template::Value(value) => Some((name, value)),
+            _ => None,
+        });
+        return Template::Value(Value::Object(values.collect()));
+    }
+    Template::Record(fields)
+}
+
+/// A function over what is known now, or the function itself for later.
+fn apply(function: Function, arguments: Vec<Template>, span: Span) -> Evaluated {
+    let known: Option<Vec<Value>> = arguments
+        .iter()
+        .map(|a| match a {
+            Template::Value(value) => Some(value.clone()),
+            _ => None,
+        })
+        .collect();
+    match known {
+        Some(values) => functions::apply(function, &values).map(Template::Value).map_err(|error| {
+            Box::new(Diagnostic::error(plan::CANNOT_FILL, span, error.to_string()))
+        }),
+        None => Ok(Template::Apply { function, arguments }),
+    }
+}
+
+/// Holds a value against a rule.
+pub(crate) fn keep(value: &Value, check: &Check, span: Span) -> Result<(), Box<Diagnostic>> {
+    if value.is_null() {
+        return Ok(());
+    }
+    let Err((code, message, help)) = rules::holds(value, &check.requirement, &check.name) else { return Ok(()) };
+    let mut diagnostic = Diagnostic::error(code, span, message);
+    if let Some(declared) = check.declared {
+        diagnostic = diagnostic.label(declared, format!("`{}` is declared here", check.name));
+    }
+    if let Some(help) = help {
+        diagnostic = diagnostic.help(help);
+    }
+    debug_assert!([types::OUT_OF_RANGE, types::DOES_NOT_MATCH, types::MALFORMED_TEXT].contains(&code));
+    Err(Box::new(diagnostic))
+}

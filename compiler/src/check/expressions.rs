@@ -1,0 +1,469 @@
+//! Types of expressions. What a place expects flows in: it tells the enum of a variant and the form of a text.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::coerce::noun;
+use super::rules;
+use super::typed::{Check, Expression, ExpressionKind, Requirement, Wait};
+use super::types::{TextForm, Thing, Type};
+use super::{Checker, Expected, operators};
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::{names, types};
+use crate::resolve::{Builtin, Definition, ItemId};
+use crate::source::Span;
+use crate::syntax::ast::{self, BinaryOperator, Literal, StringPart, UnaryOperator};
+
+impl Checker<'_> {
+    /// The expression with its type, held against what is expected.
+    pub(super) fn expression(&mut self, e: &ast::Expression, expected: &Expected) -> Expression {
+        let hint = strip(&expected.ty).clone();
+        let value = match (&e.kind, &hint) {
+            (ast::ExpressionKind::List(elements), Type::List(element)) => {
+                let part = expected.part(element);
+                let elements = elements.iter().map(|e| self.expression(e, &part)).collect();
+                Expression { kind: ExpressionKind::List(elements), ty: hint.clone(), span: e.span }
+            }
+            (ast::ExpressionKind::Record(fields), Type::Map(_, element)) => {
+                let part = expected.part(element);
+                let fields = self.record_fields(fields, |this, _, e| this.expression(e, &part));
+                Expression { kind: ExpressionKind::Record(fields), ty: hint.clone(), span: e.span }
+            }
+            (ast::ExpressionKind::Record(fields), Type::Record(wanted)) => {
+                return self.record_as(e.span, fields, wanted, expected);
+            }
+            (ast::ExpressionKind::If { condition, then, otherwise }, _) => {
+                let condition = self.expression(condition, &Expected::of(Type::Bool));
+                let (then, otherwise) = (self.expression(then, expected), self.expression(otherwise, expected));
+                let ty = then.ty.join(&otherwise.ty).unwrap_or_else(|| expected.ty.clone());
+                let kind = ExpressionKind::If(Box::new(condition), Box::new(then), Box::new(otherwise));
+                return Expression { kind, ty, span: e.span };
+            }
+            _ => self.infer(e, Some(&expected.ty)),
+        };
+        self.coerce(value, expected)
+    }
+
+    /// The expression with its type. The hint is what the place would like to have.
+    pub(super) fn infer(&mut self, e: &ast::Expression, hint: Option<&Type>) -> Expression {
+        let span = e.span;
+        let wanted = hint.map(strip);
+        let (kind, ty) = match &e.kind {
+            ast::ExpressionKind::Error => (ExpressionKind::Error, Type::Error),
+            ast::ExpressionKind::Literal(literal) => literal_value(literal, wanted),
+            ast::ExpressionKind::String(parts) => return self.string(parts, span, wanted),
+            ast::ExpressionKind::Name(name) => return self.name(name, span, hint),
+            ast::ExpressionKind::Member { of, name } => return self.member(of, name, span),
+            ast::ExpressionKind::Call { callee, arguments } => return self.call(callee, arguments, span),
+            ast::ExpressionKind::List(elements) => return self.list(elements, span),
+            ast::ExpressionKind::Record(fields) => {
+                let fields = self.record_fields(fields, |this, _, e| this.infer(e, None));
+                let ty = Type::Record(fields.iter().map(|(n, e)| (n.clone(), e.ty.clone())).collect());
+                (ExpressionKind::Record(fields), ty)
+            }
+            ast::ExpressionKind::Comprehension { element, variable, list, condition } => {
+                return self.comprehension(element, variable, list, condition.as_deref(), span, wanted);
+            }
+            ast::ExpressionKind::If { condition, then, otherwise } => {
+                let condition = self.expression(condition, &Expected::of(Type::Bool));
+                let (then, otherwise) = (self.infer(then, hint), self.infer(otherwise, hint));
+                let Some(ty) = then.ty.join(&otherwise.ty) else {
+                    let message = format!("one side is {}, the other {}", noun(&then.ty), noun(&otherwise.ty));
+                    self.report(
+                        Diagnostic::error(types::MISMATCH, otherwise.span, message)
+                            .here(noun(&otherwise.ty))
+                            .label(then.span, noun(&then.ty)),
+                    );
+                    return error(span);
+                };
+                (ExpressionKind::If(Box::new(condition), Box::new(then), Box::new(otherwise)), ty)
+            }
+            ast::ExpressionKind::Unary { operator, operand } => {
+                let value = self.infer(operand, hint);
+                let fits = match operator {
+                    UnaryOperator::Not => *value.ty.base() == Type::Bool,
+                    UnaryOperator::Negate => matches!(value.ty.base(), Type::Int | Type::Float),
+                };
+                if !fits && value.ty != Type::Error {
+                    let word = if *operator == UnaryOperator::Not { "not" } else { "-" };
+                    let message = format!("`{word}` cannot stand before {}", noun(&value.ty));
+                    self.report(Diagnostic::error(types::OPERATOR, value.span, message));
+                    return error(span);
+                }
+                let ty = value.ty.base().clone();
+                (ExpressionKind::Unary(*operator, Box::new(value)), ty)
+            }
+            ast::ExpressionKind::Binary { operator, operator_span, left, right } => {
+                return self.binary(*operator, *operator_span, left, right, span, hint);
+            }
+        };
+        Expression { kind, ty, span }
+    }
+
+    /// The fields of a record, each once.
+    fn record_fields(
+        &mut self,
+        fields: &[(ast::Name, Option<ast::Expression>)],
+        mut value: impl FnMut(&mut Self, &str, &ast::Expression) -> Expression,
+    ) -> BTreeMap<String, Expression> {
+        let mut record: BTreeMap<String, Expression> = BTreeMap::new();
+        let mut places: BTreeMap<&str, Span> = BTreeMap::new();
+        for (name, field) in fields {
+            let given = match field {
+                Some(field) => value(self, &name.text, field),
+                None => value(self, &name.text, &same_name(name)),
+            };
+            if let Some(first) = places.insert(&name.text, name.span) {
+                let message = format!("the field `{}` is given twice", name.text);
+                let twice = Diagnostic::error(types::DUPLICATE_FIELD, name.span, message);
+                self.report(twice.here("here again").label(first, "first given here"));
+            }
+            record.insert(name.text.clone(), given);
+        }
+        record
+    }
+
+    fn record_as(
+        &mut self,
+        span: Span,
+        fields: &[(ast::Name, Option<ast::Expression>)],
+        wanted: &BTreeMap<String, Type>,
+        expected: &Expected,
+    ) -> Expression {
+        for (name, _) in fields.iter().filter(|(n, _)| !wanted.contains_key(&n.text)) {
+            let message = format!("this record has no field `{}`", name.text);
+            let mut unknown = Diagnostic::error(types::UNKNOWN_FIELD, name.span, message)
+                .suggest(&name.text, wanted.keys().map(String::as_str));
+            if let Some(declared) = expected.declared {
+                unknown = unknown.label(declared, format!("declared here as `{}`", expected.ty));
+            }
+            self.report(unknown);
+        }
+        let mut record = self.record_fields(fields, |this, name, e| match wanted.get(name) {
+            Some(ty) => this.expression(e, &expected.part(ty)),
+            None => this.infer(e, None),
+        });
+        record.retain(|name, _| wanted.contains_key(name));
+        for (name, ty) in wanted {
+            if record.contains_key(name) {
+                continue;
+            }
+            if !matches!(ty, Type::Optional(_)) {
+                let message = format!("this record lacks the field `{name}`");
+                let mut missing = Diagnostic::error(types::MISSING_FIELD, span, message);
+                if let Some(declared) = expected.declared {
+                    missing = missing.label(declared, format!("declared here as `{}`", expected.ty));
+                }
+                self.report(missing.help(format!("give it: `{name} = …`")));
+            }
+            let nothing = Expression { kind: ExpressionKind::Value(Value::Null), ty: ty.clone(), span };
+            record.insert(name.clone(), nothing);
+        }
+        Expression { kind: ExpressionKind::Record(record), ty: Type::Record(wanted.clone()), span }
+    }
+
+    fn list(&mut self, elements: &[ast::Expression], span: Span) -> Expression {
+        let elements: Vec<Expression> = elements.iter().map(|e| self.infer(e, None)).collect();
+        let mut ty = Type::Error;
+        for element in &elements {
+            match ty.join(&element.ty) {
+                Some(joined) => ty = joined,
+                None => {
+                    let message = format!("a list of {} cannot hold {}", noun(&ty), noun(&element.ty));
+                    let first = elements[0].span;
+                    let diagnostic = Diagnostic::error(types::MISMATCH, element.span, message);
+                    self.report(diagnostic.here(noun(&element.ty)).label(first, noun(&ty)));
+                    return error(span);
+                }
+            }
+        }
+        Expression { kind: ExpressionKind::List(elements), ty: Type::list(ty), span }
+    }
+
+    fn string(&mut self, parts: &[StringPart], span: Span, wanted: Option<&Type>) -> Expression {
+        let form = wanted.and_then(text_form);
+        let ty = form.map_or(Type::String, Type::Text);
+        if let Some(text) = plain(parts) {
+            if let Some(form) = form {
+                let check = Check { requirement: Requirement::Form(form), name: form.name().to_owned(), declared: None };
+                if let Err(broken) = super::evaluate::keep(&Value::String(text.clone()), &check, span) {
+                    self.report(*broken);
+                    return error(span);
+                }
+            }
+            return Expression { kind: ExpressionKind::Value(Value::String(text)), ty, span };
+        }
+        let mut pieces = Vec::new();
+        for part in parts {
+            pieces.push(match part {
+                StringPart::Text(text) => {
+                    Expression { kind: ExpressionKind::Value(Value::String(text.clone())), ty: Type::String, span }
+                }
+                StringPart::Interpolation(inner) => {
+                    let value = self.infer(inner, None);
+                    if !value.ty.has_text() {
+                        self.report(no_text(&value));
+                    }
+                    value
+                }
+            });
+        }
+        let concat = Expression { kind: ExpressionKind::Concat(pieces), ty, span };
+        let Some(form) = form else { return concat };
+        if let Some(StringPart::Text(start)) = parts.first()
+            && let Err(cause) = rules::form_of_start(start, form)
+        {
+            let message = format!("this is no `{}`: {cause}", form.name());
+            let help = format!("a `{}` looks like `{}`", form.name(), form.example());
+            self.report(Diagnostic::error(types::MALFORMED_TEXT, span, message).help(help));
+            return error(span);
+        }
+        let check = Check { requirement: Requirement::Form(form), name: form.name().to_owned(), declared: None };
+        self.keep(concat, check, &Expected::of(Type::Error))
+    }
+
+    fn name(&mut self, name: &ast::Name, span: Span, hint: Option<&Type>) -> Expression {
+        let (kind, ty) = match self.resolved.references.get(&name.span).copied() {
+            Some(Definition::Broken) => return error(span),
+            Some(Definition::Local(declared)) => {
+                if let Some(waits) = self.waits_of.get(&declared) {
+                    let here = self.sources.place(span);
+                    let again = waits.iter().map(|w| Wait { span, place: here.clone(), ..w.clone() });
+                    self.waits.extend(again);
+                }
+                let ty = self.locals.get(&declared).cloned().unwrap_or(Type::Error);
+                let wants_step = matches!(hint.map(strip), Some(Type::Thing(Thing::Step, _)));
+                match &ty {
+                    Type::Thing(Thing::Step, _) if wants_step => (ExpressionKind::StepName(name.text.clone()), ty),
+                    _ => (ExpressionKind::Variable(name.text.clone()), ty),
+                }
+            }
+            Some(Definition::Item(id)) => {
+                (ExpressionKind::Item(id, self.resolved.qualified_name(id)), self.type_of_value(id))
+            },
+            Some(Definition::Builtin(Builtin::Node)) => {
+                (ExpressionKind::Variable("node".to_owned()), Type::thing(Thing::Node))
+            }
+            Some(Definition::Builtin(_)) => {
+                let message = format!("`{}` is a function", name.text);
+                let call = Diagnostic::error(types::MISMATCH, span, message);
+                self.report(call.help(format!("call it: `{}(…)`", name.text)));
+                return error(span);
+            }
+            None => return self.variant(name, span, hint),
+        };
+        Expression { kind, ty, span }
+    }
+
+    fn variant(&mut self, name: &ast::Name, span: Span, hint: Option<&Type>) -> Expression {
+        let Some(ty @ Type::Enum(definition)) = hint.map(|h| strip(h).base()) else {
+            // In place of another type this is the wrong type; without any it is an unknown name.
+            let diagnostic = match hint {
+                Some(ty) if *ty != Type::Error => {
+                    let message = format!("expected {}, found the variant `{}`", noun(ty), name.text);
+                    Diagnostic::error(types::MISMATCH, span, message)
+                }
+                _ => Diagnostic::error(names::UNKNOWN_NAME, span, format!("there is no `{}` here", name.text))
+                    .help("a variant of an enum can stand only where that enum is expected"),
+            };
+            self.report(diagnostic);
+            return error(span);
+        };
+        if definition.variants.contains(&name.text) {
+            let kind = ExpressionKind::Value(Value::String(name.text.clone()));
+            return Expression { kind, ty: ty.clone(), span };
+        }
+        let known: Vec<&str> = definition.variants.iter().map(String::as_str).collect();
+        let message = format!("`{}` has no variant `{}`", definition.name, name.text);
+        let mut diagnostic =
+            Diagnostic::error(types::UNKNOWN_VARIANT, span, message).suggest(&name.text, known.iter().copied());
+        if diagnostic.help.is_none() {
+            diagnostic = diagnostic.help(format!("it has {}", crate::resolve::list_of(&known)));
+        }
+        if let Some(declared) = definition.span {
+            diagnostic = diagnostic.label(declared, "the enum is defined here");
+        }
+        self.report(diagnostic);
+        error(span)
+    }
+
+    fn comprehension(
+        &mut self,
+        element: &ast::Expression,
+        variable: &ast::Name,
+        list: &ast::Expression,
+        condition: Option<&ast::Expression>,
+        span: Span,
+        wanted: Option<&Type>,
+    ) -> Expression {
+        let list = self.infer(list, None);
+        let inner = match list.ty.base() {
+            Type::List(inner) => (**inner).clone(),
+            Type::Error => Type::Error,
+            other => {
+                let message = format!("`for … in` goes through a list, and this is {}", noun(other));
+                self.report(Diagnostic::error(types::MISMATCH, list.span, message));
+                Type::Error
+            }
+        };
+        self.locals.insert(variable.span, inner);
+        let hint = match wanted {
+            Some(Type::List(element)) => Some((**element).clone()),
+            _ => None,
+        };
+        let element = match hint {
+            Some(hint) => self.expression(element, &Expected::of(hint)),
+            None => self.infer(element, None),
+        };
+        let condition = condition.map(|c| Box::new(self.expression(c, &Expected::of(Type::Bool))));
+        let ty = Type::list(element.ty.clone());
+        let kind = ExpressionKind::Comprehension {
+            element: Box::new(element),
+            variable: variable.text.clone(),
+            list: Box::new(list),
+            condition,
+        };
+        Expression { kind, ty, span }
+    }
+
+    fn binary(
+        &mut self,
+        operator: BinaryOperator,
+        operator_span: Span,
+        left: &ast::Expression,
+        right: &ast::Expression,
+        span: Span,
+        hint: Option<&Type>,
+    ) -> Expression {
+        let compares = matches!(operator, BinaryOperator::Equal | BinaryOperator::NotEqual);
+        let arithmetic = matches!(operator, BinaryOperator::Otherwise | BinaryOperator::Add);
+        let left_hint = match hint.map(strip) {
+            Some(Type::Range(inner)) if operator == BinaryOperator::Range => Some((**inner).clone()),
+            _ => hint.filter(|_| arithmetic).cloned(),
+        };
+        let left = self.infer(left, left_hint.as_ref());
+        let right_hint = match operator {
+            // The right side is read as the left one is, so that variants and units find their type.
+            _ if compares => Some(left.ty.clone()),
+            BinaryOperator::Otherwise => match &left.ty {
+                Type::Optional(inner) => Some((**inner).clone()),
+                _ => None,
+            },
+            BinaryOperator::In => Some(Type::list(left.ty.clone())),
+            _ => left_hint,
+        };
+        let right = match (&right_hint, operator) {
+            (Some(hint), BinaryOperator::In) if matches!(right.kind, ast::ExpressionKind::List(_)) => {
+                self.expression(right, &Expected::of(hint.clone()))
+            }
+            (Some(hint), BinaryOperator::Otherwise) => self.expression(right, &Expected::of(hint.clone())),
+            _ => self.infer(right, right_hint.as_ref()),
+        };
+        let Some(ty) = operators::result_type(operator, &left.ty, &right.ty) else {
+            let symbol = operators::symbol(operator);
+            let message = format!("`{symbol}` does not go between {} and {}", noun(&left.ty), noun(&right.ty));
+            let mut diagnostic = Diagnostic::error(types::OPERATOR, operator_span, message)
+                .label(left.span, noun(&left.ty))
+                .label(right.span, noun(&right.ty));
+            if let Some(help) = operators::advice(operator, &left.ty, &right.ty) {
+                diagnostic = diagnostic.help(help);
+            }
+            self.report(diagnostic);
+            return error(span);
+        };
+        Expression { kind: ExpressionKind::Binary(operator, Box::new(left), Box::new(right)), ty, span }
+    }
+
+    /// The type of an item in an expression.
+    pub(super) fn type_of_value(&mut self, id: ItemId) -> Type {
+        match &self.resolved.item(id).kind {
+            ast::ItemKind::Let { .. } => self.value_of(id),
+            ast::ItemKind::Block { word: ast::BlockWord::Network, .. } => {
+                let members = [
+                    ("name", Type::String),
+                    ("cidr", Type::Cidr),
+                    ("gateway", Type::Optional(Box::new(Type::Ip))),
+                ];
+                let members = members.into_iter().map(|(n, t)| (n.to_owned(), t)).collect();
+                Type::Thing(Thing::Network, std::sync::Arc::new(members))
+            }
+            ast::ItemKind::Block { word: ast::BlockWord::Hardware, .. } => Type::thing(Thing::Hardware),
+            ast::ItemKind::Block { word: ast::BlockWord::Image, .. } => Type::thing(Thing::Image),
+            _ => Type::Error,
+        }
+    }
+}
+
+/// The error for a value that cannot stand in a string.
+pub(super) fn no_text(value: &Expression) -> Diagnostic {
+    let message = format!("{} has no text of its own", noun(&value.ty));
+    let diagnostic = Diagnostic::error(types::NO_TEXT, value.span, message);
+    match value.ty.base() {
+        Type::Bytes => diagnostic.help("say in which unit: `{(size / 1MiB)}`"),
+        Type::Duration => diagnostic.help("say in which unit: `{(time / 1s)}`"),
+        Type::Rate | Type::Frequency | Type::Percent => diagnostic.help("say in which unit, by dividing by one of it"),
+        Type::Optional(_) => diagnostic.help("it may be missing: `{(value ?? other)}`"),
+        Type::List(_) => diagnostic.help("put it together with `join(list, \", \")`, or use a template"),
+        _ => diagnostic,
+    }
+}
+
+/// `{ greeting }` means `{ greeting = greeting }`.
+fn same_name(name: &ast::Name) -> ast::Expression {
+    ast::Expression { kind: ast::ExpressionKind::Name(name.clone()), span: name.span }
+}
+
+pub(super) fn error(span: Span) -> Expression {
+    Expression { kind: ExpressionKind::Error, ty: Type::Error, span }
+}
+
+fn plain(parts: &[StringPart]) -> Option<String> {
+    parts
+        .iter()
+        .map(|part| match part {
+            StringPart::Text(text) => Some(text.as_str()),
+            StringPart::Interpolation(_) => None,
+        })
+        .collect()
+}
+
+/// The type that a value of an optional or refined type has in the end.
+fn strip(ty: &Type) -> &Type {
+    match ty {
+        Type::Optional(inner) => strip(inner),
+        Type::Refined(refined) => strip(&refined.base),
+        other => other,
+    }
+}
+
+fn text_form(ty: &Type) -> Option<TextForm> {
+    match ty {
+        Type::Text(form) => Some(*form),
+        Type::Union(members) if !members.iter().any(|m| *m.base() == Type::String) => {
+            members.iter().find_map(|m| text_form(strip(m)))
+        }
+        _ => None,
+    }
+}
+
+fn literal_value(literal: &Literal, wanted: Option<&Type>) -> (ExpressionKind, Type) {
+    let (value, ty): (Value, Type) = match literal {
+        Literal::Bool(yes) => ((*yes).into(), Type::Bool),
+        Literal::Int(number) if wanted == Some(&Type::Float) => ((*number as f64).into(), Type::Float),
+        Literal::Int(number) => ((*number).into(), Type::Int),
+        Literal::Float(number) => ((*number).into(), Type::Float),
+        Literal::Bytes(number) => ((*number).into(), Type::Bytes),
+        Literal::Rate(number) => ((*number).into(), Type::Rate),
+        Literal::Duration(number) => ((*number).into(), Type::Duration),
+        Literal::Frequency(number) => ((*number).into(), Type::Frequency),
+        Literal::Percent(number) => ((*number).into(), Type::Percent),
+        Literal::Ip(address) => (address.to_string().into(), Type::Ip),
+        Literal::Cidr(net) => (net.to_string().into(), Type::Cidr),
+        Literal::Mac(bytes) => {
+            let text: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            (text.join(":").into(), Type::Mac)
+        }
+    };
+    (ExpressionKind::Value(value), ty)
+}

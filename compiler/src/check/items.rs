@@ -1,0 +1,393 @@
+//! Items: kinds, backends, networks, hardware, images, sites, values and deploys.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::constructs::Schema;
+use super::fields::{Owner, unreadable};
+use super::typed::{Backend, Construct, Deploy, Expression, Kind, Level, Site};
+use super::types::{EnumType, Type};
+use super::{Checker, Expected};
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::{names, types};
+use crate::plan::Removal;
+use crate::resolve::{Definition, ItemId, list_of};
+use crate::source::Span;
+use crate::syntax::ast::{self, BlockWord, FunctionWord, ItemKind, StatementKind};
+use crate::syntax::walk::plain_text;
+
+impl Checker<'_> {
+    /// All items: first what others build on.
+    pub(super) fn items(&mut self) {
+        let ids: Vec<ItemId> = self.resolved.ids().collect();
+        let resolved = self.resolved;
+        for id in &ids {
+            self.module = id.module;
+            match &resolved.item(*id).kind {
+                ItemKind::Type { .. } | ItemKind::Enum { .. } => {
+                    self.type_of_item(*id);
+                }
+                ItemKind::Let { .. } => {
+                    self.value_of(*id);
+                }
+                _ => {}
+            }
+        }
+        for id in &ids {
+            self.module = id.module;
+            if let ItemKind::Block { word, name, block } = &resolved.item(*id).kind {
+                match word {
+                    BlockWord::Network => self.construct(*id, name, block, Schema::Network),
+                    BlockWord::Hardware => self.construct(*id, name, block, Schema::Hardware),
+                    BlockWord::Image => self.construct(*id, name, block, Schema::Image),
+                    BlockWord::Kind => self.kind(*id, name, block),
+                    BlockWord::Backend => self.backend(*id, name, block),
+                    BlockWord::Site => {}
+                }
+            }
+        }
+        for word in [FunctionWord::Role, FunctionWord::Workload] {
+            for id in &ids {
+                self.module = id.module;
+                if matches!(&resolved.item(*id).kind, ItemKind::Function { word: w, .. } if *w == word) {
+                    self.signature(*id);
+                }
+            }
+            for id in &ids {
+                self.module = id.module;
+                if matches!(&resolved.item(*id).kind, ItemKind::Function { word: w, .. } if *w == word) {
+                    self.body(*id);
+                }
+            }
+        }
+        for id in &ids {
+            self.module = id.module;
+            match &resolved.item(*id).kind {
+                ItemKind::Block { word: BlockWord::Site, name, block } => self.site(*id, name, block),
+                ItemKind::Deploy(deploy) => self.deploy(deploy),
+                _ => {}
+            }
+        }
+    }
+
+    /// The type of a `let` item; its value is then in [`super::Typed::values`].
+    pub(super) fn value_of(&mut self, id: ItemId) -> Type {
+        if let Some(value) = self.typed.values.get(&id) {
+            return value.ty.clone();
+        }
+        let ItemKind::Let { name, ty, value } = &self.resolved.item(id).kind else { return Type::Error };
+        if !self.values_in_progress.insert(id) {
+            let message = format!("`{}` is defined by itself", name.text);
+            self.report(Diagnostic::error(names::CIRCULAR_DEFINITION, name.span, message));
+            return Type::Error;
+        }
+        let module = std::mem::replace(&mut self.module, id.module);
+        let value = match ty {
+            Some(written) => {
+                let ty = self.written_type(written);
+                let expected = Expected { ty, name: name.text.clone(), declared: Some(written.span) };
+                self.expression(value, &expected)
+            }
+            None => self.infer(value, None),
+        };
+        self.module = module;
+        self.values_in_progress.remove(&id);
+        let ty = value.ty.clone();
+        self.typed.values.insert(id, value);
+        ty
+    }
+
+    fn construct(&mut self, id: ItemId, name: &ast::Name, block: &ast::Block, schema: Schema) {
+        let word = match schema {
+            Schema::Network => "network",
+            Schema::Image => "image",
+            _ => "hardware",
+        };
+        let owner = Owner {
+            noun: format!("{} {word}", if schema == Schema::Image { "an" } else { "a" }),
+            field: "field",
+            declared: None,
+            at: name.span,
+            lenient: unreadable(block),
+        };
+        let declared = self.schema(schema);
+        let fields = self.fields(block, &declared, &owner);
+        let mut parts: Vec<(String, String, BTreeMap<String, Expression>)> = Vec::new();
+        let mut places: BTreeMap<String, Span> = BTreeMap::new();
+        for statement in &block.statements {
+            let StatementKind::Named { word, name, block } = &statement.kind else { continue };
+            let (schema, text) = match word.text().as_str() {
+                "disk" => (Schema::Disk, "disk"),
+                "nic" => (Schema::Nic, "nic"),
+                other => {
+                    let message = format!("a hardware has no part `{other}`");
+                    let unknown = Diagnostic::error(types::UNKNOWN_FIELD, word.span, message).suggest(other, ["disk", "nic"]);
+                    let help = unknown.help.is_none();
+                    self.report(if help { unknown.help("it has `disk` and `nic`") } else { unknown });
+                    continue;
+                }
+            };
+            if let Some(first) = places.insert(format!("{text} {}", name.text), name.span) {
+                let message = format!("the {text} `{}` is there twice", name.text);
+                let twice = Diagnostic::error(names::DUPLICATE_NAME, name.span, message);
+                self.report(twice.here("here again").label(first, "first defined here"));
+                continue;
+            }
+            let owner = Owner {
+                noun: format!("a {text}"),
+                field: "field",
+                declared: None,
+                at: name.span,
+                lenient: unreadable(block),
+            };
+            let declared = self.schema(schema);
+            let fields = self.fields(block, &declared, &owner);
+            parts.push((text.to_owned(), name.text.clone(), fields));
+        }
+        let construct = Construct { name: name.text.clone(), span: name.span, fields, parts };
+        self.typed.constructs.insert(id, construct);
+    }
+
+    fn declarations(&mut self, block: &ast::Block) -> Vec<super::Parameter> {
+        let mut fields: Vec<super::Parameter> = Vec::new();
+        for statement in &block.statements {
+            let StatementKind::Declaration { key, parameter } = &statement.kind else { continue };
+            let field = self.parameter(parameter, *key);
+            if let Some(first) = fields.iter().find(|f| f.name == field.name) {
+                let message = format!("the field `{}` is declared twice", field.name);
+                let twice = Diagnostic::error(types::DUPLICATE_FIELD, parameter.name.span, message).here("here again");
+                let twice = match first.span {
+                    Some(span) => twice.label(span, "first declared here"),
+                    None => twice,
+                };
+                self.report(twice);
+                continue;
+            }
+            fields.push(field);
+        }
+        fields
+    }
+
+    fn kind(&mut self, id: ItemId, name: &ast::Name, block: &ast::Block) {
+        if let Some(actions) = &self.options.actions
+            && !actions.contains(&name.text)
+        {
+            let message = format!("no action carries out the kind `{}`", name.text);
+            let diagnostic = Diagnostic::error(types::NO_ACTION, name.span, message)
+                .suggest(&name.text, actions.iter().map(String::as_str));
+            let names: Vec<&str> = actions.iter().map(String::as_str).collect();
+            let help = format!("a kind is called like the agent's action: one of {}", list_of(&names));
+            self.report(if diagnostic.help.is_none() { diagnostic.help(help) } else { diagnostic });
+        }
+        let fields = self.declarations(block);
+        if !fields.iter().any(|f| f.key) && !unreadable(block) {
+            let message = format!("the kind `{}` has no key", name.text);
+            let help = "mark with `key` the fields that tell two things on one node apart: `key path: Path`";
+            self.report(Diagnostic::error(types::MISSING_FIELD, name.span, message).help(help));
+        }
+        let mut kind = Kind {
+            name: name.text.clone(),
+            span: name.span,
+            fields,
+            requires: Vec::new(),
+            needs: Vec::new(),
+            removal: Removal::Forget,
+        };
+        let mut removal = None;
+        for statement in &block.statements {
+            match &statement.kind {
+                StatementKind::Requires { capability } => kind.requires.push((capability.text(), capability.span)),
+                StatementKind::Needs { fields } => {
+                    for field in fields {
+                        if !kind.fields.iter().any(|f| f.name == field.text) {
+                            let message = format!("the kind `{}` has no field `{}`", name.text, field.text);
+                            let known = kind.fields.iter().map(|f| f.name.as_str());
+                            let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message);
+                            self.report(unknown.suggest(&field.text, known));
+                        }
+                    }
+                    kind.needs.push(fields.iter().map(|f| f.text.clone()).collect());
+                }
+                StatementKind::Field { name: field, value } if field.text == "removal" => {
+                    let ty = Type::Enum(Arc::new(EnumType {
+                        name: "removal".to_owned(),
+                        variants: ["Restore", "Remove", "Forget"].map(str::to_owned).to_vec(),
+                        span: None,
+                    }));
+                    let value = self.expression(value, &Expected::of(ty));
+                    removal = Some(match self.constant(&value).as_ref().and_then(|v| v.as_str()) {
+                        Some("Restore") => Removal::Restore,
+                        Some("Remove") => Removal::Remove,
+                        _ => Removal::Forget,
+                    });
+                }
+                StatementKind::Field { name: field, .. } => {
+                    let message = format!("a kind has no field `{}`", field.text);
+                    let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message).suggest(&field.text, ["removal"]);
+                    let bare = unknown.help.is_none();
+                    self.report(if bare { unknown.help("fields of its steps are declared with a type: `mode: Mode`") } else { unknown });
+                }
+                _ => {}
+            }
+        }
+        match removal {
+            Some(removal) => kind.removal = removal,
+            None if !unreadable(block) => {
+                let message = format!("the kind `{}` does not say what happens when a step leaves the spec", name.text);
+                let help = "write `removal = Restore`, `Remove` or `Forget`";
+                self.report(Diagnostic::error(types::MISSING_FIELD, name.span, message).help(help));
+            }
+            None => {}
+        }
+        self.typed.kinds.insert(id, kind);
+    }
+
+    fn backend(&mut self, id: ItemId, name: &ast::Name, block: &ast::Block) {
+        let fields = self.declarations(block);
+        let mut provides: BTreeMap<String, (Level, Span)> = BTreeMap::new();
+        for statement in &block.statements {
+            let StatementKind::Provides { capability, level } = &statement.kind else { continue };
+            let Some(value) = level_of(level) else {
+                let help = "write `exact`, `emulated(\"how\")` or `absent`";
+                let message = format!("this does not say how well `{}` provides `{}`", name.text, capability.text());
+                self.report(Diagnostic::error(types::BAD_LEVEL, level.span, message).help(help));
+                continue;
+            };
+            if let Some((_, first)) = provides.insert(capability.text(), (value, capability.span)) {
+                let message = format!("`{}` is provided twice", capability.text());
+                let twice = Diagnostic::error(types::DUPLICATE_FIELD, capability.span, message);
+                self.report(twice.here("here again").label(first, "first here"));
+            }
+        }
+        let backend = Backend { name: name.text.clone(), span: name.span, fields, provides };
+        self.typed.backends.insert(id, backend);
+    }
+
+    fn site(&mut self, id: ItemId, name: &ast::Name, block: &ast::Block) {
+        let mut site = Site { name: name.text.clone(), span: name.span, backend: None, accepted: BTreeMap::new() };
+        let mut machines: Option<Span> = None;
+        for statement in &block.statements {
+            match &statement.kind {
+                StatementKind::Field { name: field, value } if field.text == "machines" => {
+                    if let Some(first) = machines.replace(field.span) {
+                        let twice = Diagnostic::error(types::DUPLICATE_FIELD, field.span, "`machines` is given twice");
+                        self.report(twice.here("here again").label(first, "first given here"));
+                        continue;
+                    }
+                    site.backend = self.machines(value);
+                }
+                StatementKind::Field { name: field, value } => {
+                    let _ = self.infer(value, None);
+                    let message = format!("a site has no field `{}`", field.text);
+                    let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message).suggest(&field.text, ["machines"]);
+                    let bare = unknown.help.is_none();
+                    self.report(if bare { unknown.help("it has `machines`, and `accept gap`") } else { unknown });
+                }
+                StatementKind::AcceptGap { capability, block } => {
+                    let owner = Owner {
+                        noun: "an accepted gap".to_owned(),
+                        field: "field",
+                        declared: None,
+                        at: capability.span,
+                        lenient: unreadable(block),
+                    };
+                    let declared = self.schema(Schema::Gap);
+                    let mut fields = self.fields(block, &declared, &owner);
+                    let because = fields.remove("because").unwrap_or_else(|| super::expressions::error(capability.span));
+                    if let Some((_, first)) = site.accepted.insert(capability.text(), (because, capability.span)) {
+                        let message = format!("the gap `{}` is accepted twice", capability.text());
+                        let twice = Diagnostic::error(types::DUPLICATE_FIELD, capability.span, message);
+                        self.report(twice.here("here again").label(first, "first here"));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if machines.is_none() && !unreadable(block) {
+            let message = format!("the site `{}` does not say where machines come from", name.text);
+            let help = "write `machines = local(image = bookworm)`";
+            self.report(Diagnostic::error(types::MISSING_FIELD, name.span, message).help(help));
+        }
+        self.typed.sites.insert(id, site);
+    }
+
+    fn machines(&mut self, value: &ast::Expression) -> Option<(ItemId, BTreeMap<String, Expression>, Span)> {
+        let callee = match &value.kind {
+            ast::ExpressionKind::Call { callee, arguments } => match &callee.kind {
+                ast::ExpressionKind::Name(name) => Some((name, arguments)),
+                _ => None,
+            },
+            ast::ExpressionKind::Error => return None,
+            _ => None,
+        };
+        let found = callee.and_then(|(name, arguments)| match self.resolved.references.get(&name.span) {
+            Some(Definition::Item(id)) if self.typed.backends.contains_key(id) => Some((*id, name, arguments)),
+            _ => None,
+        });
+        let Some((id, name, arguments)) = found else {
+            let broken = callee.is_some_and(|(name, _)| {
+                self.resolved.references.get(&name.span) == Some(&Definition::Broken)
+            });
+            if !broken {
+                let message = "machines come from a backend";
+                let diagnostic = Diagnostic::error(types::MISMATCH, value.span, message);
+                self.report(diagnostic.help("write `local(image = bookworm)` or `docker(image = bookworm)`"));
+            }
+            return None;
+        };
+        let backend = self.typed.backends[&id].clone();
+        let owner = Owner {
+            noun: format!("the backend `{}`", backend.name),
+            field: "setting",
+            declared: Some(backend.span),
+            at: name.span,
+            lenient: false,
+        };
+        let fields = self.arguments(arguments, &backend.fields, &owner);
+        Some((id, fields, value.span))
+    }
+
+    fn deploy(&mut self, deploy: &ast::Deploy) {
+        let item = |span: Span| match self.resolved.references.get(&span) {
+            Some(Definition::Item(id)) => Some(*id),
+            _ => None,
+        };
+        let (workload, site) = (item(deploy.workload.span), item(deploy.site.span));
+        let Some(workload) = workload else {
+            for argument in &deploy.arguments {
+                let _ = self.infer(&argument.value, None);
+            }
+            return;
+        };
+        let signature = self.functions.get(&workload).cloned().unwrap_or_default();
+        let owner = Owner {
+            noun: format!("the workload `{}`", deploy.workload.text()),
+            field: "parameter",
+            declared: self.resolved.item_name(workload).map(|n| n.span),
+            at: deploy.workload.span,
+            lenient: false,
+        };
+        let arguments = self.arguments(&deploy.arguments, &signature.parameters, &owner);
+        if let Some(site) = site {
+            let (name, span) = (deploy.name.text.clone(), deploy.name.span);
+            self.typed.deploys.push(Deploy { name, span, workload, arguments, site });
+        }
+    }
+}
+
+fn level_of(level: &ast::Expression) -> Option<Level> {
+    match &level.kind {
+        ast::ExpressionKind::Name(name) => match name.text.as_str() {
+            "exact" => Some(Level::Exact),
+            "absent" => Some(Level::Absent),
+            _ => None,
+        },
+        ast::ExpressionKind::Call { callee, arguments } => match (&callee.kind, arguments.as_slice()) {
+            (ast::ExpressionKind::Name(name), [how]) if name.text == "emulated" => {
+                plain_text(&how.value).map(Level::Emulated)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}

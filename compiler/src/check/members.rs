@@ -1,0 +1,104 @@
+//! `a.b`
+
+use super::coerce::noun;
+use super::expressions::error;
+use super::typed::{Expression, ExpressionKind, Wait};
+use super::types::{TextForm, Thing, Type};
+use super::Checker;
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::types;
+use crate::plan::{Column, Function};
+use crate::resolve::list_of;
+use crate::source::Span;
+use crate::syntax::ast;
+
+const URL_MEMBERS: [&str; 4] = ["scheme", "host", "port", "path"];
+const NODE_MEMBERS: [&str; 3] = ["name", "address", "addresses"];
+
+impl Checker<'_> {
+    pub(super) fn member(&mut self, of: &ast::Expression, name: &ast::Name, span: Span) -> Expression {
+        let value = self.infer(of, None);
+        let found = |kind, ty| Expression { kind, ty, span };
+        let plain = |value: Expression, ty| Expression {
+            kind: ExpressionKind::Member(Box::new(value), name.text.clone()),
+            ty,
+            span,
+        };
+        match value.ty.base().clone() {
+            Type::Error => error(span),
+            Type::Text(TextForm::Url) => {
+                let (function, ty) = match name.text.as_str() {
+                    "scheme" => (Function::UrlScheme, Type::String),
+                    "host" => (Function::UrlHost, Type::String),
+                    "port" => (Function::UrlPort, Type::Int),
+                    "path" => (Function::UrlPath, Type::String),
+                    _ => return self.no_member(&value, name, &URL_MEMBERS),
+                };
+                found(ExpressionKind::Apply(function, vec![value]), ty)
+            }
+            Type::Thing(Thing::Node, _) => match name.text.as_str() {
+                "name" => found(ExpressionKind::Column(Column::Name), Type::String),
+                "address" => found(ExpressionKind::Column(Column::Address), Type::Ip),
+                "addresses" => found(value.kind, Type::thing(Thing::Addresses)),
+                _ => self.no_member(&value, name, &NODE_MEMBERS),
+            },
+            Type::Thing(Thing::Addresses, members) => match members.get("") {
+                // Those of a group; the group itself says whether it is many.
+                Some(ty) => {
+                    let ty = ty.clone();
+                    plain(value, ty)
+                }
+                None => found(ExpressionKind::Column(Column::AddressOn(name.text.clone())), Type::Ip),
+            },
+            Type::Thing(thing, members) => {
+                let Some(ty) = members.get(&name.text) else {
+                    let known: Vec<&str> = members.keys().map(String::as_str).collect();
+                    return self.no_member(&value, name, &known);
+                };
+                if thing == Thing::Run
+                    && let ExpressionKind::Variable(run) = &value.kind
+                {
+                    self.waits.push(Wait {
+                        run: run.clone(),
+                        output: Some(name.text.clone()),
+                        span,
+                        place: self.sources.place(span),
+                    });
+                }
+                let ty = ty.clone();
+                plain(value, ty)
+            }
+            Type::Record(fields) => match fields.get(&name.text) {
+                Some(ty) => plain(value, ty.clone()),
+                None => {
+                    let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+                    self.no_member(&value, name, &known)
+                }
+            },
+            _ => self.no_member(&value, name, &[]),
+        }
+    }
+
+    fn no_member(&mut self, value: &Expression, name: &ast::Name, known: &[&str]) -> Expression {
+        let what = match (&value.ty, &value.kind) {
+            (Type::Thing(..), ExpressionKind::Variable(variable)) => format!("`{variable}`"),
+            (Type::Record(_), _) => "this record".to_owned(),
+            (ty, _) => noun(ty),
+        };
+        let message = format!("{what} has no member `{}`", name.text);
+        let mut diagnostic =
+            Diagnostic::error(types::UNKNOWN_MEMBER, name.span, message).suggest(&name.text, known.iter().copied());
+        if diagnostic.help.is_none() {
+            diagnostic = match &value.ty {
+                Type::Optional(_) => diagnostic.help("it may be missing: say with `??` what to take instead"),
+                Type::List(inner) if matches!(inner.base(), Type::Text(TextForm::Url) | Type::Record(_)) => {
+                    diagnostic.help(format!("this is a list: `[x.{} for x in …]`", name.text))
+                }
+                _ if known.is_empty() => diagnostic,
+                _ => diagnostic.help(format!("it has {}", list_of(known))),
+            };
+        }
+        self.report(diagnostic);
+        error(value.span)
+    }
+}

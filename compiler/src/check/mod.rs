@@ -1,0 +1,154 @@
+//! From names to types: every expression has one, every field is declared, every literal keeps its rules.
+
+mod bodies;
+mod calls;
+mod coerce;
+mod constructs;
+mod display;
+mod dump;
+pub(crate) mod evaluate;
+mod expressions;
+mod fields;
+mod items;
+mod members;
+mod operators;
+pub(crate) mod rules;
+mod templates;
+mod typed;
+mod types;
+mod written;
+
+pub use dump::dump;
+pub use typed::{
+    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter, Requirement,
+    RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
+};
+pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
+
+use std::collections::{BTreeSet, HashMap};
+
+use sha2::{Digest, Sha256};
+
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::resolve::{ItemId, Resolved};
+use crate::source::{Sources, Span};
+
+/// What the compiler should know of the runtime.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Names of the actions that the agent has. A kind must be one of them; `None` takes any.
+    pub actions: Option<Vec<String>>,
+}
+
+/// Gives every expression its type.
+pub fn check(resolved: Resolved, sources: &Sources, options: &Options, diagnostics: &mut Diagnostics) -> Typed {
+    let mut checker = Checker {
+        resolved: &resolved,
+        sources,
+        options,
+        diagnostics,
+        typed: Typed::default(),
+        types: HashMap::new(),
+        values_in_progress: BTreeSet::new(),
+        functions: HashMap::new(),
+        locals: HashMap::new(),
+        waits: Vec::new(),
+        waits_of: HashMap::new(),
+        module: 0,
+    };
+    checker.items();
+    let mut typed = checker.typed;
+    typed.spec = digest(sources);
+    typed.resolved = resolved;
+    typed
+}
+
+/// SHA-256 (hex) over names and texts of all files.
+fn digest(sources: &Sources) -> String {
+    let mut hash = Sha256::new();
+    for (_, source) in sources.iter() {
+        for part in [&source.name, &source.text] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+    }
+    crate::plan::hex(&hash.finalize())
+}
+
+/// The state of checking.
+struct Checker<'a> {
+    resolved: &'a Resolved,
+    sources: &'a Sources,
+    options: &'a Options,
+    diagnostics: &'a mut Diagnostics,
+    /// What is done.
+    typed: Typed,
+    /// Types of `type` and `enum` items; `None` while one is being read.
+    types: HashMap<ItemId, Option<Type>>,
+    values_in_progress: BTreeSet<ItemId>,
+    /// Parameters and outputs of roles and workloads.
+    functions: HashMap<ItemId, Signature>,
+    /// Types of the names of the function at hand, by the place of their declaration.
+    locals: HashMap<Span, Type>,
+    /// Runs whose outputs the expression at hand uses.
+    waits: Vec<Wait>,
+    /// Runs that a `let` of the workload at hand has used.
+    waits_of: HashMap<Span, Vec<Wait>>,
+    /// The module at hand.
+    module: usize,
+}
+
+/// What a role or workload takes and gives.
+#[derive(Debug, Clone, Default)]
+struct Signature {
+    parameters: Vec<Parameter>,
+    outputs: std::collections::BTreeMap<String, Type>,
+}
+
+/// What a place expects.
+#[derive(Debug, Clone)]
+struct Expected {
+    ty: Type,
+    /// The field or parameter, for messages; may be empty.
+    name: String,
+    /// Where that is declared.
+    declared: Option<Span>,
+}
+
+impl Expected {
+    fn of(ty: Type) -> Expected {
+        Expected { ty, name: String::new(), declared: None }
+    }
+
+    fn parameter(parameter: &Parameter) -> Expected {
+        Expected { ty: parameter.ty.clone(), name: parameter.name.clone(), declared: parameter.span }
+    }
+
+    /// The same place, for a part of the value.
+    fn part(&self, ty: &Type) -> Expected {
+        Expected { ty: ty.clone(), ..self.clone() }
+    }
+}
+
+impl Checker<'_> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// The value of an expression that uses no parameters and no nodes.
+    fn constant(&self, expression: &Expression) -> Option<serde_json::Value> {
+        if !is_closed(expression) {
+            return None;
+        }
+        match evaluate::evaluate(expression, &mut evaluate::Scope::of(&self.typed)) {
+            Ok(crate::plan::Template::Value(value)) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an expression means the same everywhere.
+fn is_closed(expression: &Expression) -> bool {
+    use ExpressionKind as E;
+    !expression.any(&|e| matches!(e.kind, E::Error | E::Variable(_) | E::Column(_) | E::Comprehension { .. }))
+}

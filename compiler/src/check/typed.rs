@@ -1,0 +1,329 @@
+//! The product of checking: the spec with a type on every expression, names replaced by what they stand for,
+//! and defaults filled in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::types::{Rule, TextForm, Type};
+use crate::plan::{Column, Function, Removal};
+use crate::resolve::{ItemId, Resolved};
+use crate::source::Span;
+use crate::syntax::ast::{BinaryOperator, UnaryOperator};
+
+/// A checked spec.
+#[derive(Debug, Clone, Default)]
+pub struct Typed {
+    /// What it was made from.
+    pub resolved: Resolved,
+    /// SHA-256 (hex) over all text that was read.
+    pub spec: String,
+    /// Values with names, by item.
+    pub values: BTreeMap<ItemId, Expression>,
+    /// Kinds of steps.
+    pub kinds: BTreeMap<ItemId, Kind>,
+    /// Backends.
+    pub backends: BTreeMap<ItemId, Backend>,
+    /// Networks, hardware and images: their fields.
+    pub constructs: BTreeMap<ItemId, Construct>,
+    /// Roles and workloads.
+    pub functions: BTreeMap<ItemId, RoleOrWorkload>,
+    /// Sites.
+    pub sites: BTreeMap<ItemId, Site>,
+    /// Deploys in written order.
+    pub deploys: Vec<Deploy>,
+}
+
+/// An expression with its type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expression {
+    /// What it is.
+    pub kind: ExpressionKind,
+    /// Its type.
+    pub ty: Type,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// The forms of checked expressions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExpressionKind {
+    /// Already reported.
+    Error,
+    /// A value in base units.
+    Value(serde_json::Value),
+    /// A string with interpolation.
+    Concat(Vec<Expression>),
+    /// A parameter, `let`, step, run, group or variable of a comprehension, by its name.
+    Variable(String),
+    /// A value with a name, a network, a hardware or an image; and its name.
+    Item(ItemId, String),
+    /// A column of the node that a role runs on.
+    Column(Column),
+    /// The name of a step.
+    StepName(String),
+    /// `a.b`
+    Member(Box<Expression>, String),
+    /// `[a, b]`
+    List(Vec<Expression>),
+    /// Values by field name or key.
+    Record(BTreeMap<String, Expression>),
+    /// A list made from a list.
+    Comprehension {
+        /// What each element becomes.
+        element: Box<Expression>,
+        /// The variable.
+        variable: String,
+        /// The list.
+        list: Box<Expression>,
+        /// Which elements stay.
+        condition: Option<Box<Expression>>,
+    },
+    /// A choice.
+    If(Box<Expression>, Box<Expression>, Box<Expression>),
+    /// `not x`, `-x`
+    Unary(UnaryOperator, Box<Expression>),
+    /// `a + b`
+    Binary(BinaryOperator, Box<Expression>, Box<Expression>),
+    /// A pure function of the plan.
+    Apply(Function, Vec<Expression>),
+    /// `template("…", record)`: the file's name, its text, the record.
+    Render(String, Arc<str>, Box<Expression>),
+    /// `join(list, separator)`
+    JoinText(Box<Expression>, Box<Expression>),
+    /// A value that must keep a rule, which can be told only once it is known.
+    Checked(Box<Expression>, Check),
+}
+
+impl Expression {
+    /// The expressions directly inside.
+    pub fn children(&self) -> Vec<&Expression> {
+        use ExpressionKind as E;
+        match &self.kind {
+            E::Error | E::Value(_) | E::Variable(_) | E::Item(..) | E::Column(_) | E::StepName(_) => Vec::new(),
+            E::Concat(list) | E::List(list) | E::Apply(_, list) => list.iter().collect(),
+            E::Member(of, _) | E::Unary(_, of) | E::Checked(of, _) | E::Render(_, _, of) => vec![of],
+            E::Record(fields) => fields.values().collect(),
+            E::If(a, b, c) => vec![a, b, c],
+            E::Binary(_, a, b) | E::JoinText(a, b) => vec![a, b],
+            E::Comprehension { element, list, condition, .. } => {
+                let mut all = vec![&**list, &**element];
+                all.extend(condition.as_deref());
+                all
+            }
+        }
+    }
+
+    /// Whether `found` holds of this expression or of one inside of it.
+    pub(crate) fn any(&self, found: &dyn Fn(&Expression) -> bool) -> bool {
+        found(self) || self.children().into_iter().any(|child| child.any(found))
+    }
+}
+
+/// What a value must keep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// The rule.
+    pub requirement: Requirement,
+    /// The type that has it, in words.
+    pub name: String,
+    /// Where it is declared.
+    pub declared: Option<Span>,
+}
+
+/// Rules that values keep.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Requirement {
+    /// That of a refined type.
+    Rule(Rule),
+    /// To be text of a form.
+    Form(TextForm),
+}
+
+/// A parameter of a role or workload, or a field of a kind or backend.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// Its value when none is given.
+    pub default: Option<Expression>,
+    /// Whether it is (part of) the identity on a node.
+    pub key: bool,
+    /// Where it is declared; `None` for those of the language itself.
+    pub span: Option<Span>,
+}
+
+/// A kind of step.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// Its name, which is also that of the agent's action.
+    pub name: String,
+    /// Where its name is written.
+    pub span: Span,
+    /// Its fields.
+    pub fields: Vec<Parameter>,
+    /// Capabilities that its steps need.
+    pub requires: Vec<(String, Span)>,
+    /// Of each of these sets a step must set one.
+    pub needs: Vec<Vec<String>>,
+    /// What happens when a step leaves the spec.
+    pub removal: Removal,
+}
+
+/// A backend.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Its name.
+    pub name: String,
+    /// Where its name is written.
+    pub span: Span,
+    /// What a site gives it.
+    pub fields: Vec<Parameter>,
+    /// What it can do.
+    pub provides: BTreeMap<String, (Level, Span)>,
+}
+
+/// How well a backend does something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Level {
+    /// As on metal.
+    Exact,
+    /// By other means: how.
+    Emulated(String),
+    /// Not at all.
+    Absent,
+}
+
+/// A network, hardware or image: fields by name, and parts such as disks by word and name.
+#[derive(Debug, Clone)]
+pub struct Construct {
+    /// Its name.
+    pub name: String,
+    /// Where its name is written.
+    pub span: Span,
+    /// Its fields.
+    pub fields: BTreeMap<String, Expression>,
+    /// Its parts in written order: the word, the name, the fields.
+    pub parts: Vec<(String, String, BTreeMap<String, Expression>)>,
+}
+
+/// A role or a workload.
+#[derive(Debug, Clone)]
+pub struct RoleOrWorkload {
+    /// Its name with its module.
+    pub name: String,
+    /// Where its name is written.
+    pub span: Span,
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
+    /// Its outputs' types.
+    pub outputs: BTreeMap<String, Type>,
+    /// What is in it.
+    pub body: Vec<Statement>,
+}
+
+/// A statement of a role or workload.
+#[derive(Debug, Clone)]
+pub enum Statement {
+    /// A value with a name.
+    Let(String, Expression),
+    /// A step.
+    Step(Step),
+    /// A group of nodes.
+    Group(Group),
+    /// A run.
+    Run(Run),
+    /// An output.
+    Out(String, Expression),
+    /// Conditions with what they guard; the last may hold what is left.
+    If(Vec<(Expression, Vec<Statement>)>, Vec<Statement>),
+}
+
+/// A step of a role.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: ItemId,
+    /// Its fields, defaults included.
+    pub fields: BTreeMap<String, Expression>,
+    /// From its kind to its name.
+    pub span: Span,
+    /// `main.rebar:12:3`
+    pub place: String,
+}
+
+/// A group of a workload.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Whether it is `nodes`.
+    pub many: bool,
+    /// `count`, `hardware` and `spread`.
+    pub fields: BTreeMap<String, Expression>,
+    /// Where its name is written.
+    pub span: Span,
+}
+
+/// A run of a workload.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its name.
+    pub name: String,
+    /// Its role.
+    pub role: ItemId,
+    /// Arguments and defaults, by parameter.
+    pub arguments: BTreeMap<String, Expression>,
+    /// The group that it runs on.
+    pub group: String,
+    /// `canary`, `batch` and `settle`.
+    pub fields: BTreeMap<String, Expression>,
+    /// Runs that it waits for.
+    pub waits: Vec<Wait>,
+    /// Where its name is written.
+    pub span: Span,
+}
+
+/// A run that another one waits for.
+#[derive(Debug, Clone)]
+pub struct Wait {
+    /// The run that is waited for.
+    pub run: String,
+    /// The output that is used; `None` for an explicit `after`.
+    pub output: Option<String>,
+    /// Where that is written.
+    pub span: Span,
+    /// `main.rebar:31:27`
+    pub place: String,
+}
+
+/// A site.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Its name.
+    pub name: String,
+    /// Where its name is written.
+    pub span: Span,
+    /// The backend, what it is given, and where that is written.
+    pub backend: Option<(ItemId, BTreeMap<String, Expression>, Span)>,
+    /// Capabilities that it goes without, why, and where that is written.
+    pub accepted: BTreeMap<String, (Expression, Span)>,
+}
+
+/// A deploy.
+#[derive(Debug, Clone)]
+pub struct Deploy {
+    /// Its name.
+    pub name: String,
+    /// Where its name is written.
+    pub span: Span,
+    /// The workload.
+    pub workload: ItemId,
+    /// Arguments and defaults, by parameter.
+    pub arguments: BTreeMap<String, Expression>,
+    /// The site.
+    pub site: ItemId,
+}

@@ -1,0 +1,199 @@
+//! From types as written to types.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Checker;
+use super::rules::{compile_pattern, within};
+use super::types::{EnumType, Refined, Rule, TextForm, Thing, Type};
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::{names, types};
+use crate::resolve::{Definition, ItemId};
+use crate::syntax::ast::{self, TypeKind};
+
+impl Checker<'_> {
+    /// The type that is written there.
+    pub(super) fn written_type(&mut self, ty: &ast::Type) -> Type {
+        match &ty.kind {
+            TypeKind::Error => Type::Error,
+            TypeKind::Named { name, arguments } => {
+                let arguments_: Vec<Type> = arguments.iter().map(|t| self.written_type(t)).collect();
+                if let Some(Definition::Item(id)) = self.resolved.references.get(&name.span) {
+                    self.argument_count(ty, 0, arguments_.len());
+                    return self.type_of_item(*id);
+                }
+                self.builtin_type(ty, &name.text(), arguments_)
+            }
+            TypeKind::Optional(inner) => match self.written_type(inner) {
+                Type::Optional(inner) => Type::Optional(inner),
+                inner => Type::Optional(Box::new(inner)),
+            },
+            TypeKind::Record(fields) => {
+                let mut record = BTreeMap::new();
+                for (name, ty) in fields {
+                    let ty = self.written_type(ty);
+                    if record.insert(name.text.clone(), ty).is_some() {
+                        let message = format!("the field `{}` is there twice", name.text);
+                        self.report(Diagnostic::error(types::DUPLICATE_FIELD, name.span, message));
+                    }
+                }
+                Type::Record(record)
+            }
+            TypeKind::Union(members) => Type::Union(members.iter().map(|t| self.written_type(t)).collect()),
+            TypeKind::In { base, range } => self.range_type(ty, base, range),
+            TypeKind::Matches { base, pattern } => {
+                let base = self.written_type(base);
+                if !matches!(base.base(), Type::String | Type::Text(_) | Type::Error) {
+                    let message = format!("`matches` is for text, and this is {}", super::coerce::noun(&base));
+                    self.report(Diagnostic::error(types::BAD_REFINEMENT, ty.span, message));
+                    return Type::Error;
+                }
+                if let Err(cause) = compile_pattern(&pattern.text) {
+                    let message = format!("this pattern means nothing: {cause}");
+                    self.report(Diagnostic::error(types::BAD_REFINEMENT, pattern.span, message));
+                    return base;
+                }
+                let rule = Rule::Matches(pattern.text.clone());
+                Type::Refined(Arc::new(Refined { name: None, base, rule, span: ty.span }))
+            }
+        }
+    }
+
+    fn range_type(&mut self, ty: &ast::Type, base: &ast::Type, range: &ast::Expression) -> Type {
+        let base = self.written_type(base);
+        let shown = self.sources.slice(range.span).to_owned();
+        let hint = Type::Range(Box::new(base.base().clone()));
+        let expression = self.infer(range, Some(&hint));
+        if base == Type::Error || expression.ty == Type::Error {
+            return base;
+        }
+        let bad = |message: String| Diagnostic::error(types::BAD_REFINEMENT, range.span, message);
+        if !matches!(&expression.ty, Type::Range(inner) if base.accepts(inner)) {
+            self.report(bad(format!("`in` needs a range of `{base}` here, such as `1..100`")));
+            return base;
+        }
+        match self.constant(&expression).as_ref().and_then(|v| v.as_array()).map(Vec::as_slice) {
+            Some([low, high]) => {
+                if !within(low, low, high) {
+                    self.report(bad(format!("no value lies in `{shown}`")).help("write the lower end first"));
+                }
+                let rule = Rule::In(low.clone(), high.clone(), shown);
+                Type::Refined(Arc::new(Refined { name: None, base, rule, span: ty.span }))
+            }
+            _ => {
+                self.report(bad("both ends of this range must be written out".to_owned()));
+                base
+            }
+        }
+    }
+
+    fn builtin_type(&mut self, ty: &ast::Type, name: &str, mut arguments: Vec<Type>) -> Type {
+        let wanted = match name {
+            "List" => 1,
+            "Map" => 2,
+            _ => 0,
+        };
+        let given = arguments.len();
+        let simple = match name {
+            "Bool" => Type::Bool,
+            "Int" => Type::Int,
+            "Float" => Type::Float,
+            "String" => Type::String,
+            "Bytes" => Type::Bytes,
+            "Rate" => Type::Rate,
+            "Duration" => Type::Duration,
+            "Frequency" => Type::Frequency,
+            "Percent" => Type::Percent,
+            "Ip" => Type::Ip,
+            "Cidr" => Type::Cidr,
+            "Mac" => Type::Mac,
+            "Domain" => Type::Text(TextForm::Domain),
+            "Url" => Type::Text(TextForm::Url),
+            "Path" => Type::Text(TextForm::Path),
+            "Version" => Type::Text(TextForm::Version),
+            "Regex" => Type::Text(TextForm::Regex),
+            "Step" => Type::thing(Thing::Step),
+            "Image" => Type::thing(Thing::Image),
+            "List" => Type::list(arguments.pop().unwrap_or(Type::Error)),
+            "Map" => {
+                let value = arguments.pop().unwrap_or(Type::Error);
+                Type::Map(Box::new(arguments.pop().unwrap_or(Type::Error)), Box::new(value))
+            }
+            // Unknown names have been reported.
+            _ => return Type::Error,
+        };
+        if !self.argument_count(ty, wanted, given) {
+            return Type::Error;
+        }
+        if let Type::Map(key, _) = &simple
+            && !(key.is_textual() || **key == Type::Error)
+        {
+            let message = format!("keys of a map are text, and `{key}` is not");
+            self.report(Diagnostic::error(types::TYPE_ARGUMENTS, ty.span, message));
+        }
+        simple
+    }
+
+    fn argument_count(&mut self, ty: &ast::Type, wanted: usize, given: usize) -> bool {
+        if wanted != given {
+            let message = match wanted {
+                0 => "this type takes no other types".to_owned(),
+                1 => "this type takes one other type".to_owned(),
+                n => format!("this type takes {n} other types"),
+            };
+            let help = "write `List<Int>` or `Map<String, Int>`";
+            self.report(Diagnostic::error(types::TYPE_ARGUMENTS, ty.span, message).help(help));
+        }
+        wanted == given
+    }
+
+    /// The type behind a `type` or `enum` item.
+    pub(super) fn type_of_item(&mut self, id: ItemId) -> Type {
+        match self.types.get(&id) {
+            Some(Some(ty)) => return ty.clone(),
+            Some(None) => {
+                self.types.insert(id, Some(Type::Error));
+                let item = self.resolved.item(id);
+                let (span, name) = match self.resolved.item_name(id) {
+                    Some(name) => (name.span, name.text.as_str()),
+                    None => (item.span, ""),
+                };
+                let message = format!("the type `{name}` is defined by itself");
+                self.report(Diagnostic::error(names::CIRCULAR_DEFINITION, span, message));
+                return Type::Error;
+            }
+            None => {}
+        }
+        self.types.insert(id, None);
+        let ty = match &self.resolved.item(id).kind {
+            ast::ItemKind::Type { name, definition } => {
+                let ty = self.written_type(definition);
+                match &ty {
+                    Type::Refined(refined) => Type::Refined(Arc::new(Refined {
+                        name: Some(name.text.clone()),
+                        span: name.span.to(definition.span),
+                        ..Refined::clone(refined)
+                    })),
+                    _ => ty,
+                }
+            }
+            ast::ItemKind::Enum { name, variants } => {
+                for (index, variant) in variants.iter().enumerate() {
+                    if let Some(first) = variants[..index].iter().find(|v| v.text == variant.text) {
+                        let message = format!("the variant `{}` is there twice", variant.text);
+                        let twice = Diagnostic::error(names::DUPLICATE_NAME, variant.span, message);
+                        self.report(twice.here("here again").label(first.span, "first here"));
+                    }
+                }
+                Type::Enum(Arc::new(EnumType {
+                    name: name.text.clone(),
+                    variants: variants.iter().map(|v| v.text.clone()).collect(),
+                    span: Some(name.span),
+                }))
+            }
+            _ => Type::Error,
+        };
+        self.types.insert(id, Some(ty.clone()));
+        ty
+    }
+}

@@ -1,0 +1,47 @@
+//! E04: expansion of a deploy.
+
+use super::Code;
+
+/// Something that decides the shape depends on the node.
+pub const DEPENDS_ON_NODE: Code = Code("E0401");
+/// A step needs what the site's backend cannot do.
+pub const CAPABILITY_ABSENT: Code = Code("E0402");
+/// A gap is accepted that is none.
+pub const UNUSED_ACCEPT: Code = Code("E0403");
+/// Two steps manage the same thing on one node.
+pub const SAME_THING_TWICE: Code = Code("E0404");
+/// A gateway that is no address of its network.
+pub const GATEWAY: Code = Code("E0405");
+/// More nodes than a network has addresses.
+pub const NETWORK_FULL: Code = Code("E0406");
+/// Two networks of one deploy share addresses.
+pub const NETWORKS_OVERLAP: Code = Code("E0407");
+/// A deploy that is not in the spec.
+pub const UNKNOWN_DEPLOY: Code = Code("E0408");
+/// A size or count out of its bounds.
+pub const BAD_AMOUNT: Code = Code("E0409");
+/// A node without an interface on a network is asked for its address there.
+pub const NO_INTERFACE: Code = Code("E0410");
+/// A division by zero, or a number that is too large.
+pub const ARITHMETIC: Code = Code("E0411");
+/// One value would depend on two nodes of one group at once.
+pub const TWO_NODES_AT_ONCE: Code = Code("E0412");
+/// A hardware with two interfaces on one network.
+pub const TWO_INTERFACES: Code = Code("E0413");
+
+/// All codes of this list.
+pub const ALL: &[Code] = &[
+        DEPENDS_ON_NODE,
+        CAPABILITY_ABSENT,
+        UNUSED_ACCEPT,
+        SAME_THING_TWICE,
+        GATEWAY,
+        NETWORK_FULL,
+        NETWORKS_OVERLAP,
+        UNKNOWN_DEPLOY,
+        BAD_AMOUNT,
+        NO_INTERFACE,
+        ARITHMETIC,
+        TWO_NODES_AT_ONCE,
+        TWO_INTERFACES,
+    ];

@@ -1,0 +1,13 @@
+//! E05: order.
+
+use super::Code;
+
+/// Something is used above the place where it is written.
+pub const FORWARD_REFERENCE: Code = Code("E0501");
+/// Runs that wait for each other.
+pub const CYCLE: Code = Code("E0502");
+/// `after` names something that cannot be waited for.
+pub const NOT_A_RUN: Code = Code("E0503");
+
+/// All codes of this list.
+pub const ALL: &[Code] = &[FORWARD_REFERENCE, CYCLE, NOT_A_RUN];

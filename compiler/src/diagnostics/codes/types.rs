@@ -1,0 +1,71 @@
+//! E03: types, fields and templates.
+
+use super::Code;
+
+/// A value of another type than the one that is expected.
+pub const MISMATCH: Code = Code("E0301");
+/// A field or parameter that is not declared.
+pub const UNKNOWN_FIELD: Code = Code("E0302");
+/// A field or parameter that must be given.
+pub const MISSING_FIELD: Code = Code("E0303");
+/// A field or argument that is given twice.
+pub const DUPLICATE_FIELD: Code = Code("E0304");
+/// A value outside of the range that its type allows.
+pub const OUT_OF_RANGE: Code = Code("E0305");
+/// Text that does not match the pattern of its type.
+pub const DOES_NOT_MATCH: Code = Code("E0306");
+/// Text that is not a URL, path, domain, version or pattern.
+pub const MALFORMED_TEXT: Code = Code("E0307");
+/// An operator between types that do not go together.
+pub const OPERATOR: Code = Code("E0308");
+/// A value that has no such member.
+pub const UNKNOWN_MEMBER: Code = Code("E0309");
+/// An enum without such a variant.
+pub const UNKNOWN_VARIANT: Code = Code("E0310");
+/// Something is called that is not a function.
+pub const NOT_A_FUNCTION: Code = Code("E0311");
+/// `List`, `Map` … with the wrong number of types.
+pub const TYPE_ARGUMENTS: Code = Code("E0312");
+/// A template file that is not well formed.
+pub const TEMPLATE_BROKEN: Code = Code("E0313");
+/// A template that uses something that it is not given.
+pub const TEMPLATE_VARIABLE: Code = Code("E0314");
+/// A kind that no action carries out.
+pub const NO_ACTION: Code = Code("E0315");
+/// More arguments than parameters.
+pub const TOO_MANY_ARGUMENTS: Code = Code("E0316");
+/// A range or pattern of a type that means nothing.
+pub const BAD_REFINEMENT: Code = Code("E0317");
+/// A step that sets none of the fields of which it needs one.
+pub const NEEDS_ONE_OF: Code = Code("E0318");
+/// A value that has no text.
+pub const NO_TEXT: Code = Code("E0319");
+/// A value that must be written out.
+pub const NOT_CONSTANT: Code = Code("E0320");
+/// A level in `provides` that is none.
+pub const BAD_LEVEL: Code = Code("E0321");
+
+/// All codes of this list.
+pub const ALL: &[Code] = &[
+        MISMATCH,
+        UNKNOWN_FIELD,
+        MISSING_FIELD,
+        DUPLICATE_FIELD,
+        OUT_OF_RANGE,
+        DOES_NOT_MATCH,
+        MALFORMED_TEXT,
+        OPERATOR,
+        UNKNOWN_MEMBER,
+        UNKNOWN_VARIANT,
+        NOT_A_FUNCTION,
+        TYPE_ARGUMENTS,
+        TEMPLATE_BROKEN,
+        TEMPLATE_VARIABLE,
+        NO_ACTION,
+        TOO_MANY_ARGUMENTS,
+        BAD_REFINEMENT,
+        NEEDS_ONE_OF,
+        NO_TEXT,
+        NOT_CONSTANT,
+        BAD_LEVEL,
+    ];

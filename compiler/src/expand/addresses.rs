@@ -1,0 +1,177 @@
+//! Names and addresses: what the ledger holds stays, what is new takes the lowest that is free.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::deploy::Layout;
+use super::{GroupInstance, NetworkInstance, NodeInstance};
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::expand as codes;
+use crate::plan::{Ledger, LedgerNode};
+
+impl Layout<'_> {
+    /// Names and addresses all nodes; returns the ledger as it is then. `None` if that is not possible.
+    pub(super) fn addresses(&mut self, deploy: &str, ledger: &Ledger) -> Option<Ledger> {
+        let empty = BTreeMap::new();
+        let recorded = ledger.deploys.get(deploy).unwrap_or(&empty);
+        let names: Vec<Vec<String>> =
+            self.groups.iter().zip(&self.counts).map(|(g, count)| names(g, *count, recorded)).collect();
+        let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
+        for (name, (_, network)) in &self.networks {
+            // Addresses of nodes that leave stay taken until they are gone.
+            let taken = recorded.values().filter_map(|n| n.addresses.get(name)).copied().collect();
+            pools.insert(name.clone(), Pool::new(network, taken));
+        }
+        if !self.room(&names, recorded, &pools) {
+            return None;
+        }
+        let mut nodes = BTreeMap::new();
+        for (group, names) in self.groups.iter_mut().zip(names) {
+            for name in names {
+                let before = recorded.get(&name).filter(|n| n.group == group.name);
+                let mut addresses = BTreeMap::new();
+                for network in group.hardware.nics.values() {
+                    let pool = pools.get_mut(network)?;
+                    let kept = before.and_then(|n| n.addresses.get(network)).filter(|a| pool.usable(**a));
+                    addresses.insert(network.clone(), kept.copied().or_else(|| pool.take())?);
+                }
+                nodes.insert(name.clone(), LedgerNode { group: group.name.clone(), addresses: addresses.clone() });
+                group.nodes.push(NodeInstance { name, addresses });
+            }
+        }
+        let mut next = ledger.clone();
+        let changed = ledger.deploys.get(deploy) != Some(&nodes);
+        if changed {
+            next.version += 1;
+            next.deploys.insert(deploy.to_owned(), nodes);
+        }
+        Some(next)
+    }
+
+    /// Whether every network has an address for every node.
+    fn room(
+        &mut self,
+        names: &[Vec<String>],
+        recorded: &BTreeMap<String, LedgerNode>,
+        pools: &BTreeMap<String, Pool>,
+    ) -> bool {
+        let mut wanted: BTreeMap<&str, u128> = BTreeMap::new();
+        for (group, names) in self.groups.iter().zip(names) {
+            for network in group.hardware.nics.values() {
+                let Some(pool) = pools.get(network) else { continue };
+                let holds = |name: &&String| {
+                    let address = recorded.get(*name).and_then(|n| n.addresses.get(network));
+                    !address.is_some_and(|a| pool.usable(*a))
+                };
+                *wanted.entry(network).or_default() += names.iter().filter(holds).count() as u128;
+            }
+        }
+        let mut full = Vec::new();
+        for (name, pool) in pools {
+            let wanted = wanted.get(name.as_str()).copied().unwrap_or(0);
+            if wanted > pool.free() {
+                let network = &self.networks[name].1;
+                let message = format!(
+                    "the network `{name}` ({}) is too small: {wanted} more address{} needed, {} free",
+                    network.cidr,
+                    if wanted == 1 { " is" } else { "es are" },
+                    pool.free()
+                );
+                full.push(
+                    Diagnostic::error(codes::NETWORK_FULL, network.span, message)
+                        .here(format!("room for {} nodes in all", pool.capacity()))
+                        .help("give the network a larger `cidr`, or the groups a smaller `count`"),
+                );
+            }
+        }
+        let fits = full.is_empty();
+        full.into_iter().for_each(|d| self.report(d));
+        fits
+    }
+}
+
+/// The names of a group: those of the ledger with the lowest numbers, then the lowest that are free.
+fn names(group: &GroupInstance, count: u64, recorded: &BTreeMap<String, LedgerNode>) -> Vec<String> {
+    if !group.many {
+        return vec![group.name.clone()];
+    }
+    let prefix = format!("{}-", group.name);
+    let number = |name: &String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
+    let held: Vec<u64> =
+        recorded.iter().filter(|(_, n)| n.group == group.name).filter_map(|(name, _)| number(name)).collect();
+    let mut numbers: Vec<u64> = held.clone();
+    numbers.sort_unstable();
+    numbers.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    let taken: HashSet<u64> = held.into_iter().collect();
+    let missing = count - numbers.len() as u64;
+    numbers.extend((1..).filter(|n| !taken.contains(n)).take(usize::try_from(missing).unwrap_or(0)));
+    numbers.sort_unstable();
+    numbers.into_iter().map(|n| format!("{prefix}{n}")).collect()
+}
+
+/// The addresses of a network that nodes can have.
+struct Pool {
+    version_4: bool,
+    /// The first and the last.
+    first: u128,
+    last: u128,
+    gateway: Option<u128>,
+    taken: HashSet<u128>,
+    /// Nothing below is free. It only grows, so that giving out addresses takes linear time.
+    next: u128,
+}
+
+impl Pool {
+    fn new(network: &NetworkInstance, taken: Vec<IpAddr>) -> Pool {
+        let cidr = network.cidr;
+        let (mut first, mut last) = (number(cidr.network()), number(cidr.broadcast()));
+        // A pair of addresses (/31, /127) has neither network nor broadcast address; a single one is itself.
+        if cidr.max_prefix_len() - cidr.prefix_len() >= 2 {
+            first += 1;
+            last -= 1;
+        }
+        let gateway = network.gateway.map(number).filter(|g| (first..=last).contains(g));
+        let version_4 = cidr.addr().is_ipv4();
+        let mut pool = Pool { version_4, first, last, gateway, taken: HashSet::new(), next: first };
+        pool.taken = taken.into_iter().filter(|a| pool.usable(*a)).map(number).collect();
+        pool
+    }
+
+    /// Whether a node can have this address.
+    fn usable(&self, address: IpAddr) -> bool {
+        let number = number(address);
+        address.is_ipv4() == self.version_4
+            && (self.first..=self.last).contains(&number)
+            && self.gateway != Some(number)
+    }
+
+    fn capacity(&self) -> u128 {
+        // The whole of IPv6 has one address too many for the count; nobody has that network.
+        (self.last - self.first).saturating_add(1) - u128::from(self.gateway.is_some())
+    }
+
+    fn free(&self) -> u128 {
+        self.capacity().saturating_sub(self.taken.len() as u128)
+    }
+
+    fn take(&mut self) -> Option<IpAddr> {
+        while self.next <= self.last {
+            let number = self.next;
+            self.next += 1;
+            if self.gateway != Some(number) && !self.taken.contains(&number) {
+                return Some(match self.version_4 {
+                    true => IpAddr::V4(Ipv4Addr::from(u32::try_from(number).ok()?)),
+                    false => IpAddr::V6(Ipv6Addr::from(number)),
+                });
+            }
+        }
+        None
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
+    }
+}

@@ -1,0 +1,297 @@
+//! The body of a workload, for one deploy.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{GroupInstance, Instances, NetworkInstance, RunInstance, WaitInstance};
+use crate::check::evaluate::{Evaluated, Scope, as_item, evaluate, known, truth};
+use crate::check::{Deploy, Expression, Group, Run, Site, Statement, Typed};
+use crate::diagnostics::codes::expand as codes;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::plan::{BackendChoice, Column, Hardware, Ledger, NodeReference, Rollout, Template};
+use crate::resolve::ItemId;
+use crate::source::Span;
+
+/// More nodes than this in one group are a slip of the pen.
+const MAX_COUNT: u64 = 1_000_000;
+
+/// The state of laying out one deploy.
+pub(super) struct Layout<'a> {
+    pub(super) typed: &'a Typed,
+    pub(super) diagnostics: &'a mut Diagnostics,
+    pub(super) failed: bool,
+    pub(super) networks: BTreeMap<String, (ItemId, NetworkInstance)>,
+    pub(super) groups: Vec<GroupInstance>,
+    /// The number of nodes of each group.
+    pub(super) counts: Vec<u64>,
+    pub(super) runs: Vec<RunInstance>,
+    /// For each run: each step's kind and the place where it is written.
+    pub(super) steps: Vec<Vec<(ItemId, Span)>>,
+    pub(super) outputs: BTreeMap<String, Template>,
+}
+
+pub(super) fn lay_out(
+    typed: &Typed,
+    deploy: &Deploy,
+    ledger: &Ledger,
+    diagnostics: &mut Diagnostics,
+) -> Option<Instances> {
+    let mut layout = Layout {
+        typed,
+        diagnostics,
+        failed: false,
+        networks: BTreeMap::new(),
+        groups: Vec::new(),
+        counts: Vec::new(),
+        runs: Vec::new(),
+        steps: Vec::new(),
+        outputs: BTreeMap::new(),
+    };
+    let site = typed.sites.get(&deploy.site)?;
+    let backend = layout.backend(site);
+    let workload = typed.functions.get(&deploy.workload)?;
+    let mut scope = Scope::of(typed);
+    let mut arguments = Scope::of(typed);
+    for (name, value) in &deploy.arguments {
+        let value = layout.evaluate(value, &mut arguments);
+        scope.variables.insert(name.clone(), value);
+    }
+    layout.statements(&workload.body, &mut scope);
+    let notices = layout.capabilities(site, deploy);
+    layout.same_things();
+    layout.check_networks();
+    let ledger = match layout.failed {
+        true => None,
+        false => layout.addresses(&deploy.name, ledger),
+    };
+    let (ledger, backend) = (ledger?, backend?);
+    layout.sample();
+    if layout.failed {
+        return None;
+    }
+    Some(Instances {
+        deploy: deploy.name.clone(),
+        site: site.name.clone(),
+        spec: typed.spec.clone(),
+        backend,
+        networks: layout.networks.into_iter().map(|(name, (_, network))| (name, network)).collect(),
+        groups: layout.groups,
+        runs: layout.runs,
+        outputs: layout.outputs,
+        ledger,
+        notices,
+    })
+}
+
+impl Layout<'_> {
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        self.failed = true;
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// The value, or a missing one when there is none and that has been reported.
+    pub(super) fn evaluate(&mut self, expression: &Expression, scope: &mut Scope<'_>) -> Template {
+        let value = evaluate(expression, scope);
+        self.or_report(value)
+    }
+
+    pub(super) fn or_report(&mut self, value: Evaluated) -> Template {
+        value.unwrap_or_else(|diagnostic| {
+            self.report(*diagnostic);
+            Template::Value(Value::Null)
+        })
+    }
+
+    /// A value that decides the shape; `None` if it is missing or was reported.
+    pub(super) fn known(
+        &mut self,
+        expression: &Expression,
+        scope: &mut Scope<'_>,
+        decides: &str,
+    ) -> Option<Value> {
+        let value = evaluate(expression, scope).and_then(|value| known(value, expression.span, decides));
+        match value {
+            Ok(Value::Null) => None,
+            Ok(value) => Some(value),
+            Err(diagnostic) => {
+                self.report(*diagnostic);
+                None
+            }
+        }
+    }
+
+    pub(super) fn branch<'s>(
+        &mut self,
+        branches: &'s [(Expression, Vec<Statement>)],
+        otherwise: &'s [Statement],
+        scope: &mut Scope<'_>,
+    ) -> &'s [Statement] {
+        for (condition, body) in branches {
+            match truth(condition, scope, "a condition") {
+                Ok(true) => return body,
+                Ok(false) => {}
+                Err(diagnostic) => {
+                    self.report(*diagnostic);
+                    return &[];
+                }
+            }
+        }
+        otherwise
+    }
+
+    fn statements(&mut self, body: &[Statement], scope: &mut Scope<'_>) {
+        for statement in body {
+            match statement {
+                Statement::Let(name, value) => {
+                    let value = self.evaluate(value, scope);
+                    scope.variables.insert(name.clone(), value);
+                }
+                Statement::Group(group) => self.group(group, scope),
+                Statement::Run(run) => self.run(run, scope),
+                Statement::Out(name, value) => {
+                    let value = self.evaluate(value, scope);
+                    self.outputs.insert(name.clone(), value);
+                }
+                Statement::If(branches, otherwise) => {
+                    let body = self.branch(branches, otherwise, scope);
+                    self.statements(body, scope);
+                }
+                // A workload has no steps.
+                Statement::Step(_) => {}
+            }
+        }
+    }
+
+    fn group(&mut self, group: &Group, scope: &mut Scope<'_>) {
+        let count = match group.fields.get("count") {
+            Some(count) => {
+                let value = self.known(count, scope, "the number of nodes");
+                match value.as_ref().and_then(Value::as_i64) {
+                    Some(number) if (0..=MAX_COUNT as i64).contains(&number) => number as u64,
+                    Some(number) => {
+                        let message = format!("a group cannot have {number} nodes");
+                        let help = format!("give a number from 0 to {MAX_COUNT}");
+                        self.report(Diagnostic::error(codes::BAD_AMOUNT, count.span, message).help(help));
+                        0
+                    }
+                    None => 0,
+                }
+            }
+            None => 1,
+        };
+        let spread = group.fields.get("spread").and_then(|s| self.known(s, scope, "how nodes are spread"));
+        let hardware = group.fields.get("hardware").and_then(|hardware| {
+            let value = self.evaluate(hardware, scope);
+            as_item(&value)
+        });
+        let hardware = hardware.and_then(|id| self.hardware(id)).unwrap_or_else(empty_hardware);
+        let of = |column: Column| {
+            let node = NodeReference::Member(group.name.clone());
+            let column = Template::Column { node, column };
+            match group.many {
+                true => Template::Each { group: group.name.clone(), element: Box::new(column) },
+                false => column,
+            }
+        };
+        let on = |network: &String| (network.clone(), of(Column::AddressOn(network.clone())));
+        let mut members = BTreeMap::from([
+            ("name".to_owned(), of(Column::Name)),
+            ("addresses".to_owned(), Template::Record(hardware.nics.values().map(on).collect())),
+        ]);
+        if !hardware.nics.is_empty() {
+            members.insert("address".to_owned(), of(Column::Address));
+        }
+        scope.variables.insert(group.name.clone(), Template::Record(members));
+        self.groups.push(GroupInstance {
+            name: group.name.clone(),
+            many: group.many,
+            spread: spread.as_ref().and_then(Value::as_str).map(str::to_owned),
+            hardware,
+            nodes: Vec::new(),
+            span: group.span,
+        });
+        self.counts.push(count);
+    }
+
+    fn run(&mut self, run: &Run, scope: &mut Scope<'_>) {
+        let mut arguments = BTreeMap::new();
+        for (name, value) in &run.arguments {
+            arguments.insert(name.clone(), self.evaluate(value, scope));
+        }
+        let Some(group) = self.groups.iter().position(|g| g.name == run.group) else { return };
+        let expanded = self.role(run, group, arguments);
+        scope.variables.insert(run.name.clone(), expanded.outputs);
+        let rollout = self.rollout(run, self.counts[group], scope);
+        let mut waits: Vec<WaitInstance> = Vec::new();
+        for wait in &run.waits {
+            if waits.iter().any(|w| w.run == wait.run) {
+                continue;
+            }
+            let reason = match &wait.output {
+                Some(output) => format!("`{}` uses the output `{output}` of `{}`", run.name, wait.run),
+                None => format!("`{}` is to come after `{}`", run.name, wait.run),
+            };
+            let (span, place) = (wait.span, wait.place.clone());
+            waits.push(WaitInstance { run: wait.run.clone(), reason, span, place });
+        }
+        let role = self.typed.functions.get(&run.role).map_or(String::new(), |r| r.name.clone());
+        self.runs.push(RunInstance {
+            name: run.name.clone(),
+            role,
+            group: run.group.clone(),
+            hash: expanded.hash,
+            steps: expanded.steps,
+            rollout,
+            waits,
+            span: run.span,
+        });
+        self.steps.push(expanded.kinds);
+    }
+
+    fn rollout(&mut self, run: &Run, size: u64, scope: &mut Scope<'_>) -> Rollout {
+        let mut amount = |this: &mut Self, name: &str| -> Option<u32> {
+            let field = run.fields.get(name)?;
+            let value = this.known(field, scope, "a rollout")?;
+            let percent = *field.ty.base() == crate::check::Type::Percent;
+            let number = match percent {
+                // Rounded up, so that a small group still moves.
+                true => (value.as_f64()? * size as f64 / 100.0).ceil().max(1.0),
+                false => value.as_f64()?,
+            };
+            let fits = if percent { (0.0..=100.0).contains(&value.as_f64()?) && value.as_f64()? > 0.0 } else { number >= 1.0 };
+            if !fits || number > f64::from(u32::MAX) {
+                let message = format!("`{name}` cannot be {value}{}", if percent { "%" } else { "" });
+                let help = if percent { "give a part from 1% to 100%" } else { "give at least 1" };
+                this.report(Diagnostic::error(codes::BAD_AMOUNT, field.span, message).help(help));
+                return None;
+            }
+            Some(number as u32)
+        };
+        let canary = amount(self, "canary");
+        let batch = amount(self, "batch");
+        let settle = run.fields.get("settle").and_then(|s| self.known(s, scope, "a rollout"));
+        Rollout { canary, batch, settle: settle.as_ref().and_then(Value::as_u64) }
+    }
+
+    fn backend(&mut self, site: &Site) -> Option<BackendChoice> {
+        let (id, fields, _) = site.backend.as_ref()?;
+        let mut choice =
+            BackendChoice { name: self.typed.backends.get(id)?.name.clone(), image: None, settings: BTreeMap::new() };
+        let mut scope = Scope::of(self.typed);
+        for (name, field) in fields {
+            let value = self.evaluate(field, &mut scope);
+            if let Some(item) = as_item(&value) {
+                choice.image = self.image(item);
+            } else if let Template::Value(value) = value {
+                choice.settings.insert(name.clone(), value);
+            }
+        }
+        Some(choice)
+    }
+}
+
+/// What stands for a hardware that could not be read; the reason has been reported.
+fn empty_hardware() -> Hardware {
+    Hardware { name: String::new(), cpu: 0, memory: 0, disks: BTreeMap::new(), nics: BTreeMap::new() }
+}

@@ -1,0 +1,189 @@
+//! A role on a group: steps with symbolic fields, and outputs as others see them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::deploy::Layout;
+use crate::check::evaluate::{Scope, record, two_nodes};
+use crate::check::{Expression, ExpressionKind, Run, Statement, Step as TypedStep, Thing, Type};
+use crate::plan::{NodeReference, Step, Template};
+use crate::resolve::ItemId;
+use crate::source::Span;
+
+/// What a role gives on a group.
+pub(super) struct Expanded {
+    pub(super) steps: Vec<Step>,
+    pub(super) kinds: Vec<(ItemId, Span)>,
+    /// A record of outputs, from outside of the group.
+    pub(super) outputs: Template,
+    pub(super) hash: String,
+}
+
+impl Layout<'_> {
+    pub(super) fn role(&mut self, run: &Run, group: usize, arguments: BTreeMap<String, Template>) -> Expanded {
+        let mut expanded = Expanded {
+            steps: Vec::new(),
+            kinds: Vec::new(),
+            outputs: Template::Value(Value::Null),
+            hash: String::new(),
+        };
+        let Some(role) = self.typed.functions.get(&run.role) else { return expanded };
+        let group = self.groups[group].clone();
+        let mut scope = Scope::of(self.typed);
+        scope.variables = arguments;
+        scope.interfaces = Some((&group.name, group.hardware.nics.values().cloned().collect()));
+        let mut outputs = BTreeMap::new();
+        let mut symbolic = Sha256::new();
+        absorb(&mut symbolic, &role.name);
+        self.role_statements(&role.body, &mut scope, &mut expanded, &mut outputs, &mut symbolic);
+        let mut seen = BTreeMap::new();
+        for (name, (value, span)) in outputs {
+            let value = match outside(value, &group.name, false) {
+                Some(value) if group.many => {
+                    Template::Each { group: group.name.clone(), element: Box::new(value) }
+                }
+                Some(value) => value,
+                None => {
+                    self.report(*two_nodes(&group.name, span));
+                    continue;
+                }
+            };
+            seen.insert(name, value);
+        }
+        expanded.outputs = record(seen);
+        expanded.hash = crate::plan::hex(&symbolic.finalize());
+        expanded
+    }
+
+    fn role_statements(
+        &mut self,
+        body: &[Statement],
+        scope: &mut Scope<'_>,
+        expanded: &mut Expanded,
+        outputs: &mut BTreeMap<String, (Template, Span)>,
+        symbolic: &mut Sha256,
+    ) {
+        for statement in body {
+            match statement {
+                Statement::Let(name, value) => {
+                    absorb(symbolic, &format!("let {name} = {value}"));
+                    absorb_templates(symbolic, value);
+                    let value = self.evaluate(value, scope);
+                    scope.variables.insert(name.clone(), value);
+                }
+                Statement::Step(step) => {
+                    absorb(symbolic, &format!("step {}", step.name));
+                    for (name, value) in &step.fields {
+                        absorb(symbolic, &format!("{name} = {value}"));
+                        absorb_templates(symbolic, value);
+                    }
+                    self.step(step, scope, expanded);
+                }
+                Statement::Out(name, value) => {
+                    let span = value.span;
+                    let value = self.evaluate(value, scope);
+                    outputs.insert(name.clone(), (value, span));
+                }
+                Statement::If(branches, otherwise) => {
+                    let body = self.branch(branches, otherwise, scope);
+                    self.role_statements(body, scope, expanded, outputs, symbolic);
+                }
+                // A role has no groups and runs.
+                Statement::Group(_) | Statement::Run(_) => {}
+            }
+        }
+    }
+
+    fn step(&mut self, step: &TypedStep, scope: &mut Scope<'_>, expanded: &mut Expanded) {
+        let Some(kind) = self.typed.kinds.get(&step.kind) else { return };
+        let mut fields = BTreeMap::new();
+        let mut reload_on: Vec<String> = Vec::new();
+        for (name, value) in &step.fields {
+            let is_steps = kind.fields.iter().any(|f| f.name == *name && is_steps(&f.ty));
+            let value = self.evaluate(value, scope);
+            match value {
+                Template::Value(Value::Null) => {}
+                Template::Value(Value::Array(list)) if is_steps => {
+                    reload_on.extend(list.iter().filter_map(|v| v.as_str().map(str::to_owned)));
+                }
+                Template::Value(Value::String(single)) if is_steps => reload_on.push(single),
+                value => {
+                    fields.insert(name.clone(), value);
+                }
+            }
+        }
+        let mut members = fields.clone();
+        for field in &kind.fields {
+            members.entry(field.name.clone()).or_insert(Template::Value(Value::Null));
+        }
+        scope.variables.insert(step.name.clone(), Template::Record(members));
+        let loads = expanded.steps.iter().filter(|s| reload_on.contains(&s.name)).map(|s| s.hash.as_str());
+        let hash = crate::plan::step_hash(&kind.name, &fields, loads);
+        expanded.steps.push(Step {
+            name: step.name.clone(),
+            kind: kind.name.clone(),
+            key: kind.fields.iter().filter(|f| f.key).map(|f| f.name.clone()).collect(),
+            fields,
+            reload_on,
+            removal: kind.removal,
+            hash,
+            place: step.place.clone(),
+        });
+        expanded.kinds.push((step.kind, step.span));
+    }
+}
+
+fn is_steps(ty: &Type) -> bool {
+    match ty.base() {
+        Type::Thing(Thing::Step, _) => true,
+        Type::List(inner) | Type::Optional(inner) => is_steps(inner),
+        _ => false,
+    }
+}
+
+fn absorb(hash: &mut Sha256, text: &str) {
+    hash.update((text.len() as u64).to_le_bytes());
+    hash.update(text.as_bytes());
+}
+
+/// The text of a template is part of what a role does.
+fn absorb_templates(hash: &mut Sha256, expression: &Expression) {
+    if let ExpressionKind::Render(_, text, _) = &expression.kind {
+        absorb(hash, text);
+    }
+    expression.children().into_iter().for_each(|child| absorb_templates(hash, child));
+}
+
+/// A value of a node as others see it: its own columns become those of a member of its group. `None` if that
+/// would mix up two nodes, because the value goes through the same group already.
+fn outside(value: Template, group: &str, within: bool) -> Option<Template> {
+    Some(match value {
+        Template::Value(value) => Template::Value(value),
+        Template::Column { node: NodeReference::Own, .. } if within => return None,
+        Template::Column { node: NodeReference::Own, column } => {
+            Template::Column { node: NodeReference::Member(group.to_owned()), column }
+        }
+        Template::Column { node, column } => Template::Column { node, column },
+        Template::Each { group: through, element } => {
+            let element = outside(*element, group, within || through == group)?;
+            Template::Each { group: through, element: Box::new(element) }
+        }
+        Template::Apply { function, arguments } => {
+            Template::Apply { function, arguments: outside_all(arguments, group, within)? }
+        }
+        Template::List(list) => Template::List(outside_all(list, group, within)?),
+        Template::Record(fields) => {
+            let mut record = BTreeMap::new();
+            for (name, value) in fields {
+                record.insert(name, outside(value, group, within)?);
+            }
+            Template::Record(record)
+        }
+    })
+}
+
+fn outside_all(list: Vec<Template>, group: &str, within: bool) -> Option<Vec<Template>> {
+    list.into_iter().map(|value| outside(value, group, within)).collect()
+}

@@ -1,0 +1,195 @@
+//! Digests: of steps with symbolic fields, of a node's steps, and of machines.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sha2::{Digest, Sha256};
+
+use super::template::{Column, NodeReference, Template};
+use super::{NodeRow, Plan, Step};
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Parts with their lengths, so that no two lists of parts give the same bytes.
+struct Parts(Sha256);
+
+impl Parts {
+    fn new(purpose: &str) -> Parts {
+        let mut parts = Parts(Sha256::new());
+        parts.add(purpose);
+        parts
+    }
+
+    fn add(&mut self, part: impl AsRef<[u8]>) {
+        self.0.update((part.as_ref().len() as u64).to_le_bytes());
+        self.0.update(part.as_ref());
+    }
+
+    fn add_json(&mut self, value: &impl serde::Serialize) {
+        // Maps are sorted; a value that has no JSON (there is none here) would count as empty.
+        self.add(serde_json::to_vec(value).unwrap_or_default());
+    }
+
+    fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+/// The hash of a step: kind, symbolic fields, and the hashes of the steps that it loads.
+pub(crate) fn step_hash<'a>(
+    kind: &str,
+    fields: &BTreeMap<String, Template>,
+    loads: impl Iterator<Item = &'a str>,
+) -> String {
+    let mut parts = Parts::new("step");
+    parts.add(kind);
+    parts.add_json(fields);
+    loads.for_each(|load| parts.add(load));
+    parts.finish()
+}
+
+/// Digests of a plan's steps, node by node. Making one costs O(patterns + nodes).
+pub(crate) struct Digests<'a> {
+    plan: &'a Plan,
+    /// By pattern: what each of its steps uses.
+    uses: Vec<Vec<Uses<'a>>>,
+    /// By group: a digest of the names and addresses of its members.
+    groups: HashMap<&'a str, String>,
+}
+
+#[derive(Default, Clone)]
+struct Uses<'a> {
+    hash: &'a str,
+    own: BTreeSet<&'a Column>,
+    groups: BTreeSet<&'a str>,
+}
+
+impl<'a> Digests<'a> {
+    pub(crate) fn new(plan: &'a Plan) -> Digests<'a> {
+        let rows: HashMap<&str, &NodeRow> = plan.nodes.iter().map(|row| (row.name.as_str(), row)).collect();
+        let mut groups = HashMap::new();
+        for (name, group) in &plan.groups {
+            let mut parts = Parts::new("group");
+            for node in &group.nodes {
+                parts.add(node);
+                if let Some(row) = rows.get(node.as_str()) {
+                    let first = plan.patterns.get(row.pattern).and_then(|p| p.hardware.nics.values().next());
+                    parts.add_json(&(first, &row.addresses));
+                }
+            }
+            groups.insert(name.as_str(), parts.finish());
+        }
+        let mut uses = Vec::new();
+        for pattern in &plan.patterns {
+            let mut steps: Vec<Uses<'a>> = Vec::new();
+            for segment in &pattern.segments {
+                let first = steps.len();
+                for step in &segment.steps {
+                    let mut used = uses_of(step);
+                    // Steps that are loaded stand above; what they use counts as well.
+                    for (index, loaded) in segment.steps.iter().enumerate().take(steps.len() - first) {
+                        if step.reload_on.contains(&loaded.name) {
+                            let inner = steps[first + index].clone();
+                            used.own.extend(inner.own);
+                            used.groups.extend(inner.groups);
+                        }
+                    }
+                    steps.push(used);
+                }
+            }
+            uses.push(steps);
+        }
+        Digests { plan, uses, groups }
+    }
+
+    /// The digests of a node's steps in order.
+    pub(crate) fn node(&self, node: &NodeRow) -> Vec<String> {
+        let Some(uses) = self.uses.get(node.pattern) else { return Vec::new() };
+        uses.iter().map(|uses| self.digest(uses, node)).collect()
+    }
+
+    fn digest(&self, uses: &Uses<'_>, node: &NodeRow) -> String {
+        if uses.own.is_empty() && uses.groups.is_empty() {
+            return uses.hash.to_owned();
+        }
+        let mut parts = Parts::new("step on a node");
+        parts.add(uses.hash);
+        for column in &uses.own {
+            match column {
+                Column::Name => parts.add(&node.name),
+                Column::Address => {
+                    let pattern = self.plan.patterns.get(node.pattern);
+                    let first = pattern.and_then(|p| p.hardware.nics.values().next());
+                    parts.add_json(&first.and_then(|network| node.addresses.get(network)));
+                }
+                Column::AddressOn(network) => parts.add_json(&node.addresses.get(network)),
+            }
+        }
+        for group in &uses.groups {
+            parts.add(group);
+            parts.add(self.groups.get(group).map_or("", String::as_str));
+        }
+        parts.finish()
+    }
+}
+
+fn uses_of(step: &Step) -> Uses<'_> {
+    let mut uses = Uses { hash: &step.hash, ..Uses::default() };
+    // Not recursive, so that depth does not matter.
+    let mut open: Vec<&Template> = step.fields.values().collect();
+    while let Some(template) = open.pop() {
+        match template {
+            Template::Value(_) => {}
+            Template::Column { node: NodeReference::Own, column } => {
+                uses.own.insert(column);
+            }
+            Template::Column { node: NodeReference::Member(group), .. } => {
+                uses.groups.insert(group);
+            }
+            Template::Each { group, element } => {
+                uses.groups.insert(group);
+                open.push(element);
+            }
+            Template::Apply { arguments, .. } => open.extend(arguments),
+            Template::List(list) => open.extend(list),
+            Template::Record(fields) => open.extend(fields.values()),
+        }
+    }
+    uses
+}
+
+/// The digest of one step on one node: it changes when the filled step changes, or may change. `None` if the
+/// plan has no such step there. For many steps make one [`super::Filler`] and use that.
+pub fn step_digest(plan: &Plan, node: &NodeRow, address: &str) -> Option<String> {
+    let pattern = plan.patterns.get(node.pattern)?;
+    let mut addresses = pattern.segments.iter().flat_map(|s| s.steps.iter().map(move |step| (s, step)));
+    let index = addresses.position(|(segment, step)| {
+        address.strip_prefix(&segment.run).and_then(|rest| rest.strip_prefix('.')) == Some(&step.name)
+    })?;
+    Digests::new(plan).node(node).into_iter().nth(index)
+}
+
+/// The digest of all that a node's machine is made from: image, hardware, interfaces with addresses, and the
+/// backend that makes it.
+pub fn machine_digest(plan: &Plan, node: &NodeRow) -> String {
+    let mut parts = Parts::new("machine");
+    parts.add(&plan.backend.name);
+    parts.add_json(&plan.backend.image);
+    if let Some(pattern) = plan.patterns.get(node.pattern) {
+        parts.add_json(&pattern.hardware);
+        for (interface, name) in &pattern.hardware.nics {
+            let network = plan.networks.get(name);
+            parts.add(interface);
+            parts.add_json(&network.map(|n| (n.cidr, n.gateway, n.mtu, n.vlan)));
+            parts.add_json(&node.addresses.get(name));
+        }
+    }
+    parts.finish()
+}

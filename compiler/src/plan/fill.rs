@@ -1,0 +1,221 @@
+//! From templates to values: the columns of nodes filled in.
+//!
+//! Templates may come from a hostile plan file: depth and size are bounded, and whatever is wrong is an error.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use handlebars::Handlebars;
+use serde_json::{Map, Value};
+
+use super::functions::{self, FunctionError};
+use super::render;
+use super::template::{Column, Function, NodeReference, Template};
+use super::Plan;
+use crate::expand::GroupInstance;
+
+/// Levels of templates within each other.
+const MAX_DEPTH: usize = 128;
+/// Values in one filled template.
+const MAX_VALUES: usize = 20_000_000;
+
+/// Why a template could not be filled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FillError {
+    /// A column of the own node where there is none.
+    #[error("there is no node whose columns are meant")]
+    NoOwnNode,
+    /// A group that the plan has not.
+    #[error("there is no group `{0}`")]
+    NoGroup(String),
+    /// One node of a group of several is meant, and it is not said which.
+    #[error("it is not said which node of `{0}` is meant")]
+    WhichMember(String),
+    /// A node has no address on a network.
+    #[error("`{node}` has no address on {network}")]
+    NoAddress {
+        /// The node.
+        node: String,
+        /// The network in words.
+        network: String,
+    },
+    /// The template is nested too deeply.
+    #[error("the value is nested too deeply")]
+    TooDeep,
+    /// The value is too large.
+    #[error("the value is too large")]
+    TooLarge,
+    /// A function has no result.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+}
+
+/// The columns of all nodes, by group: what templates are filled from. Making one costs O(nodes), using it
+/// costs no more than the value has parts; rendered templates are compiled once.
+pub struct FillContext<'a> {
+    groups: HashMap<&'a str, Members<'a>>,
+    registry: Mutex<Handlebars<'static>>,
+}
+
+struct Members<'a> {
+    many: bool,
+    nodes: Vec<Columns<'a>>,
+}
+
+struct Columns<'a> {
+    name: &'a str,
+    address: Option<IpAddr>,
+    addresses: &'a BTreeMap<String, IpAddr>,
+}
+
+impl<'a> FillContext<'a> {
+    /// The nodes of a plan.
+    pub fn of_plan(plan: &'a Plan) -> FillContext<'a> {
+        let mut rows: HashMap<&str, &super::NodeRow> = HashMap::new();
+        rows.extend(plan.nodes.iter().map(|row| (row.name.as_str(), row)));
+        let members = |(name, group): (&'a String, &'a super::Group)| {
+            let columns = |node: &'a String| {
+                let row = rows.get(node.as_str())?;
+                let first = plan.patterns.get(row.pattern).and_then(|p| p.hardware.nics.values().next());
+                let address = first.and_then(|network| row.addresses.get(network)).copied();
+                Some(Columns { name: node, address, addresses: &row.addresses })
+            };
+            (name.as_str(), Members { many: group.many, nodes: group.nodes.iter().filter_map(columns).collect() })
+        };
+        let groups = plan.groups.iter().map(members).collect();
+        FillContext { groups, registry: Mutex::new(render::registry()) }
+    }
+
+    /// The nodes of instances.
+    pub(crate) fn of_groups(groups: &'a [GroupInstance]) -> FillContext<'a> {
+        let members = |group: &'a GroupInstance| {
+            let first = group.hardware.nics.values().next();
+            let columns = |node: &'a crate::expand::NodeInstance| Columns {
+                name: &node.name,
+                address: first.and_then(|network| node.addresses.get(network)).copied(),
+                addresses: &node.addresses,
+            };
+            (group.name.as_str(), Members { many: group.many, nodes: group.nodes.iter().map(columns).collect() })
+        };
+        let groups = groups.iter().map(members).collect();
+        FillContext { groups, registry: Mutex::new(render::registry()) }
+    }
+
+    /// Fills a template. `own` is the group and the place in it (in name order) of the node whose lane this is.
+    ///
+    /// # Errors
+    /// [`FillError`]: only templates that the compiler did not make, or edited ones, should give any.
+    pub fn fill(&self, template: &Template, own: Option<(&str, usize)>) -> Result<Value, FillError> {
+        let mut filling = Filling { context: self, own, turns: Vec::new(), left: MAX_VALUES };
+        filling.fill(template, 0)
+    }
+}
+
+struct Filling<'a, 'c> {
+    context: &'a FillContext<'c>,
+    own: Option<(&'a str, usize)>,
+    /// Groups that are gone through, with the node in turn; the innermost last.
+    turns: Vec<(&'a str, usize)>,
+    left: usize,
+}
+
+impl<'a, 'c> Filling<'a, 'c> {
+    fn fill(&mut self, template: &'a Template, depth: usize) -> Result<Value, FillError> {
+        if depth > MAX_DEPTH {
+            return Err(FillError::TooDeep);
+        }
+        self.left = self.left.checked_sub(1).ok_or(FillError::TooLarge)?;
+        match template {
+            Template::Value(value) => Ok(value.clone()),
+            Template::Column { node, column } => self.column(node, column),
+            Template::Each { group, element } => {
+                let members = self.members(group)?;
+                let count = members.nodes.len();
+                let mut list = Vec::new();
+                for index in 0..count {
+                    self.turns.push((group, index));
+                    let value = self.fill(element, depth + 1);
+                    self.turns.pop();
+                    list.push(value?);
+                }
+                Ok(Value::Array(list))
+            }
+            Template::Apply { function, arguments } => {
+                let mut values = Vec::with_capacity(arguments.len().min(64));
+                for argument in arguments {
+                    values.push(self.fill(argument, depth + 1)?);
+                }
+                match (function, values.as_slice()) {
+                    (Function::Render, [Value::String(text), record]) => Ok(self.render(text, record)?.into()),
+                    _ => Ok(functions::apply(*function, &values)?),
+                }
+            }
+            Template::List(list) => {
+                let mut values = Vec::with_capacity(list.len());
+                for element in list {
+                    values.push(self.fill(element, depth + 1)?);
+                }
+                Ok(Value::Array(values))
+            }
+            Template::Record(fields) => {
+                let mut values = Map::new();
+                for (name, value) in fields {
+                    values.insert(name.clone(), self.fill(value, depth + 1)?);
+                }
+                Ok(Value::Object(values))
+            }
+        }
+    }
+
+    fn render(&self, text: &str, record: &Value) -> Result<String, FillError> {
+        // A panic inside of the renderer is caught there, and leaves the registry whole.
+        let mut registry = self.context.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        if !registry.has_template(text) {
+            registry.register_template(text, render::compile(text).map_err(FunctionError::from)?);
+        }
+        Ok(render::render(&registry, text, record).map_err(FunctionError::from)?)
+    }
+
+    fn members(&self, group: &str) -> Result<&'a Members<'c>, FillError> {
+        self.context.groups.get(group).ok_or_else(|| FillError::NoGroup(group.to_owned()))
+    }
+
+    fn column(&self, node: &NodeReference, column: &Column) -> Result<Value, FillError> {
+        let (group, index) = match node {
+            NodeReference::Own => self.own.ok_or(FillError::NoOwnNode)?,
+            NodeReference::Member(group) => {
+                let turn = self.turns.iter().rev().find(|(g, _)| g == group).map(|(_, index)| *index);
+                let members = self.members(group)?;
+                let index = match turn {
+                    Some(index) => index,
+                    None if !members.many && members.nodes.len() == 1 => 0,
+                    None => return Err(FillError::WhichMember(group.clone())),
+                };
+                (group.as_str(), index)
+            }
+        };
+        let columns = self.members(group)?.nodes.get(index).ok_or(FillError::NoOwnNode)?;
+        let missing = |network: String| FillError::NoAddress { node: columns.name.to_owned(), network };
+        let address = match column {
+            Column::Name => return Ok(columns.name.into()),
+            Column::Address => columns.address.ok_or_else(|| missing("any network".to_owned()))?,
+            Column::AddressOn(network) => {
+                *columns.addresses.get(network).ok_or_else(|| missing(format!("`{network}`")))?
+            }
+        };
+        Ok(address.to_string().into())
+    }
+}
+
+/// Fills a template; see [`FillContext::fill`].
+///
+/// # Errors
+/// [`FillError`] when it uses what the plan has not.
+pub fn fill(
+    template: &Template,
+    context: &FillContext<'_>,
+    own: Option<(&str, usize)>,
+) -> Result<Value, FillError> {
+    context.fill(template, own)
+}

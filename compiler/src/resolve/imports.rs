@@ -1,0 +1,234 @@
+//! Tables of names: what each module has, and what it takes from others.
+
+use std::collections::BTreeMap;
+
+use super::{Builtin, BUILTIN_TYPES, Definition, ItemId, Resolved, name_of, noun};
+use crate::diagnostics::codes::names;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::source::Span;
+use crate::syntax::ast;
+
+/// What one module sees beside its own items.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// Imported names.
+    pub(super) imports: BTreeMap<String, Import>,
+    /// Imported modules: index and name.
+    pub(super) modules: Vec<(usize, String)>,
+    /// Whether unknown names may be the fault of something already reported.
+    pub(super) lenient: bool,
+}
+
+/// One imported name.
+#[derive(Debug)]
+pub(super) struct Import {
+    pub(super) definition: Definition,
+    pub(super) span: Span,
+    pub(super) used: bool,
+}
+
+/// Builds the tables of all modules.
+pub(super) fn tables(resolved: &mut Resolved, diagnostics: &mut Diagnostics) -> Vec<Table> {
+    own_items(resolved, diagnostics);
+    find_cycles(resolved, diagnostics);
+    let tables = (0..resolved.modules.list.len()).map(|module| imports_of(resolved, module, diagnostics));
+    tables.collect()
+}
+
+/// Warns of imports that nothing uses.
+pub(super) fn report_unused(resolved: &Resolved, tables: &[Table], diagnostics: &mut Diagnostics) {
+    for (module, table) in resolved.modules.list.iter().zip(tables) {
+        // The library is not the user's to tidy, and what a broken file uses is not known.
+        if module.name.starts_with("std.") || table.lenient {
+            continue;
+        }
+        for (name, import) in table.imports.iter().filter(|(_, i)| !i.used) {
+            let message = format!("`{name}` is imported and not used");
+            diagnostics.push(Diagnostic::warning(names::UNUSED_IMPORT, import.span, message).help("remove it from this `use`"));
+        }
+    }
+}
+
+fn own_items(resolved: &mut Resolved, diagnostics: &mut Diagnostics) {
+    for (index, module) in resolved.modules.list.iter().enumerate() {
+        let mut table: BTreeMap<String, ItemId> = BTreeMap::new();
+        for (item_index, item) in module.ast.items.iter().enumerate() {
+            let Some(name) = name_of(item) else { continue };
+            if BUILTIN_TYPES.contains(&name.text.as_str()) || Builtin::find(&name.text).is_some() {
+                let message = format!("`{}` is a name of the language itself", name.text);
+                diagnostics.push(Diagnostic::error(names::SHADOWS, name.span, message).help("choose another name"));
+                continue;
+            }
+            if let Some(first) = table.get(&name.text) {
+                let first = &module.ast.items[first.item];
+                let before = name_of(first).map_or(first.span, |n| n.span);
+                diagnostics.push(
+                    Diagnostic::error(names::DUPLICATE_NAME, name.span, format!("`{}` is defined twice", name.text))
+                        .here("here again")
+                        .label(before, format!("first defined here, as {}", noun(first)))
+                        .help("give one of them another name"),
+                );
+                continue;
+            }
+            table.insert(name.text.clone(), ItemId { module: index, item: item_index });
+        }
+        resolved.items.push(table);
+    }
+    let Some(prelude) = resolved.modules.find(super::modules::PRELUDE) else { return };
+    for (index, module) in resolved.modules.list.iter().enumerate() {
+        if index == prelude {
+            continue;
+        }
+        for (name, id) in &resolved.items[index] {
+            let Some(known) = resolved.items[prelude].get(name) else { continue };
+            let (Some(here), Some(there)) = (name_of(&module.ast.items[id.item]), resolved.item_name(*known))
+            else {
+                continue;
+            };
+            diagnostics.push(
+                Diagnostic::error(names::SHADOWS, here.span, format!("`{name}` is known everywhere already"))
+                    .label(there.span, format!("{} of the library", noun(resolved.item(*known))))
+                    .help("choose another name"),
+            );
+        }
+    }
+}
+
+fn imports_of(resolved: &Resolved, module: usize, diagnostics: &mut Diagnostics) -> Table {
+    let this = &resolved.modules.list[module];
+    let mut table = Table { lenient: this.incomplete, ..Table::default() };
+    for item in &this.ast.items {
+        let ast::ItemKind::Use { module: path, names: list } = &item.kind else { continue };
+        let target = resolved.modules.find(&path.text());
+        match target {
+            Some(target) => table.modules.push((target, path.text())),
+            None => table.lenient = true,
+        }
+        for entry in list {
+            let local = entry.alias.as_ref().unwrap_or(&entry.name);
+            let definition = match target {
+                Some(target) => import(resolved, target, &entry.name, diagnostics),
+                None => Definition::Broken,
+            };
+            let taken = table.imports.get(&local.text).map(|i| i.span).or_else(|| {
+                let own = resolved.items[module].get(&local.text)?;
+                resolved.item_name(*own).map(|n| n.span)
+            });
+            if let Some(before) = taken {
+                diagnostics.push(
+                    Diagnostic::error(names::DUPLICATE_NAME, local.span, format!("`{}` is defined twice", local.text))
+                        .here("imported here")
+                        .label(before, "defined here as well")
+                        .help(format!("give the import another name: `{} as …`", entry.name.text)),
+                );
+                continue;
+            }
+            let used = definition == Definition::Broken;
+            table.imports.insert(local.text.clone(), Import { definition, span: local.span, used });
+        }
+    }
+    table
+}
+
+fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mut Diagnostics) -> Definition {
+    let module = &resolved.modules.list[target];
+    let items = &resolved.items[target];
+    let Some(id) = items.get(&name.text) else {
+        if !module.incomplete {
+            let public = items.iter().filter(|(_, id)| resolved.item(**id).public).map(|(n, _)| n.as_str());
+            let known: Vec<&str> = public.collect();
+            let diagnostic = Diagnostic::error(
+                names::NOT_IN_MODULE,
+                name.span,
+                format!("`{}` has no `{}`", module.name, name.text),
+            )
+            .suggest(&name.text, known.iter().copied());
+            diagnostics.push(match diagnostic.help {
+                Some(_) => diagnostic,
+                None => diagnostic.help(format!("it has {}", list_of(&known))),
+            });
+        }
+        return Definition::Broken;
+    };
+    let item = resolved.item(*id);
+    if !item.public {
+        let at = name_of(item).map_or(item.span, |n| n.span);
+        let start = Span { end: item.span.start, ..item.span };
+        diagnostics.push(
+            Diagnostic::error(names::PRIVATE, name.span, format!("`{}` is private to `{}`", name.text, module.name))
+                .label(at, "defined here, without `pub`")
+                .help("write `pub` before it, if other modules may use it")
+                .fix(start, "pub ", "write `pub` before it"),
+        );
+        return Definition::Broken;
+    }
+    Definition::Item(*id)
+}
+
+/// Names in backticks, joined by commas.
+pub(crate) fn list_of(names: &[&str]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        _ => names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Circles of `use`, each told once, as a path with one label an edge.
+fn find_cycles(resolved: &Resolved, diagnostics: &mut Diagnostics) {
+    let modules = &resolved.modules.list;
+    let edges: Vec<Vec<(usize, Span)>> = modules
+        .iter()
+        .map(|module| {
+            let used = |item: &ast::Item| match &item.kind {
+                ast::ItemKind::Use { module, .. } => Some((resolved.modules.find(&module.text())?, module.span)),
+                _ => None,
+            };
+            module.ast.items.iter().filter_map(used).collect()
+        })
+        .collect();
+    // 0: not yet seen, 1: on the path, 2: done.
+    let mut state = vec![0u8; modules.len()];
+    for start in 0..modules.len() {
+        let mut path: Vec<(usize, usize)> = Vec::new();
+        if state[start] == 0 {
+            state[start] = 1;
+            path.push((start, 0));
+        }
+        while let Some((module, next)) = path.pop() {
+            let Some((target, _)) = edges[module].get(next) else {
+                state[module] = 2;
+                continue;
+            };
+            path.push((module, next + 1));
+            match state[*target] {
+                0 => {
+                    state[*target] = 1;
+                    path.push((*target, 0));
+                }
+                1 => {
+                    let from = path.iter().position(|(m, _)| m == target).unwrap_or(0);
+                    let circle: Vec<(usize, Span)> =
+                        path[from..].iter().map(|(m, next)| (*m, edges[*m][next - 1].1)).collect();
+                    diagnostics.push(cycle(resolved, &circle));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn cycle(resolved: &Resolved, circle: &[(usize, Span)]) -> Diagnostic {
+    let name = |module: usize| resolved.modules.list[module].name.as_str();
+    let mut path: Vec<String> = circle.iter().map(|(m, _)| format!("`{}`", name(*m))).collect();
+    path.push(path[0].clone());
+    let mut diagnostic = Diagnostic::error(
+        names::IMPORT_CYCLE,
+        circle[0].1,
+        format!("modules use each other in a circle: {}", path.join(" → ")),
+    )
+    .here(format!("`{}` uses this", name(circle[0].0)));
+    for (module, span) in &circle[1..] {
+        diagnostic = diagnostic.label(*span, format!("`{}` uses this", name(*module)));
+    }
+    diagnostic.help("move what both need into a module of its own")
+}

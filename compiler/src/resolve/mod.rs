@@ -1,0 +1,179 @@
+//! From modules to names: every name has a definition, or a diagnostic says why not.
+
+mod dump;
+mod imports;
+mod modules;
+mod placement;
+mod scopes;
+
+pub use dump::dump;
+pub(crate) use imports::list_of;
+pub use modules::{Library, Module, Modules, load};
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::diagnostics::Diagnostics;
+use crate::source::Span;
+use crate::syntax::ast;
+
+/// One top-level item of one module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemId {
+    /// Index into [`Modules::list`].
+    pub module: usize,
+    /// Index into the module's items.
+    pub item: usize,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Definition {
+    /// An item.
+    Item(ItemId),
+    /// A parameter, `let`, step, group, run or variable: the place of its name.
+    Local(Span),
+    /// Something that the language itself has.
+    Builtin(Builtin),
+    /// Nothing, and that has been reported.
+    Broken,
+}
+
+/// Values and functions that the language itself has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builtin {
+    /// `node` in a role: the node it runs on.
+    Node,
+    /// `len(list)`
+    Len,
+    /// `template("file", record)`
+    Template,
+    /// `join(list, separator)`
+    Join,
+}
+
+impl Builtin {
+    /// The builtin called `name`.
+    pub(crate) fn find(name: &str) -> Option<Builtin> {
+        Builtin::ALL.into_iter().find(|(text, _)| *text == name).map(|(_, builtin)| builtin)
+    }
+
+    /// All of them with their names.
+    pub(crate) const ALL: [(&'static str, Builtin); 4] = [
+        ("node", Builtin::Node),
+        ("len", Builtin::Len),
+        ("template", Builtin::Template),
+        ("join", Builtin::Join),
+    ];
+}
+
+/// Names of types that the language itself has.
+pub(crate) const BUILTIN_TYPES: [&str; 21] = [
+    "Bool", "Int", "Float", "String", "Bytes", "Rate", "Duration", "Frequency", "Percent", "Ip", "Cidr", "Mac",
+    "Domain", "Url", "Path", "Version", "Regex", "List", "Map", "Step", "Image",
+];
+
+/// All modules, and what each name in them stands for.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved {
+    /// The modules.
+    pub modules: Modules,
+    /// By the place where a name is used. Members and fields are not names in this sense, and a name that
+    /// begins with a capital and is no item may be a variant; both wait for [`crate::check`].
+    pub references: HashMap<Span, Definition>,
+    /// By module: names of its own items.
+    pub items: Vec<BTreeMap<String, ItemId>>,
+}
+
+impl Resolved {
+    /// The item behind an id.
+    pub fn item(&self, id: ItemId) -> &ast::Item {
+        &self.modules.list[id.module].ast.items[id.item]
+    }
+
+    /// The name of an item and the place where it is written, if it has one.
+    pub fn item_name(&self, id: ItemId) -> Option<&ast::Name> {
+        name_of(self.item(id))
+    }
+
+    /// The module's name and the item's name: `std.haproxy.balancer`, and just `web_page` for `main`.
+    pub fn qualified_name(&self, id: ItemId) -> String {
+        let name = self.item_name(id).map_or("", |n| n.text.as_str());
+        match self.modules.list[id.module].name.as_str() {
+            "main" => name.to_owned(),
+            module => format!("{module}.{name}"),
+        }
+    }
+
+    /// All items in the order of modules and text.
+    pub fn ids(&self) -> impl Iterator<Item = ItemId> + '_ {
+        self.modules.list.iter().enumerate().flat_map(|(module, m)| {
+            (0..m.ast.items.len()).map(move |item| ItemId { module, item })
+        })
+    }
+
+    /// An item of the prelude by name.
+    pub(crate) fn prelude_item(&self, name: &str) -> Option<ItemId> {
+        let module = self.modules.find(modules::PRELUDE)?;
+        self.items.get(module)?.get(name).copied()
+    }
+}
+
+/// The name that an item gives to something.
+pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
+    match &item.kind {
+        ast::ItemKind::Type { name, .. }
+        | ast::ItemKind::Enum { name, .. }
+        | ast::ItemKind::Let { name, .. }
+        | ast::ItemKind::Block { name, .. }
+        | ast::ItemKind::Function { name, .. } => Some(name),
+        ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
+        ast::ItemKind::Use { .. } | ast::ItemKind::Test { .. } | ast::ItemKind::Error => None,
+    }
+}
+
+/// What an item is, with its article: "a network".
+pub(crate) fn noun(item: &ast::Item) -> &'static str {
+    use ast::{BlockWord, FunctionWord, ItemKind};
+    match &item.kind {
+        ItemKind::Use { .. } => "an import",
+        ItemKind::Type { .. } => "a type",
+        ItemKind::Enum { .. } => "an enum",
+        ItemKind::Let { .. } => "a value",
+        ItemKind::Block { word, .. } => match word {
+            BlockWord::Network => "a network",
+            BlockWord::Hardware => "a hardware",
+            BlockWord::Image => "an image",
+            BlockWord::Kind => "a kind of step",
+            BlockWord::Backend => "a backend",
+            BlockWord::Site => "a site",
+        },
+        ItemKind::Function { word, .. } => match word {
+            FunctionWord::Role => "a role",
+            FunctionWord::Workload => "a workload",
+        },
+        ItemKind::Deploy(_) => "a deploy",
+        ItemKind::Test { .. } => "a test",
+        ItemKind::Error => "something unreadable",
+    }
+}
+
+/// Whether an item is a value, which can stand in an expression.
+pub(crate) fn is_value(item: &ast::Item) -> bool {
+    use ast::BlockWord;
+    match &item.kind {
+        ast::ItemKind::Let { .. } => true,
+        ast::ItemKind::Block { word, .. } => {
+            matches!(word, BlockWord::Network | BlockWord::Hardware | BlockWord::Image)
+        }
+        _ => false,
+    }
+}
+
+/// Gives every name its definition.
+pub fn resolve(modules: Modules, diagnostics: &mut Diagnostics) -> Resolved {
+    let mut resolved = Resolved { modules, ..Resolved::default() };
+    let mut tables = imports::tables(&mut resolved, diagnostics);
+    scopes::resolve_bodies(&mut resolved, &mut tables, diagnostics);
+    imports::report_unused(&resolved, &tables, diagnostics);
+    resolved
+}

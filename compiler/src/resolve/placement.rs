@@ -1,0 +1,166 @@
+//! Which statement may stand in which block.
+
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::names;
+use crate::syntax::ast::{Statement, StatementKind};
+
+/// A block, by what it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Network,
+    Hardware,
+    Image,
+    Kind,
+    Backend,
+    Site,
+    Role,
+    Workload,
+    Test,
+    /// A branch of an `if` in a role.
+    RoleBranch,
+    /// A branch of an `if` in a workload.
+    WorkloadBranch,
+    /// The block of a step, disk, nic, group, run or accepted gap.
+    Settings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Field,
+    Declaration,
+    Let,
+    Named,
+    Nodes,
+    Run,
+    Out,
+    If,
+    Requires,
+    Provides,
+    Needs,
+    AcceptGap,
+    Deploy,
+    Assert,
+}
+
+/// What stands where: the one table.
+fn allowed(place: Place) -> &'static [Class] {
+    use Class::{
+        AcceptGap, Assert, Declaration, Deploy, Field, If, Let, Named, Needs, Nodes, Out, Provides, Requires, Run,
+    };
+    match place {
+        Place::Network | Place::Image | Place::Settings => &[Field],
+        Place::Hardware => &[Field, Named],
+        Place::Kind => &[Field, Declaration, Requires, Needs],
+        Place::Backend => &[Declaration, Provides],
+        Place::Site => &[Field, AcceptGap],
+        Place::Role => &[Let, Named, Out, If],
+        Place::Workload => &[Let, Nodes, Run, Out, If],
+        Place::Test => &[Let, Deploy, Assert],
+        Place::RoleBranch => &[Let, Named, If],
+        Place::WorkloadBranch => &[Let, Nodes, Run, If],
+    }
+}
+
+fn place_noun(place: Place) -> &'static str {
+    match place {
+        Place::Network => "a network",
+        Place::Hardware => "a hardware",
+        Place::Image => "an image",
+        Place::Kind => "a kind",
+        Place::Backend => "a backend",
+        Place::Site => "a site",
+        Place::Role => "a role",
+        Place::Workload => "a workload",
+        Place::Test => "a test",
+        Place::RoleBranch | Place::WorkloadBranch => "an `if`",
+        Place::Settings => "this block",
+    }
+}
+
+fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
+    Some(match statement {
+        StatementKind::Field { name, .. } => (Class::Field, format!("the field `{}`", name.text)),
+        StatementKind::Declaration { parameter, .. } => {
+            (Class::Declaration, format!("the declaration of `{}`", parameter.name.text))
+        }
+        StatementKind::Let { .. } => (Class::Let, "`let`".to_owned()),
+        StatementKind::Named { word, .. } => (Class::Named, format!("`{}`", word.text())),
+        StatementKind::Nodes { many, .. } => {
+            (Class::Nodes, if *many { "`nodes`" } else { "`node`" }.to_owned())
+        }
+        StatementKind::Run { .. } => (Class::Run, "`run`".to_owned()),
+        StatementKind::Out { .. } => (Class::Out, "`out`".to_owned()),
+        StatementKind::If { .. } => (Class::If, "`if`".to_owned()),
+        StatementKind::Requires { .. } => (Class::Requires, "`requires`".to_owned()),
+        StatementKind::Provides { .. } => (Class::Provides, "`provides`".to_owned()),
+        StatementKind::Needs { .. } => (Class::Needs, "`needs`".to_owned()),
+        StatementKind::AcceptGap { .. } => (Class::AcceptGap, "`accept gap`".to_owned()),
+        StatementKind::Deploy(_) => (Class::Deploy, "`deploy`".to_owned()),
+        StatementKind::Assert { .. } => (Class::Assert, "`assert`".to_owned()),
+        StatementKind::Error => return None,
+    })
+}
+
+fn belongs(class: Class, place: Place) -> &'static str {
+    match class {
+        Class::Field => match place {
+            Place::Role | Place::RoleBranch => {
+                "a role is made of steps, `let`, `if` and `out`; fields belong into the block of a step"
+            }
+            Place::Workload | Place::WorkloadBranch => {
+                "a workload is made of `nodes`, `node`, `run`, `let`, `if` and `out`; use `let` to name a value"
+            }
+            Place::Backend => "a backend declares what it takes with a type: `image: Image`",
+            _ => "fields belong into networks, hardware, images, kinds, sites and the blocks of steps",
+        },
+        Class::Declaration => "a `:` gives a type, and belongs into kinds and backends; use `=` to give a value",
+        Class::Let => "`let` belongs into roles and workloads, or to the top of a file",
+        Class::Named => match place {
+            Place::Workload | Place::WorkloadBranch => {
+                "a step belongs into a role, which describes one node; a workload runs roles on groups: `run … on …`"
+            }
+            _ => "steps belong into roles, `disk` and `nic` into hardware",
+        },
+        Class::Nodes => "groups of nodes belong into a workload; a role describes a single node",
+        Class::Run => {
+            "a `run` belongs into a workload; a role describes what is done on one node, and cannot run others"
+        }
+        Class::Out => match place {
+            Place::RoleBranch | Place::WorkloadBranch => {
+                "an output is always there: write it beside the `if`, with `if … then … else …` as its value"
+            }
+            _ => "outputs belong into roles and workloads",
+        },
+        Class::If => "`if` with blocks belongs into roles and workloads; for a value write `if … then … else …`",
+        Class::Requires => "`requires` belongs into a kind: it says what its steps need of a backend",
+        Class::Provides => "`provides` belongs into a backend",
+        Class::Needs => "`needs` belongs into a kind: it says which fields a step cannot leave out",
+        Class::AcceptGap => "gaps are accepted by a site",
+        Class::Deploy => "a `deploy` stands at the top of a file, or in a test",
+        Class::Assert => "`assert` belongs into a test",
+    }
+}
+
+/// The error for a statement that cannot stand here; `None` if it can.
+pub(crate) fn misplaced(place: Place, statement: &Statement) -> Option<Diagnostic> {
+    let (class, words) = class_of(&statement.kind)?;
+    if allowed(place).contains(&class) {
+        return None;
+    }
+    let message = format!("{words} cannot stand in {}", place_noun(place));
+    Some(
+        Diagnostic::error(names::MISPLACED_STATEMENT, head(statement), message).help(belongs(class, place)),
+    )
+}
+
+/// The place to point at: names rather than whole blocks, so that the label stays short.
+fn head(statement: &Statement) -> crate::source::Span {
+    let to = |end: crate::source::Span| crate::source::Span { end: end.end, ..statement.span };
+    match &statement.kind {
+        StatementKind::Named { name, .. } | StatementKind::Nodes { name, .. } => to(name.span),
+        StatementKind::Run { on, .. } => to(on.span),
+        StatementKind::If { branches, .. } => branches.first().map_or(statement.span, |(c, _)| to(c.span)),
+        StatementKind::AcceptGap { capability, .. } => to(capability.span),
+        _ => statement.span,
+    }
+}

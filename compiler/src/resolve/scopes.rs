@@ -1,0 +1,393 @@
+//! Names inside of items: parameters, steps, groups, runs and variables.
+//!
+//! Steps, groups, runs, `let`s and parameters are values of one scope. Kinds, roles, workloads, types and sites
+//! are words: they stand where a value cannot, so a step may be called like a kind.
+
+mod lookup;
+
+use std::collections::HashMap;
+
+use super::imports::Table;
+use super::placement::{Place, misplaced};
+use super::{Definition, ItemId, Resolved, name_of};
+use crate::diagnostics::codes::names;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::source::Span;
+use crate::syntax::ast::{
+    Argument, Block, BlockWord, Deploy, DottedName, Expression, ExpressionKind, FunctionWord, ItemKind, Name,
+    Parameter, Statement, StatementKind, StringPart, Type, TypeKind,
+};
+use crate::syntax::walk;
+
+/// Resolves the bodies of all items.
+pub(super) fn resolve_bodies(resolved: &mut Resolved, tables: &mut [Table], diagnostics: &mut Diagnostics) {
+    let mut references = HashMap::new();
+    for (module, table) in tables.iter_mut().enumerate() {
+        let mut walker = Walker {
+            resolved,
+            module,
+            table,
+            references: &mut references,
+            diagnostics,
+            locals: Vec::new(),
+            declared: Vec::new(),
+            in_role: false,
+            lenient: false,
+        };
+        walker.module();
+    }
+    resolved.references = references;
+}
+
+/// A name inside of a function.
+#[derive(Debug, Clone)]
+struct Local {
+    name: String,
+    span: Span,
+    noun: &'static str,
+}
+
+struct Walker<'a> {
+    resolved: &'a Resolved,
+    module: usize,
+    table: &'a mut Table,
+    references: &'a mut HashMap<Span, Definition>,
+    diagnostics: &'a mut Diagnostics,
+    /// Names in reach, the innermost last.
+    locals: Vec<Local>,
+    /// All names that the function declares anywhere.
+    declared: Vec<Local>,
+    in_role: bool,
+    /// Whether some of this item could not be read.
+    lenient: bool,
+}
+
+/// A class of items, for look-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Type,
+    Kind,
+    Role,
+    Workload,
+    Site,
+}
+
+impl Walker<'_> {
+    fn module(&mut self) {
+        for item in &self.resolved.modules.list[self.module].ast.items {
+            self.locals.clear();
+            self.declared.clear();
+            self.in_role = false;
+            self.lenient = false;
+            match &item.kind {
+                ItemKind::Use { .. } | ItemKind::Enum { .. } | ItemKind::Error => {}
+                ItemKind::Type { definition, .. } => self.ty(definition),
+                ItemKind::Let { ty, value, .. } => {
+                    ty.iter().for_each(|t| self.ty(t));
+                    self.expression(value);
+                }
+                ItemKind::Block { word, block, .. } => {
+                    self.lenient = has_errors(block);
+                    self.block(place_of(*word), block);
+                }
+                ItemKind::Function { word, parameters, block, .. } => {
+                    self.lenient = has_errors(block);
+                    self.function(*word, parameters, block);
+                }
+                ItemKind::Deploy(deploy) => self.deploy(deploy),
+                ItemKind::Test { title, block } => {
+                    for statement in &block.statements {
+                        self.may_stand(Place::Test, statement);
+                    }
+                    self.diagnostics.push(
+                        Diagnostic::error(names::TEST_NOT_RUN, title.span, "tests are not run yet")
+                            .help("take it out, or into a comment, until this version of rebar can run it"),
+                    );
+                    // What it uses is not looked at, so an import may be there for it.
+                    self.table.lenient = true;
+                }
+            }
+        }
+    }
+
+    fn function(&mut self, word: FunctionWord, parameters: &[Parameter], block: &Block) {
+        self.in_role = word == FunctionWord::Role;
+        self.declared = declarations(block);
+        // A default is a value of the caller as much as of the function: it sees no other parameter.
+        for parameter in parameters {
+            self.ty(&parameter.ty);
+            parameter.default.iter().for_each(|d| self.expression(d));
+        }
+        parameters.iter().for_each(|p| self.declare(&p.name, "parameter"));
+        let place = match word {
+            FunctionWord::Role => Place::Role,
+            FunctionWord::Workload => Place::Workload,
+        };
+        self.block(place, block);
+    }
+
+    fn deploy(&mut self, deploy: &Deploy) {
+        self.item(&deploy.workload, Wanted::Workload);
+        self.arguments(&deploy.arguments);
+        let site = DottedName { names: vec![deploy.site.clone()], span: deploy.site.span };
+        self.item(&site, Wanted::Site);
+    }
+
+    fn block(&mut self, place: Place, block: &Block) {
+        let depth = self.locals.len();
+        for statement in &block.statements {
+            if self.may_stand(place, statement) {
+                self.statement(place, statement);
+            }
+        }
+        self.locals.truncate(depth);
+    }
+
+    /// Whether a statement may stand here; if not, that is reported.
+    fn may_stand(&mut self, place: Place, statement: &Statement) -> bool {
+        let misplaced = misplaced(place, statement);
+        let fits = misplaced.is_none();
+        misplaced.into_iter().for_each(|d| self.diagnostics.push(d));
+        fits
+    }
+
+    fn statement(&mut self, place: Place, statement: &Statement) {
+        match &statement.kind {
+            StatementKind::Field { value, .. } => self.expression(value),
+            StatementKind::Declaration { parameter, .. } => {
+                self.ty(&parameter.ty);
+                parameter.default.iter().for_each(|d| self.expression(d));
+            }
+            StatementKind::Let { name, ty, value } => {
+                ty.iter().for_each(|t| self.ty(t));
+                self.expression(value);
+                self.declare(name, "value");
+            }
+            StatementKind::Named { word, name, block } => {
+                if place == Place::Hardware {
+                    return self.block(Place::Settings, block);
+                }
+                self.item(word, Wanted::Kind);
+                self.block(Place::Settings, block);
+                self.declare_step(name);
+            }
+            StatementKind::Nodes { name, block, .. } => {
+                self.block(Place::Settings, block);
+                self.declare(name, "group");
+            }
+            StatementKind::Run { name, role, arguments, on, block } => {
+                self.item(role, Wanted::Role);
+                self.arguments(arguments);
+                self.value(on);
+                self.run_settings(block);
+                self.declare(name, "run");
+            }
+            StatementKind::Out { ty, value, .. } => {
+                self.ty(ty);
+                value.iter().for_each(|v| self.expression(v));
+            }
+            StatementKind::If { branches, otherwise } => {
+                let inner = match place {
+                    Place::Role | Place::RoleBranch => Place::RoleBranch,
+                    _ => Place::WorkloadBranch,
+                };
+                for (condition, block) in branches {
+                    self.expression(condition);
+                    self.block(inner, block);
+                }
+                otherwise.iter().for_each(|b| self.block(inner, b));
+            }
+            StatementKind::AcceptGap { block, .. } => self.block(Place::Settings, block),
+            StatementKind::Deploy(deploy) => self.deploy(deploy),
+            StatementKind::Assert { condition } => self.expression(condition),
+            // `exact`, `absent` and `emulated(…)` are words of `provides`, not names.
+            StatementKind::Provides { .. }
+            | StatementKind::Requires { .. }
+            | StatementKind::Needs { .. }
+            | StatementKind::Error => {}
+        }
+    }
+
+    /// The block of a run: `all(…)` in `after` is a word, not a name.
+    fn run_settings(&mut self, block: &Block) {
+        for statement in &block.statements {
+            if let Some(diagnostic) = misplaced(Place::Settings, statement) {
+                self.diagnostics.push(diagnostic);
+            } else if let StatementKind::Field { name, value } = &statement.kind {
+                match (&value.kind, name.text == "after") {
+                    (ExpressionKind::List(waits), true) => {
+                        for wait in waits {
+                            match &wait.kind {
+                                ExpressionKind::Call { arguments, .. } => self.arguments(arguments),
+                                _ => self.expression(wait),
+                            }
+                        }
+                    }
+                    _ => self.expression(value),
+                }
+            }
+        }
+    }
+
+    fn declare_step(&mut self, name: &Name) {
+        let twin = self.declared.iter().find(|d| d.noun == "step" && d.name == name.text).cloned();
+        match twin {
+            // The first of its name may stand in a branch that is already closed.
+            Some(first) if first.span != name.span && !self.locals.iter().any(|l| l.name == name.text) => {
+                self.duplicate(name, &first);
+            }
+            _ => self.declare(name, "step"),
+        }
+    }
+
+    fn declare(&mut self, name: &Name, noun: &'static str) {
+        if let Some(before) = self.locals.iter().find(|l| l.name == name.text).cloned() {
+            return self.duplicate(name, &before);
+        }
+        if let Some((id, span)) = self.outer_value(&name.text) {
+            let item = self.resolved.item(id);
+            self.diagnostics.push(
+                Diagnostic::error(names::SHADOWS, name.span, format!("`{}` has a meaning here already", name.text))
+                    .label(span, format!("{} of this name", super::noun(item)))
+                    .help("names do not hide each other: choose another one"),
+            );
+        } else if super::Builtin::find(&name.text).is_some() {
+            self.diagnostics.push(
+                Diagnostic::error(names::SHADOWS, name.span, format!("`{}` is a name of the language itself", name.text))
+                    .help("choose another name"),
+            );
+        }
+        self.locals.push(Local { name: name.text.clone(), span: name.span, noun });
+    }
+
+    fn duplicate(&mut self, name: &Name, before: &Local) {
+        self.diagnostics.push(
+            Diagnostic::error(names::DUPLICATE_NAME, name.span, format!("`{}` is defined twice", name.text))
+                .here("here again")
+                .label(before.span, format!("first defined here, as a {}", before.noun))
+                .help("give one of them another name"),
+        );
+    }
+
+    /// An item that is a value, and the place where this file gets its name from.
+    fn outer_value(&self, name: &str) -> Option<(ItemId, Span)> {
+        let own = self.resolved.items[self.module].get(name).copied();
+        let id = own.or_else(|| match self.table.imports.get(name)?.definition {
+            Definition::Item(id) => Some(id),
+            _ => None,
+        })?;
+        let item = self.resolved.item(id);
+        let span = match own {
+            Some(_) => name_of(item)?.span,
+            None => self.table.imports.get(name)?.span,
+        };
+        super::is_value(item).then_some((id, span))
+    }
+
+    fn arguments(&mut self, arguments: &[Argument]) {
+        arguments.iter().for_each(|a| self.expression(&a.value));
+    }
+
+    fn expression(&mut self, expression: &Expression) {
+        match &expression.kind {
+            ExpressionKind::Name(name) => self.value(name),
+            ExpressionKind::Record(fields) => {
+                for (name, value) in fields {
+                    match value {
+                        Some(value) => self.expression(value),
+                        None => self.value(name),
+                    }
+                }
+            }
+            ExpressionKind::Call { callee, arguments } => {
+                match &callee.kind {
+                    ExpressionKind::Name(name) => self.callee(name),
+                    _ => self.expression(callee),
+                }
+                self.arguments(arguments);
+            }
+            ExpressionKind::Comprehension { element, variable, list, condition } => {
+                self.expression(list);
+                let depth = self.locals.len();
+                self.declare(variable, "variable");
+                self.expression(element);
+                condition.iter().for_each(|c| self.expression(c));
+                self.locals.truncate(depth);
+            }
+            ExpressionKind::String(parts) => {
+                for part in parts {
+                    if let StringPart::Interpolation(inner) = part {
+                        self.expression(inner);
+                    }
+                }
+            }
+            _ => walk::children(expression).into_iter().for_each(|e| self.expression(e)),
+        }
+    }
+
+    fn ty(&mut self, ty: &Type) {
+        match &ty.kind {
+            TypeKind::Named { name, arguments } => {
+                let builtin = name.names.len() == 1 && super::BUILTIN_TYPES.contains(&name.text().as_str());
+                if !builtin {
+                    self.item(name, Wanted::Type);
+                }
+                arguments.iter().for_each(|t| self.ty(t));
+            }
+            TypeKind::Optional(inner) => self.ty(inner),
+            TypeKind::Record(fields) => fields.iter().for_each(|(_, t)| self.ty(t)),
+            TypeKind::Union(members) => members.iter().for_each(|t| self.ty(t)),
+            TypeKind::In { base, range } => {
+                self.ty(base);
+                self.expression(range);
+            }
+            TypeKind::Matches { base, .. } => self.ty(base),
+            TypeKind::Error => {}
+        }
+    }
+}
+
+fn place_of(word: BlockWord) -> Place {
+    match word {
+        BlockWord::Network => Place::Network,
+        BlockWord::Hardware => Place::Hardware,
+        BlockWord::Image => Place::Image,
+        BlockWord::Kind => Place::Kind,
+        BlockWord::Backend => Place::Backend,
+        BlockWord::Site => Place::Site,
+    }
+}
+
+/// All names that the statements of a block declare, at any depth.
+fn declarations(block: &Block) -> Vec<Local> {
+    let mut all = Vec::new();
+    for statement in &block.statements {
+        let mut add = |name: &Name, noun| all.push(Local { name: name.text.clone(), span: name.span, noun });
+        match &statement.kind {
+            StatementKind::Let { name, .. } => add(name, "value"),
+            StatementKind::Named { name, .. } => add(name, "step"),
+            StatementKind::Nodes { name, .. } => add(name, "group"),
+            StatementKind::Run { name, .. } => add(name, "run"),
+            StatementKind::If { branches, otherwise } => {
+                branches.iter().for_each(|(_, b)| all.extend(declarations(b)));
+                otherwise.iter().for_each(|b| all.extend(declarations(b)));
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// Whether some statement of a block could not be read.
+fn has_errors(block: &Block) -> bool {
+    block.statements.iter().any(|s| match &s.kind {
+        StatementKind::Error => true,
+        StatementKind::Named { block, .. }
+        | StatementKind::Nodes { block, .. }
+        | StatementKind::Run { block, .. } => has_errors(block),
+        StatementKind::If { branches, otherwise } => {
+            branches.iter().any(|(_, b)| has_errors(b)) || otherwise.iter().any(has_errors)
+        }
+        _ => false,
+    })
+}

@@ -1,0 +1,275 @@
+//! Looking up one name.
+
+use super::super::imports::list_of;
+use super::super::{BUILTIN_TYPES, Builtin, Definition, ItemId, is_value, noun};
+use super::{Walker, Wanted};
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::{names, order};
+use crate::syntax::ast::{BlockWord, DottedName, FunctionWord, Item, ItemKind, Name};
+
+impl Wanted {
+    fn fits(self, item: &Item) -> bool {
+        match self {
+            Wanted::Type => matches!(item.kind, ItemKind::Type { .. } | ItemKind::Enum { .. }),
+            Wanted::Kind => matches!(item.kind, ItemKind::Block { word: BlockWord::Kind, .. }),
+            Wanted::Role => matches!(item.kind, ItemKind::Function { word: FunctionWord::Role, .. }),
+            Wanted::Workload => matches!(item.kind, ItemKind::Function { word: FunctionWord::Workload, .. }),
+            Wanted::Site => matches!(item.kind, ItemKind::Block { word: BlockWord::Site, .. }),
+        }
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Wanted::Type => "type",
+            Wanted::Kind => "kind of step",
+            Wanted::Role => "role",
+            Wanted::Workload => "workload",
+            Wanted::Site => "site",
+        }
+    }
+}
+
+impl Walker<'_> {
+    /// A name in an expression.
+    pub(super) fn value(&mut self, name: &Name) {
+        let definition = match self.find_value(name) {
+            Some(definition) => definition,
+            // Perhaps a variant: what is expected there decides.
+            None if begins_with_capital(name) => return,
+            None => {
+                self.report_unknown_value(name);
+                Definition::Broken
+            }
+        };
+        self.references.insert(name.span, definition);
+    }
+
+    /// The name before `(`: a function, or a backend.
+    pub(super) fn callee(&mut self, name: &Name) {
+        if let Some(Definition::Item(id)) = self.find_item(&name.text) {
+            self.references.insert(name.span, Definition::Item(id));
+            return;
+        }
+        match self.find_value(name) {
+            Some(definition) => {
+                self.references.insert(name.span, definition);
+            }
+            None => {
+                if !self.forgiving() {
+                    let functions = Builtin::ALL.into_iter().map(|(n, _)| n).filter(|n| *n != "node");
+                    let mut known: Vec<String> = functions.map(str::to_owned).collect();
+                    known.extend(self.names_of(|item| matches!(item.kind, ItemKind::Block { word: BlockWord::Backend, .. })));
+                    let message = format!("there is no function `{}`", name.text);
+                    self.diagnostics.push(
+                        Diagnostic::error(names::UNKNOWN_NAME, name.span, message)
+                            .suggest(&name.text, known.iter().map(String::as_str)),
+                    );
+                }
+                self.references.insert(name.span, Definition::Broken);
+            }
+        }
+    }
+
+    /// A word: the name of a kind, role, type and so on, perhaps with its module.
+    pub(super) fn item(&mut self, name: &DottedName, wanted: Wanted) {
+        let definition = self.find_word(name, wanted);
+        self.references.insert(name.span, definition);
+    }
+
+    fn find_word(&mut self, name: &DottedName, wanted: Wanted) -> Definition {
+        let found = match name.names.as_slice() {
+            [single] => self.find_item(&single.text),
+            [path @ .., last] => {
+                let path: Vec<&str> = path.iter().map(|n| n.text.as_str()).collect();
+                self.find_in_module(&path.join("."), last)
+            }
+            [] => None,
+        };
+        match found {
+            Some(Definition::Item(id)) if wanted.fits(self.resolved.item(id)) => Definition::Item(id),
+            Some(Definition::Item(id)) => {
+                let item = self.resolved.item(id);
+                let mut diagnostic = Diagnostic::error(
+                    names::WRONG_THING,
+                    name.span,
+                    format!("`{}` is {}, not a {}", name.text(), noun(item), wanted.noun()),
+                );
+                if let Some(at) = super::name_of(item) {
+                    diagnostic = diagnostic.label(at.span, "defined here");
+                }
+                if wanted == Wanted::Role && Wanted::Workload.fits(item) {
+                    diagnostic = diagnostic.help("a run takes a role; a workload is put on a site by `deploy`");
+                }
+                self.diagnostics.push(diagnostic);
+                Definition::Broken
+            }
+            Some(definition) => definition,
+            None => {
+                if !self.forgiving() {
+                    let mut known = self.names_of(|item| wanted.fits(item));
+                    if wanted == Wanted::Type {
+                        known.extend(BUILTIN_TYPES.iter().map(|t| (*t).to_owned()));
+                    }
+                    let diagnostic = Diagnostic::error(
+                        names::UNKNOWN_NAME,
+                        name.span,
+                        format!("there is no {} `{}`", wanted.noun(), name.text()),
+                    )
+                    .suggest(&name.text(), known.iter().map(String::as_str));
+                    let diagnostic = match diagnostic.help {
+                        Some(_) => diagnostic,
+                        None => self.where_to_find(diagnostic, name, wanted),
+                    };
+                    self.diagnostics.push(diagnostic);
+                }
+                Definition::Broken
+            }
+        }
+    }
+
+    /// A hint at a module that is read anyway and has the name.
+    fn where_to_find(&self, diagnostic: Diagnostic, name: &DottedName, wanted: Wanted) -> Diagnostic {
+        let text = name.text();
+        for (index, module) in self.resolved.modules.list.iter().enumerate() {
+            let Some(id) = self.resolved.items[index].get(&text) else { continue };
+            let item = self.resolved.item(*id);
+            if index != self.module && item.public && wanted.fits(item) {
+                return diagnostic.help(format!("`{}` has it: `use {} {{ {text} }}`", module.name, module.name));
+            }
+        }
+        let known = self.names_of(|item| wanted.fits(item));
+        let known: Vec<&str> = known.iter().map(String::as_str).take(12).collect();
+        match wanted {
+            Wanted::Type | Wanted::Kind | Wanted::Role if known.is_empty() => diagnostic
+                .help("define it in this file, or take it from a module: `use std.linux { package, file }`"),
+            _ if known.is_empty() => diagnostic.help("define it in this file, or take it from a module with `use`"),
+            _ => diagnostic.help(format!("this file knows {}", list_of(&known))),
+        }
+    }
+
+    fn find_in_module(&mut self, path: &str, last: &Name) -> Option<Definition> {
+        let short = |name: &str| name.rsplit('.').next() == Some(path);
+        let (module, _) = self.table.modules.iter().find(|(_, name)| name == path || short(name))?.clone();
+        let id = *self.resolved.items[module].get(&last.text)?;
+        if !self.resolved.item(id).public {
+            let module = &self.resolved.modules.list[module].name;
+            let message = format!("`{}` is private to `{module}`", last.text);
+            self.diagnostics.push(Diagnostic::error(names::PRIVATE, last.span, message));
+            return Some(Definition::Broken);
+        }
+        Some(Definition::Item(id))
+    }
+
+    /// An item by its name in this file; marks an import as used.
+    fn find_item(&mut self, name: &str) -> Option<Definition> {
+        if let Some(id) = self.resolved.items[self.module].get(name) {
+            return Some(Definition::Item(*id));
+        }
+        if let Some(import) = self.table.imports.get_mut(name) {
+            import.used = true;
+            return Some(import.definition);
+        }
+        self.resolved.prelude_item(name).map(Definition::Item)
+    }
+
+    fn find_value(&mut self, name: &Name) -> Option<Definition> {
+        if let Some(local) = self.locals.iter().rev().find(|l| l.name == name.text) {
+            return Some(Definition::Local(local.span));
+        }
+        match self.find_item(&name.text) {
+            Some(Definition::Item(id)) => {
+                if is_value(self.resolved.item(id)) {
+                    return Some(Definition::Item(id));
+                }
+                // A word of the same name is no value; something else may still be.
+                if !self.declared.iter().any(|d| d.name == name.text) {
+                    return Some(self.not_a_value(name, id));
+                }
+            }
+            Some(definition) => return Some(definition),
+            None => {}
+        }
+        match Builtin::find(&name.text)? {
+            Builtin::Node if !self.in_role => None,
+            builtin => Some(Definition::Builtin(builtin)),
+        }
+    }
+
+    fn not_a_value(&mut self, name: &Name, id: ItemId) -> Definition {
+        let item = self.resolved.item(id);
+        let message = format!("`{}` is {}, not a value", name.text, noun(item));
+        let mut diagnostic = Diagnostic::error(names::WRONG_THING, name.span, message);
+        if let Some(at) = super::name_of(item) {
+            diagnostic = diagnostic.label(at.span, "defined here");
+        }
+        self.diagnostics.push(diagnostic);
+        Definition::Broken
+    }
+
+    fn report_unknown_value(&mut self, name: &Name) {
+        if let Some(declared) = self.declared.iter().find(|d| d.name == name.text).cloned() {
+            let diagnostic = if declared.span.start > name.span.start {
+                Diagnostic::error(order::FORWARD_REFERENCE, name.span, format!("`{}` is used above the place where it is written", name.text))
+                    .here("used here")
+                    .label(declared.span, format!("this {} is written later", declared.noun))
+                    .help("the written order is the order of work: move the one that is used above the one that uses it")
+            } else {
+                Diagnostic::error(names::UNKNOWN_NAME, name.span, format!("`{}` is not known here", name.text))
+                    .label(declared.span, "it is known only inside of this `if`")
+                    .help("whether it is there depends on the condition: use it in the same branch")
+            };
+            return self.diagnostics.push(diagnostic);
+        }
+        if self.forgiving() {
+            return;
+        }
+        if name.text == "node" {
+            let message = "`node` is known only in a role";
+            let diagnostic = Diagnostic::error(names::UNKNOWN_NAME, name.span, message);
+            return self.diagnostics.push(
+                diagnostic.help("a workload speaks of groups: `web.address` has the addresses of the nodes of `web`"),
+            );
+        }
+        let mut known: Vec<String> = self.locals.iter().map(|l| l.name.clone()).collect();
+        known.extend(self.names_of(is_value));
+        if self.in_role {
+            known.push("node".to_owned());
+        }
+        let message = format!("there is no `{}` here", name.text);
+        let diagnostic = Diagnostic::error(names::UNKNOWN_NAME, name.span, message)
+            .suggest(&name.text, known.iter().map(String::as_str));
+        let locals: Vec<&str> = self.locals.iter().map(|l| l.name.as_str()).collect();
+        let diagnostic = match (&diagnostic.help, locals.is_empty()) {
+            (None, false) => diagnostic.help(format!("known here: {}", list_of(&locals))),
+            _ => diagnostic,
+        };
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Names of items in reach that pass `filter`.
+    fn names_of(&self, filter: impl Fn(&Item) -> bool) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        let own = self.resolved.items[self.module].iter().map(|(n, id)| (n, *id));
+        let imported = self.table.imports.iter().filter_map(|(n, i)| match i.definition {
+            Definition::Item(id) => Some((n, id)),
+            _ => None,
+        });
+        let prelude = self.resolved.modules.find(super::super::modules::PRELUDE);
+        let everywhere = prelude.into_iter().flat_map(|m| self.resolved.items[m].iter().map(|(n, id)| (n, *id)));
+        for (name, id) in own.chain(imported).chain(everywhere) {
+            if filter(self.resolved.item(id)) {
+                all.push(name.clone());
+            }
+        }
+        all
+    }
+
+    /// Whether an unknown name may be the fault of something that has been reported already.
+    fn forgiving(&self) -> bool {
+        self.lenient || self.table.lenient
+    }
+}
+
+fn begins_with_capital(name: &Name) -> bool {
+    name.text.starts_with(|c: char| c.is_uppercase())
+}

@@ -1,0 +1,360 @@
+//! From the pairs of pest to the AST: items and what they share.
+
+use std::cell::RefCell;
+
+use pest::Parser;
+use pest::iterators::Pair;
+
+use crate::diagnostics::Diagnostic;
+use crate::source::{SourceId, Span};
+
+use super::ast::{
+    Argument, BlockWord, Deploy, DottedName, FunctionWord, Item, ItemKind, Name, Parameter, StringLiteral,
+    UseName,
+};
+use super::docs::Docs;
+use super::explain::{self, Reader};
+use super::grammar::{Grammar, Rule};
+use super::layout::{Layout, Region};
+use super::token::TokenKind;
+
+/// Builds the AST of one item after the other.
+pub(super) struct Builder<'t> {
+    /// The file.
+    pub(super) source: SourceId,
+    /// Its text.
+    pub(super) text: &'t str,
+    /// Its tokens and masked copy.
+    pub(super) layout: &'t Layout,
+    /// Byte of the file at which the text of the pairs begins.
+    pub(super) base: usize,
+    /// One past the last byte of the file that belongs to the item: closers may have been added after it.
+    pub(super) end: usize,
+    /// What is wrong in this item.
+    pub(super) problems: RefCell<Vec<Diagnostic>>,
+}
+
+/// The parts of a pair that carry meaning.
+pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, Rule>> {
+    pair.into_inner().filter(|p| {
+        !matches!(
+            p.as_rule(),
+            Rule::open_brace
+                | Rule::close_brace
+                | Rule::open_paren
+                | Rule::close_paren
+                | Rule::open_bracket
+                | Rule::close_bracket
+                | Rule::close_angle
+                | Rule::assign
+                | Rule::colon
+                | Rule::comma
+                | Rule::bar
+                | Rule::dot
+                | Rule::separator
+                | Rule::end_of_item
+                | Rule::end_of_statement
+        )
+    })
+}
+
+/// The entry rule for items that begin with `word`.
+fn entry(word: &str) -> Option<Rule> {
+    match word {
+        "use" => Some(Rule::use_entry),
+        "type" => Some(Rule::type_entry),
+        "enum" => Some(Rule::enum_entry),
+        "let" => Some(Rule::let_entry),
+        "network" | "hardware" | "image" | "kind" | "backend" | "site" => Some(Rule::block_entry),
+        "role" | "workload" => Some(Rule::function_entry),
+        "deploy" => Some(Rule::deploy_entry),
+        "test" => Some(Rule::test_entry),
+        _ => None,
+    }
+}
+
+/// Reads one item; its problems are added to `problems`, sparing those that follow from others.
+pub(super) fn item(
+    source: SourceId,
+    text: &str,
+    layout: &Layout,
+    region: &Region,
+    problems: &mut Vec<Diagnostic>,
+) -> Item {
+    let builder = Builder {
+        source,
+        text,
+        layout,
+        base: region.start,
+        end: region.end,
+        problems: RefCell::default(),
+    };
+    let item = builder.item(region);
+    if !region.broken {
+        let earlier = &layout.problems;
+        let consequence = |found: &Diagnostic| {
+            let Some(place) = found.labels.first().map(|l| l.span) else {
+                return false;
+            };
+            earlier
+                .iter()
+                .flat_map(|p| p.labels.first())
+                .any(|l| l.span.start < place.end.max(place.start + 1) + 1 && place.start < l.span.end + 1)
+        };
+        problems.extend(
+            builder
+                .problems
+                .into_inner()
+                .into_iter()
+                .filter(|p| !consequence(p)),
+        );
+    }
+    item
+}
+
+impl<'t> Builder<'t> {
+    fn item(&self, region: &Region) -> Item {
+        let span = Span::new(self.source, region.start, region.end);
+        let first = self
+            .layout
+            .tokens
+            .partition_point(|t| (t.start as usize) < region.start);
+        let docs = Docs::before(self.text, &self.layout.tokens, region.start);
+        let mut words = self.layout.tokens[first..].iter().filter(|t| !t.is_trivia());
+        let mut head = words.next().filter(|t| (t.start as usize) < region.end);
+        let public = head.is_some_and(|t| t.text(self.text) == "pub");
+        if public {
+            head = words.next().filter(|t| (t.start as usize) < region.end);
+        }
+        let error = Item {
+            docs: docs.clone(),
+            public,
+            kind: ItemKind::Error,
+            span,
+        };
+        if region.deep {
+            return error;
+        }
+        let Some(head) = head else {
+            // Only `pub`, or only characters that were reported already.
+            if public {
+                self.report(explain::lonely_pub(span));
+            }
+            return error;
+        };
+        let head_span = Span::new(self.source, head.start as usize, head.end as usize);
+        let rule = Some(head)
+            .filter(|t| t.kind == TokenKind::Word)
+            .and_then(|t| entry(t.text(self.text)));
+        let Some(rule) = rule else {
+            if !matches!(head.kind, TokenKind::Unknown | TokenKind::Close) {
+                self.report(explain::unknown_item(head_span, head.text(self.text), head.kind));
+            }
+            return error;
+        };
+        let mut input = self.layout.masked[region.start..region.end].to_owned();
+        input.push_str(&region.missing);
+        let kind = match Grammar::parse(rule, &input) {
+            Ok(mut pairs) => pairs.next().and_then(|p| self.item_kind(rule, p)),
+            Err(error) => {
+                self.report(self.reader(span).explain(&error, self.base));
+                None
+            }
+        };
+        Item {
+            kind: kind.unwrap_or(ItemKind::Error),
+            ..error
+        }
+    }
+
+    fn item_kind(&self, rule: Rule, pair: Pair<'_, Rule>) -> Option<ItemKind> {
+        let mut parts = parts(pair).filter(|p| {
+            !matches!(
+                p.as_rule(),
+                Rule::kw_pub
+                    | Rule::kw_use
+                    | Rule::kw_type
+                    | Rule::kw_enum
+                    | Rule::kw_let
+                    | Rule::kw_test
+                    | Rule::EOI
+            )
+        });
+        match rule {
+            Rule::use_entry => {
+                let module = self.dotted(parts.next()?);
+                let names = self::parts(parts.next()?)
+                    .filter_map(|p| self.use_name(p))
+                    .collect();
+                Some(ItemKind::Use { module, names })
+            }
+            Rule::type_entry => {
+                let name = self.name(&parts.next()?);
+                Some(ItemKind::Type {
+                    name,
+                    definition: self.type_expression(parts.next()?),
+                })
+            }
+            Rule::enum_entry => {
+                let name = self.name(&parts.next()?);
+                Some(ItemKind::Enum {
+                    name,
+                    variants: self::parts(parts.next()?).map(|p| self.name(&p)).collect(),
+                })
+            }
+            Rule::let_entry => {
+                let (name, ty, value) = self.binding(parts)?;
+                Some(ItemKind::Let { name, ty, value })
+            }
+            Rule::block_entry => {
+                let word = match parts.next()?.as_str() {
+                    "network" => BlockWord::Network,
+                    "hardware" => BlockWord::Hardware,
+                    "image" => BlockWord::Image,
+                    "kind" => BlockWord::Kind,
+                    "backend" => BlockWord::Backend,
+                    _ => BlockWord::Site,
+                };
+                let name = self.name(&parts.next()?);
+                Some(ItemKind::Block {
+                    word,
+                    name,
+                    block: self.block(parts.next()?),
+                })
+            }
+            Rule::function_entry => {
+                let word = match parts.next()?.as_str() {
+                    "role" => FunctionWord::Role,
+                    _ => FunctionWord::Workload,
+                };
+                let name = self.name(&parts.next()?);
+                let parameters = self::parts(parts.next()?)
+                    .filter_map(|p| self.parameter(p))
+                    .collect();
+                Some(ItemKind::Function {
+                    word,
+                    name,
+                    parameters,
+                    block: self.block(parts.next()?),
+                })
+            }
+            Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
+            Rule::test_entry => {
+                let title = self.plain_string(&parts.next()?);
+                Some(ItemKind::Test {
+                    title,
+                    block: self.block(parts.next()?),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn use_name(&self, pair: Pair<'_, Rule>) -> Option<UseName> {
+        let mut names = parts(pair).filter(|p| p.as_rule() != Rule::kw_as);
+        let name = self.name(&names.next()?);
+        Some(UseName {
+            name,
+            alias: names.next().map(|p| self.name(&p)),
+        })
+    }
+
+    pub(super) fn parameter(&self, pair: Pair<'_, Rule>) -> Option<Parameter> {
+        let span = self.span(&pair);
+        let mut parts = parts(pair);
+        let name = self.name(&parts.next()?);
+        let ty = self.type_expression(parts.next()?);
+        Some(Parameter {
+            name,
+            ty,
+            default: parts.next().map(|p| self.expression(p).node),
+            span,
+        })
+    }
+
+    pub(super) fn deployment(&self, pair: Pair<'_, Rule>) -> Option<Deploy> {
+        let span = self.span(&pair);
+        let mut parts = parts(pair).filter(|p| !matches!(p.as_rule(), Rule::kw_deploy | Rule::kw_on));
+        let name = self.name(&parts.next()?);
+        let workload = self.dotted(parts.next()?);
+        let arguments = self.arguments(parts.next()?).0;
+        Some(Deploy {
+            name,
+            workload,
+            arguments,
+            site: self.name(&parts.next()?),
+            span,
+        })
+    }
+
+    /// The arguments in parentheses, and the height of the highest.
+    pub(super) fn arguments(&self, pair: Pair<'_, Rule>) -> (Vec<Argument>, usize) {
+        let mut height = 0;
+        let arguments = parts(pair)
+            .filter_map(|argument| {
+                let span = self.span(&argument);
+                let mut inner = parts(argument).peekable();
+                let name = inner.next_if(|p| p.as_rule() == Rule::argument_name);
+                let value = self.expression(inner.next()?);
+                height = height.max(value.height);
+                let name = name.and_then(|p| parts(p).next()).map(|p| self.name(&p));
+                Some(Argument {
+                    name,
+                    value: value.node,
+                    span,
+                })
+            })
+            .collect();
+        (arguments, height)
+    }
+
+    /// The span of a pair in the file, without trailing spaces.
+    pub(super) fn span(&self, pair: &Pair<'_, Rule>) -> Span {
+        let span = pair.as_span();
+        let text = span.as_str();
+        let length = text.trim_end_matches([' ', '\n']).len();
+        let start = (self.base + span.start()).min(self.end);
+        Span::new(
+            self.source,
+            start,
+            (self.base + span.start() + length).clamp(start, self.end),
+        )
+    }
+
+    pub(super) fn name(&self, pair: &Pair<'_, Rule>) -> Name {
+        Name {
+            text: pair.as_str().trim_end().to_owned(),
+            span: self.span(pair),
+        }
+    }
+
+    pub(super) fn dotted(&self, pair: Pair<'_, Rule>) -> DottedName {
+        let span = self.span(&pair);
+        DottedName {
+            names: parts(pair).map(|p| self.name(&p)).collect(),
+            span,
+        }
+    }
+
+    /// A string in which nothing is interpolated.
+    pub(super) fn plain_string(&self, pair: &Pair<'_, Rule>) -> StringLiteral {
+        let span = self.span(pair);
+        StringLiteral {
+            text: self.plain_text(span),
+            span,
+        }
+    }
+
+    pub(super) fn report(&self, problem: Diagnostic) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// Explains errors within `span`.
+    pub(super) fn reader(&self, span: Span) -> Reader<'_> {
+        Reader {
+            text: self.text,
+            tokens: &self.layout.tokens,
+            span,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! From the pairs of pest to the AST: blocks and statements.
+
+use pest::Parser;
+use pest::iterators::Pair;
+
+use super::ast::{Block, Expression, Name, Statement, StatementKind, Type};
+use super::build::{Builder, parts};
+use super::docs::Docs;
+use super::grammar::{Grammar, Rule};
+
+impl Builder<'_> {
+    pub(super) fn block(&self, pair: Pair<'_, Rule>) -> Block {
+        let span = self.span(&pair);
+        Block {
+            statements: parts(pair).filter_map(|p| self.statement(p)).collect(),
+            span,
+        }
+    }
+
+    fn statement(&self, pair: Pair<'_, Rule>) -> Option<Statement> {
+        let span = self.span(&pair);
+        let docs = Docs::before(self.text, &self.layout.tokens, span.start as usize);
+        let body = parts(pair).next()?;
+        let kind = match body.as_rule() {
+            Rule::unreadable => {
+                self.unreadable(&body);
+                StatementKind::Error
+            }
+            _ => self.statement_kind(body).unwrap_or(StatementKind::Error),
+        };
+        Some(Statement { docs, kind, span })
+    }
+
+    /// Tells why a statement cannot be read: by trying again without the fallback.
+    fn unreadable(&self, pair: &Pair<'_, Rule>) {
+        let span = self.span(pair);
+        let reader = self.reader(span);
+        if span.start == span.end {
+            return self.report(reader.empty_statement());
+        }
+        if let Err(error) = Grammar::parse(Rule::statement_entry, pair.as_str().trim_end_matches([' ', '\n']))
+        {
+            self.report(reader.explain(&error, span.start as usize));
+        }
+    }
+
+    fn statement_kind(&self, pair: Pair<'_, Rule>) -> Option<StatementKind> {
+        let rule = pair.as_rule();
+        if rule == Rule::if_statement {
+            return self.if_statement(pair);
+        }
+        if rule == Rule::declaration {
+            let key = parts(pair.clone()).next()?.as_rule() == Rule::kw_key;
+            let mut inner = parts(pair.clone()).filter(|p| p.as_rule() != Rule::kw_key);
+            let name = self.name(&inner.next()?);
+            let ty = self.type_expression(inner.next()?);
+            let default = inner.next().map(|p| self.expression(p).node);
+            let span = self.span(&pair).to(name.span);
+            let span = if key {
+                crate::source::Span {
+                    start: name.span.start,
+                    ..span
+                }
+            } else {
+                span
+            };
+            return Some(StatementKind::Declaration {
+                key,
+                parameter: super::ast::Parameter {
+                    name,
+                    ty,
+                    default,
+                    span,
+                },
+            });
+        }
+        let many = parts(pair.clone())
+            .next()
+            .is_some_and(|p| p.as_rule() == Rule::kw_nodes);
+        let mut parts = parts(pair).filter(|p| {
+            !matches!(
+                p.as_rule(),
+                Rule::kw_let
+                    | Rule::kw_nodes
+                    | Rule::kw_node
+                    | Rule::kw_run
+                    | Rule::kw_on
+                    | Rule::kw_out
+                    | Rule::kw_requires
+                    | Rule::kw_provides
+                    | Rule::kw_needs
+                    | Rule::kw_accept
+                    | Rule::kw_gap
+                    | Rule::kw_assert
+            )
+        });
+        let kind = match rule {
+            Rule::field => {
+                let name = self.name(&parts.next()?);
+                StatementKind::Field {
+                    name,
+                    value: self.expression(parts.next()?).node,
+                }
+            }
+            Rule::let_statement => {
+                let (name, ty, value) = self.binding(parts)?;
+                StatementKind::Let { name, ty, value }
+            }
+            Rule::nodes_statement => StatementKind::Nodes {
+                many,
+                name: self.name(&parts.next()?),
+                block: self.block(parts.next()?),
+            },
+            Rule::run_statement => {
+                let name = self.name(&parts.next()?);
+                let role = self.dotted(parts.next()?);
+                let arguments = self.arguments(parts.next()?).0;
+                let on = self.name(&parts.next()?);
+                let after = crate::source::Span {
+                    start: on.span.end,
+                    ..on.span
+                };
+                let block = parts.next().map(|p| self.block(p));
+                let block = block.unwrap_or(Block {
+                    statements: Vec::new(),
+                    span: after,
+                });
+                StatementKind::Run {
+                    name,
+                    role,
+                    arguments,
+                    on,
+                    block,
+                }
+            }
+            Rule::out_statement => {
+                let name = self.name(&parts.next()?);
+                let ty = self.type_expression(parts.next()?);
+                StatementKind::Out {
+                    name,
+                    ty,
+                    value: parts.next().map(|p| self.expression(p).node),
+                }
+            }
+            Rule::requires_statement => StatementKind::Requires {
+                capability: self.dotted(parts.next()?),
+            },
+            Rule::provides_statement => {
+                let capability = self.dotted(parts.next()?);
+                StatementKind::Provides {
+                    capability,
+                    level: self.expression(parts.next()?).node,
+                }
+            }
+            Rule::needs_statement => StatementKind::Needs {
+                fields: parts.map(|p| self.name(&p)).collect(),
+            },
+            Rule::accept_statement => {
+                let capability = self.dotted(parts.next()?);
+                StatementKind::AcceptGap {
+                    capability,
+                    block: self.block(parts.next()?),
+                }
+            }
+            Rule::deploy_statement => StatementKind::Deploy(self.deployment(parts.next()?)?),
+            Rule::assert_statement => StatementKind::Assert {
+                condition: self.expression(parts.next()?).node,
+            },
+            Rule::named_statement => {
+                let word = self.dotted(parts.find(|p| p.as_rule() == Rule::path)?);
+                let name = self.name(&parts.next()?);
+                StatementKind::Named {
+                    word,
+                    name,
+                    block: self.block(parts.next()?),
+                }
+            }
+            _ => return None,
+        };
+        Some(kind)
+    }
+
+    fn if_statement(&self, pair: Pair<'_, Rule>) -> Option<StatementKind> {
+        let mut branches = Vec::new();
+        let mut condition: Option<Expression> = None;
+        let mut otherwise = None;
+        for part in parts(pair) {
+            match part.as_rule() {
+                Rule::operation => condition = Some(self.operation(part).node),
+                Rule::block => match condition.take() {
+                    Some(condition) => branches.push((condition, self.block(part))),
+                    None => otherwise = Some(self.block(part)),
+                },
+                _ => {}
+            }
+        }
+        Some(StatementKind::If { branches, otherwise })
+    }
+
+    /// `name: Type = value`, the type perhaps missing.
+    pub(super) fn binding<'i>(
+        &self,
+        mut parts: impl Iterator<Item = Pair<'i, Rule>>,
+    ) -> Option<(Name, Option<Type>, Expression)> {
+        let name = self.name(&parts.next()?);
+        let next = parts.next()?;
+        if next.as_rule() != Rule::type_expression {
+            return Some((name, None, self.expression(next).node));
+        }
+        let ty = self.type_expression(next);
+        Some((name, Some(ty), self.expression(parts.next()?).node))
+    }
+}

@@ -1,0 +1,634 @@
+//! The first look at a file: tokens, the masked copy and the cut into top-level items.
+//!
+//! The masked copy has the length of the file. In it comments and the insides of strings are blank, and so are
+//! newlines that end nothing: those within `(` and `[`, and those after a trailing operator or comma. The
+//! grammar reads the masked copy and therefore knows neither comments nor continuation lines.
+
+use crate::diagnostics::{Diagnostic, codes::syntax as codes};
+use crate::source::{SourceId, Span};
+
+use super::brackets::{Brackets, Closed};
+use super::token::{self, Token, TokenKind, begins_word, closer, number_end, punctuation_length, word_end};
+
+/// How deeply brackets and strings may be nested.
+pub const BRACKET_LIMIT: usize = 64;
+
+/// The words that begin items.
+pub const ITEM_WORDS: &[&str] = &[
+    "use", "type", "enum", "let", "network", "hardware", "image", "kind", "backend", "site", "role",
+    "workload", "deploy", "test", "pub",
+];
+
+/// Words after which a line goes on.
+const TRAILING_WORDS: &[&str] = &["and", "or", "mod", "not", "in", "then", "else", "if", "for"];
+
+/// A top-level item in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Region {
+    /// First byte of its first token.
+    pub start: usize,
+    /// One past its last byte.
+    pub end: usize,
+    /// The brackets that would have to be added at its end.
+    pub missing: String,
+    /// Whether a problem of its brackets has been reported, so that others are not worth telling.
+    pub broken: bool,
+    /// Whether it is nested too deeply to be read.
+    pub deep: bool,
+}
+
+/// What the first look finds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Layout {
+    pub tokens: Vec<Token>,
+    pub masked: String,
+    pub regions: Vec<Region>,
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Looks through `text` once; twice if brackets do not match up.
+pub(super) fn scan(source: SourceId, text: &str) -> Layout {
+    scan_at(source, text, 0)
+}
+
+/// Looks through a part of a file that begins at byte `base` of it. The tokens, the masked copy and the regions
+/// count from the beginning of the part, the spans of problems from that of the file.
+pub(super) fn scan_at(source: SourceId, text: &str, base: usize) -> Layout {
+    let mut scanner = Scanner::new(source, text);
+    scanner.base = base;
+    scanner.run();
+    let masked = scanner.masked;
+    Layout {
+        tokens: scanner.tokens,
+        // Only whole tokens are overwritten, and only by ASCII.
+        masked: String::from_utf8(masked).unwrap_or_else(|_| " ".repeat(text.len())),
+        regions: scanner.regions,
+        problems: scanner.problems,
+    }
+}
+
+struct Scanner<'t> {
+    source: SourceId,
+    base: usize,
+    text: &'t str,
+    bytes: &'t [u8],
+    position: usize,
+    tokens: Vec<Token>,
+    masked: Vec<u8>,
+    regions: Vec<Region>,
+    problems: Vec<Diagnostic>,
+    brackets: Brackets,
+    region: Option<Region>,
+    /// The last token that is not trivia, within the item.
+    last: Option<Token>,
+    /// Whether an item word at the beginning of a line ends an unfinished item.
+    resynchronise: bool,
+    /// Where the next token is that is not trivia, as far as known.
+    next_known: usize,
+    /// The line of the last unknown character, so that there is one report per line.
+    unknown_line: Option<usize>,
+    line: usize,
+}
+
+/// The state to return to when an item turns out to be without end.
+struct Mark {
+    position: usize,
+    tokens: usize,
+    problems: usize,
+    line: usize,
+}
+
+impl<'t> Scanner<'t> {
+    fn new(source: SourceId, text: &'t str) -> Self {
+        Scanner {
+            source,
+            base: 0,
+            text,
+            bytes: text.as_bytes(),
+            position: 0,
+            tokens: Vec::new(),
+            masked: text.as_bytes().to_vec(),
+            regions: Vec::new(),
+            problems: Vec::new(),
+            brackets: Brackets::default(),
+            region: None,
+            last: None,
+            resynchronise: false,
+            next_known: 0,
+            unknown_line: None,
+            line: 0,
+        }
+    }
+
+    fn run(&mut self) {
+        let mut mark = self.mark();
+        loop {
+            if self.region.is_none() {
+                mark = self.mark();
+            }
+            if self.position < self.bytes.len() {
+                self.step();
+                continue;
+            }
+            if self.region.is_some() && !self.brackets.is_empty() && !self.resynchronise {
+                // The item never ends: look again, and let the next item word at the left margin end it.
+                self.resynchronise = true;
+                self.go_back(&mark);
+                continue;
+            }
+            self.end_region();
+            return;
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            position: self.position,
+            tokens: self.tokens.len(),
+            problems: self.problems.len(),
+            line: self.line,
+        }
+    }
+
+    fn go_back(&mut self, mark: &Mark) {
+        self.position = mark.position;
+        self.tokens.truncate(mark.tokens);
+        self.problems.truncate(mark.problems);
+        self.line = mark.line;
+        self.masked[mark.position..].copy_from_slice(&self.bytes[mark.position..]);
+        self.brackets = Brackets::default();
+        self.region = None;
+        self.last = None;
+        self.next_known = 0;
+        self.unknown_line = None;
+    }
+
+    fn span(&self, start: usize, end: usize) -> Span {
+        Span::new(self.source, self.base + start, self.base + end)
+    }
+
+    fn push(&mut self, kind: TokenKind, end: usize) {
+        let token = Token {
+            kind,
+            start: self.position as u32,
+            end: end as u32,
+        };
+        self.position = end;
+        match self.tokens.last_mut() {
+            Some(last) if kind == TokenKind::Skipped && last.kind == kind => last.end = token.end,
+            _ => self.tokens.push(token),
+        }
+        if !kind.is_trivia() {
+            self.last = Some(token);
+        }
+    }
+
+    /// Replaces the bytes of `start..end` in the masked copy.
+    fn mask(&mut self, start: usize, end: usize, with: u8) {
+        self.masked[start..end].fill(with);
+    }
+
+    fn step(&mut self) {
+        let start = self.position;
+        let byte = self.bytes[start];
+        match byte {
+            b' ' | b'\t' | b'\r' => {
+                let length = self.bytes[start..]
+                    .iter()
+                    .take_while(|b| matches!(b, b' ' | b'\t' | b'\r'))
+                    .count();
+                self.mask(start, start + length, b' ');
+                self.push(TokenKind::Space, start + length);
+            }
+            b'\n' => self.newline(),
+            b'/' if matches!(self.bytes.get(start + 1), Some(b'/' | b'*')) => self.comment(),
+            _ if self.text[start..].starts_with('\u{feff}') && start == 0 => {
+                self.mask(0, 3, b' ');
+                self.push(TokenKind::Space, 3);
+            }
+            _ => self.significant(byte),
+        }
+    }
+
+    fn significant(&mut self, byte: u8) {
+        let start = self.position;
+        if self.resynchronise && !self.brackets.is_empty() && self.at_item_word() {
+            self.end_region();
+        }
+        if self.region.is_none() {
+            self.region = Some(Region {
+                start,
+                end: start,
+                missing: String::new(),
+                broken: false,
+                deep: false,
+            });
+            self.last = None;
+        }
+        let deep = self.region.as_ref().is_some_and(|r| r.deep);
+        match byte {
+            b'(' | b'[' | b'{' => self.open(byte),
+            b')' | b']' | b'}' => self.close(byte),
+            b'"' | b'\'' => self.string(),
+            _ => {
+                if let Some(end) = number_end(self.bytes, start) {
+                    self.push(TokenKind::Number, end);
+                } else if begins_word(byte) {
+                    let end = word_end(self.bytes, start);
+                    self.push(TokenKind::Word, end);
+                } else {
+                    self.operator();
+                }
+            }
+        }
+        if deep && let Some(token) = self.tokens.last_mut() {
+            // Beyond the limit nobody reads the tokens: one long one is enough.
+            token.kind = TokenKind::Skipped;
+            if let [.., before, last] = self.tokens.as_mut_slice()
+                && before.kind == TokenKind::Skipped
+            {
+                before.end = last.end;
+                self.tokens.pop();
+            }
+        }
+    }
+
+    fn at_item_word(&self) -> bool {
+        let start = self.position;
+        let column_0 = start == 0 || self.bytes[start - 1] == b'\n';
+        if !column_0 || !begins_word(self.bytes[start]) {
+            return false;
+        }
+        let end = word_end(self.bytes, start);
+        let next = self.bytes[end..]
+            .iter()
+            .position(|b| *b != b' ')
+            .map(|n| self.bytes[end + n]);
+        ITEM_WORDS.contains(&&self.text[start..end]) && next.is_some_and(|b| begins_word(b) || b == b'"')
+    }
+
+    fn operator(&mut self) {
+        let start = self.position;
+        let length = punctuation_length(self.bytes, start);
+        if length == 0 || self.bytes[start..].starts_with(b"||") {
+            return self.unknown();
+        }
+        if self.bytes[start] == b'<' && length == 1 {
+            let generic = self.last.is_some_and(|t| {
+                t.kind == TokenKind::Word
+                    && t.end as usize == start
+                    && t.text(self.text).starts_with(char::is_uppercase)
+            });
+            if generic && self.brackets.open_angle() > BRACKET_LIMIT {
+                self.too_deep(start, start + 1);
+            }
+        }
+        if self.bytes[start] == b'>' && length == 1 {
+            self.brackets.close_angle();
+        }
+        self.push(TokenKind::Punctuation, start + length);
+    }
+
+    fn open(&mut self, byte: u8) {
+        let start = self.position;
+        if self.brackets.open(byte, start, self.line) > BRACKET_LIMIT {
+            self.too_deep(start, start + 1);
+        }
+        self.push(TokenKind::Open, start + 1);
+    }
+
+    fn too_deep(&mut self, start: usize, end: usize) {
+        let span = self.span(start, end);
+        if let Some(region) = self.region.as_mut()
+            && !region.deep
+        {
+            region.deep = true;
+            region.broken = true;
+            self.problems.push(
+                Diagnostic::error(
+                    codes::TOO_DEEP,
+                    span,
+                    format!("brackets are nested more than {BRACKET_LIMIT} deep"),
+                )
+                .help("give the inner part a name with `let` and use that"),
+            );
+        }
+    }
+
+    fn close(&mut self, byte: u8) {
+        let start = self.position;
+        match self.brackets.close(byte) {
+            Closed::Matched { open, line } => {
+                let suspicious = byte == b'}'
+                    && line != self.line
+                    && self.first_on_line(start)
+                    && self.indentation(start) < self.indentation(open);
+                if suspicious {
+                    self.brackets.suspect(open);
+                }
+            }
+            Closed::Unclosed(opens) => {
+                if let Some(&open) = opens.last() {
+                    self.unclosed(open, Some(start));
+                }
+                for open in opens {
+                    self.mask(open, open + 1, b' ');
+                }
+            }
+            Closed::Nothing => {
+                let text = byte as char;
+                let span = self.span(start, start + 1);
+                self.report_bracket(
+                    Diagnostic::error(codes::STRAY_CLOSER, span, format!("this `{text}` closes nothing"))
+                        .help(format!(
+                            "remove it, or write the missing `{}` before it",
+                            opener(byte)
+                        ))
+                        .fix(span, "", format!("remove the `{text}`")),
+                );
+                self.mask(start, start + 1, b' ');
+            }
+        }
+        self.push(TokenKind::Close, start + 1);
+    }
+
+    fn unclosed(&mut self, open: usize, before: Option<usize>) {
+        let byte = self.bytes[open];
+        let (text, missing) = (byte as char, closer(byte) as char);
+        let what = match byte {
+            b'{' => "brace",
+            b'[' => "bracket",
+            _ => "parenthesis",
+        };
+        let mut problem = Diagnostic::error(
+            codes::UNCLOSED,
+            self.span(open, open + 1),
+            format!("missing `{missing}`: this {what} is never closed"),
+        )
+        .here(format!("`{text}` opens here"));
+        if let Some(end) = before {
+            let found = self.bytes[end] as char;
+            problem = problem.label(
+                self.span(end, end + 1),
+                format!("`{missing}` is expected before this `{found}`"),
+            );
+        }
+        self.report_bracket(problem);
+    }
+
+    /// One problem of brackets per item: the others are mostly consequences.
+    fn report_bracket(&mut self, problem: Diagnostic) {
+        let broken = self
+            .region
+            .as_mut()
+            .is_some_and(|r| std::mem::replace(&mut r.broken, true));
+        if !broken {
+            self.problems.push(problem);
+        }
+    }
+
+    fn first_on_line(&self, at: usize) -> bool {
+        self.line_start(at) + self.indentation(at) == at
+    }
+
+    fn line_start(&self, at: usize) -> usize {
+        self.bytes[..at]
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |n| n + 1)
+    }
+
+    fn indentation(&self, at: usize) -> usize {
+        self.bytes[self.line_start(at)..]
+            .iter()
+            .take_while(|b| matches!(b, b' ' | b'\t'))
+            .count()
+    }
+
+    fn end_region(&mut self) {
+        if !self.brackets.is_empty() {
+            let open = self.brackets.suspected().or_else(|| self.brackets.innermost());
+            if let Some(open) = open {
+                self.unclosed(open, None);
+            }
+        }
+        let missing = self.brackets.missing();
+        self.brackets = Brackets::default();
+        let end = self.last.map(|t| t.end as usize);
+        if let Some(mut region) = self.region.take() {
+            region.end = end.unwrap_or(region.start);
+            region.missing = missing;
+            self.regions.push(region);
+        }
+        self.last = None;
+    }
+
+    fn newline(&mut self) {
+        let start = self.position;
+        self.push(TokenKind::Newline, start + 1);
+        self.line += 1;
+        let Some(last) = self.last.filter(|_| self.region.is_some()) else {
+            return;
+        };
+        if self.brackets.top().is_some_and(|b| b != b'{') || self.goes_on(last) {
+            return self.mask(start, start + 1, b' ');
+        }
+        let next = self.next_significant();
+        let begins_else = self.bytes[next..].starts_with(b"else")
+            && !self.bytes.get(next + 4).copied().is_some_and(token::in_word);
+        if begins_else && last.text(self.text) == "}" {
+            return self.mask(start, start + 1, b' ');
+        }
+        let on_next_line = self.bytes.get(next) == Some(&b'{')
+            && self.bytes.get(next + 1) != Some(&b'}')
+            && !matches!(last.kind, TokenKind::Open)
+            && !matches!(last.text(self.text), "," | "}" | "=");
+        if on_next_line {
+            self.mask(start, next, b' ');
+            let span = self.span(next, next + 1);
+            self.problems.push(
+                Diagnostic::error(codes::BRACE_ON_NEXT_LINE, span, "`{` stands on a line of its own")
+                    .label(
+                        self.span(last.start as usize, last.end as usize),
+                        "a new line ends the statement here",
+                    )
+                    .help("write the `{` at the end of the line before"),
+            );
+            return;
+        }
+        self.brackets.forget_angles();
+        if self.brackets.is_empty() {
+            self.end_region();
+        }
+    }
+
+    /// Whether a line that ends with `token` goes on in the next one.
+    fn goes_on(&self, token: Token) -> bool {
+        let text = token.text(self.text);
+        match token.kind {
+            TokenKind::Word => TRAILING_WORDS.contains(&text),
+            TokenKind::Punctuation => match text {
+                "," | "+" | "-" | "*" | "/" | "|" | "==" | "!=" | "<" | "<=" | ">=" | ".." | "??" | "." => {
+                    true
+                }
+                // `List<Int>` ends a line, `a >` does not.
+                ">" => self.bytes[..token.start as usize].last() == Some(&b' '),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// The offset of the next token that is not trivia.
+    fn next_significant(&mut self) -> usize {
+        let mut i = self.next_known.max(self.position);
+        loop {
+            let rest = &self.bytes[i..];
+            i += match rest {
+                [b' ' | b'\t' | b'\r' | b'\n', ..] => 1,
+                [b'/', b'/', ..] => line_length(rest),
+                [b'/', b'*', ..] => block_comment_length(rest).unwrap_or(rest.len()),
+                _ => break,
+            };
+        }
+        self.next_known = i;
+        i
+    }
+
+    fn comment(&mut self) {
+        let start = self.position;
+        let rest = &self.bytes[start..];
+        let (kind, length) = match rest {
+            [b'/', b'/', b'/', b'/', ..] => (TokenKind::LineComment, line_length(rest)),
+            [b'/', b'/', b'/', ..] => (TokenKind::DocComment, line_length(rest)),
+            [b'/', b'/', ..] => (TokenKind::LineComment, line_length(rest)),
+            _ => (
+                TokenKind::BlockComment,
+                block_comment_length(rest).unwrap_or(rest.len()),
+            ),
+        };
+        if kind == TokenKind::BlockComment {
+            if block_comment_length(rest).is_none() {
+                let span = self.span(start, start + 2);
+                let message = "this comment is never closed";
+                self.problems
+                    .push(Diagnostic::error(codes::UNCLOSED_TEXT, span, message).help("close it with `*/`"));
+            }
+            self.line += rest[..length].iter().filter(|b| **b == b'\n').count();
+        }
+        self.mask(start, start + length, b' ');
+        self.push(kind, start + length);
+    }
+
+    fn string(&mut self) {
+        let start = self.position;
+        let found = token::string_end(self.bytes, start, BRACKET_LIMIT);
+        let triple = self.bytes[start..].starts_with(b"\"\"\"");
+        let quote = if triple {
+            "\"\"\""
+        } else {
+            &self.text[start..start + 1]
+        };
+        if found.deep {
+            self.too_deep(start, start + quote.len());
+        } else if !found.closed {
+            let span = self.span(start, start + quote.len());
+            let mut problem = Diagnostic::error(codes::UNCLOSED_TEXT, span, "this string is never closed");
+            problem = match quote {
+                "\"" => problem
+                    .help("close it with `\"` on the same line; text of several lines stands in `\"\"\"`"),
+                _ => problem.help(format!("close it with `{quote}`")),
+            };
+            self.report_bracket(problem);
+        }
+        self.line += self.bytes[start..found.end]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count();
+        // The grammar sees a quote, blanks and a quote, whatever the string holds.
+        self.mask(start, found.end, b'_');
+        self.masked[start] = b'"';
+        if found.end > start + 1 {
+            self.masked[found.end - 1] = b'"';
+        }
+        self.push(TokenKind::String, found.end);
+    }
+
+    fn unknown(&mut self) {
+        let start = self.position;
+        let rest = &self.text[start..];
+        let length = match rest.as_bytes() {
+            [b'&', b'&', ..] | [b'|', b'|', ..] => 2,
+            [b'#', ..] => line_length(rest.as_bytes()),
+            _ => rest.chars().next().map_or(1, char::len_utf8),
+        };
+        let with = if length == 2 && rest.is_char_boundary(2) && matches!(rest.as_bytes()[0], b'&' | b'|') {
+            self.mask(start, start + 2, b'r');
+            self.masked[start] = b'o';
+            "or"
+        } else {
+            self.mask(start, start + length, b' ');
+            ""
+        };
+        if self.unknown_line.replace(self.line) != Some(self.line) {
+            let shown = if with.is_empty() {
+                rest.chars().take(1).collect::<String>()
+            } else {
+                rest[..2].to_owned()
+            };
+            let span = self.span(start, start + shown.len());
+            self.problems.push(unknown_character(span, &shown));
+        }
+        let kind = if rest.starts_with('#') {
+            TokenKind::LineComment
+        } else {
+            TokenKind::Unknown
+        };
+        self.push(kind, start + length);
+    }
+}
+
+fn unknown_character(span: Span, shown: &str) -> Diagnostic {
+    let problem = Diagnostic::error(
+        codes::UNKNOWN_CHARACTER,
+        span,
+        format!("`{}` is no part of the language", shown.escape_debug()),
+    );
+    match shown {
+        "&&" => problem.help("the word is `and`").fix(span, "and", "write `and`"),
+        "||" => problem.help("the word is `or`").fix(span, "or", "write `or`"),
+        "!" => problem.help("the word is `not`").fix(span, "not ", "write `not`"),
+        ";" => problem
+            .help("a new line ends a statement")
+            .fix(span, "", "remove the `;`"),
+        "#" => problem
+            .help("a comment begins with `//`")
+            .fix(span, "//", "write `//`"),
+        "%" => problem
+            .help("the remainder of a division is `mod`")
+            .fix(span, "mod", "write `mod`"),
+        "“" | "”" | "„" => {
+            problem
+                .help("strings stand in plain quotes: `\"`")
+                .fix(span, "\"", "write `\"`")
+        }
+        _ => problem
+            .help("names have letters of the English alphabet, digits and `_`; other text stands in quotes"),
+    }
+}
+
+fn opener(close: u8) -> char {
+    match close {
+        b')' => '(',
+        b']' => '[',
+        _ => '{',
+    }
+}
+
+fn line_length(rest: &[u8]) -> usize {
+    rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len())
+}
+
+fn block_comment_length(rest: &[u8]) -> Option<usize> {
+    rest.windows(2).skip(2).position(|w| w == b"*/").map(|n| n + 4)
+}

@@ -1,0 +1,109 @@
+//! Walks over all expressions of a file.
+
+use super::ast::{
+    Argument, Block, Expression, ExpressionKind, File, ItemKind, Parameter, Statement, StatementKind, StringPart,
+};
+
+/// Calls `visit` for each expression of `file`, outer ones before inner ones. Types are not entered.
+pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
+    for item in &file.items {
+        match &item.kind {
+            ItemKind::Let { value, .. } => expression(value, visit),
+            ItemKind::Block { block, .. } | ItemKind::Test { block, .. } => self::block(block, visit),
+            ItemKind::Function { parameters, block, .. } => {
+                parameters.iter().for_each(|p| parameter(p, visit));
+                self::block(block, visit);
+            }
+            ItemKind::Deploy(deploy) => arguments(&deploy.arguments, visit),
+            ItemKind::Use { .. } | ItemKind::Type { .. } | ItemKind::Enum { .. } | ItemKind::Error => {}
+        }
+    }
+}
+
+/// The text of a string without interpolation.
+pub fn plain_text(expression: &Expression) -> Option<String> {
+    let ExpressionKind::String(parts) = &expression.kind else { return None };
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            StringPart::Text(part) => text.push_str(part),
+            StringPart::Interpolation(_) => return None,
+        }
+    }
+    Some(text)
+}
+
+/// The expressions directly inside of `of`.
+pub fn children(of: &Expression) -> Vec<&Expression> {
+    match &of.kind {
+        ExpressionKind::Literal(_) | ExpressionKind::Name(_) | ExpressionKind::Error => Vec::new(),
+        ExpressionKind::String(parts) => parts
+            .iter()
+            .filter_map(|part| match part {
+                StringPart::Text(_) => None,
+                StringPart::Interpolation(inner) => Some(inner),
+            })
+            .collect(),
+        ExpressionKind::Member { of, .. } => vec![of],
+        ExpressionKind::Call { callee, arguments } => {
+            std::iter::once(&**callee).chain(arguments.iter().map(|a| &a.value)).collect()
+        }
+        ExpressionKind::List(elements) => elements.iter().collect(),
+        ExpressionKind::Record(fields) => fields.iter().filter_map(|(_, value)| value.as_ref()).collect(),
+        ExpressionKind::Comprehension { element, list, condition, .. } => {
+            let mut all = vec![&**list, &**element];
+            all.extend(condition.as_deref());
+            all
+        }
+        ExpressionKind::If { condition, then, otherwise } => vec![condition, then, otherwise],
+        ExpressionKind::Unary { operand, .. } => vec![operand],
+        ExpressionKind::Binary { left, right, .. } => vec![left, right],
+    }
+}
+
+fn expression<'a>(of: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
+    visit(of);
+    for child in children(of) {
+        expression(child, visit);
+    }
+}
+
+fn arguments<'a>(list: &'a [Argument], visit: &mut dyn FnMut(&'a Expression)) {
+    list.iter().for_each(|argument| expression(&argument.value, visit));
+}
+
+fn parameter<'a>(parameter: &'a Parameter, visit: &mut dyn FnMut(&'a Expression)) {
+    if let Some(default) = &parameter.default {
+        expression(default, visit);
+    }
+}
+
+fn block<'a>(of: &'a Block, visit: &mut dyn FnMut(&'a Expression)) {
+    of.statements.iter().for_each(|s| statement(s, visit));
+}
+
+fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
+    match &of.kind {
+        StatementKind::Field { value, .. } | StatementKind::Let { value, .. } => expression(value, visit),
+        StatementKind::Declaration { parameter: p, .. } => parameter(p, visit),
+        StatementKind::Named { block: b, .. }
+        | StatementKind::Nodes { block: b, .. }
+        | StatementKind::AcceptGap { block: b, .. } => block(b, visit),
+        StatementKind::Run { arguments: list, block: b, .. } => {
+            arguments(list, visit);
+            block(b, visit);
+        }
+        StatementKind::Out { value, .. } => value.iter().for_each(|v| expression(v, visit)),
+        StatementKind::If { branches, otherwise } => {
+            for (condition, b) in branches {
+                expression(condition, visit);
+                block(b, visit);
+            }
+            otherwise.iter().for_each(|b| block(b, visit));
+        }
+        StatementKind::Provides { level, .. } => expression(level, visit),
+        StatementKind::Deploy(deploy) => arguments(&deploy.arguments, visit),
+        StatementKind::Assert { condition } => expression(condition, visit),
+        StatementKind::Requires { .. } | StatementKind::Needs { .. } | StatementKind::Error => {}
+    }
+}
