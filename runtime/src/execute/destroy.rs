@@ -13,7 +13,7 @@ use super::outcome::{Blocked, ExecuteError, Outcome, Stop};
 use super::schedule::Tally;
 use super::{Context, Status, begin, conclude, recover};
 use crate::backend::ObjectAction;
-use crate::state::{CloseAs, Opening, RunKind};
+use crate::state::{CloseAs, DeployRecord, Lease, Opening, RunKind};
 
 /// Destroys all machines and networks of `deploy`: what is recorded, and what the backend finds in its scope.
 /// Machines of groups that use others go before those. In the end nothing is recorded of the deploy but its history.
@@ -27,6 +27,20 @@ pub async fn destroy(deploy: &str, context: &Context) -> Result<Outcome, Execute
         .await?
         .ok_or_else(|| ExecuteError::UnknownDeploy(deploy.to_owned()))?;
     let lease = state.lease(deploy, &record.site, &record.backend).await?;
+    let result = carry_out(deploy, &record, context, &lease).await;
+    let released = lease.release().await;
+    let outcome = result?;
+    released?;
+    Ok(outcome)
+}
+
+async fn carry_out(
+    deploy: &str,
+    record: &DeployRecord,
+    context: &Context,
+    lease: &Lease,
+) -> Result<Outcome, ExecuteError> {
+    let state = &context.state;
     let token = lease.token().clone();
     // Under the lease, so that nobody changes it any more.
     let snapshot = state.snapshot_record(deploy, &record.site).await?;
@@ -119,7 +133,6 @@ pub async fn destroy(deploy: &str, context: &Context) -> Result<Outcome, Execute
     (context.events)(Event::Closed {
         status: outcome.status,
     });
-    lease.release().await?;
     Ok(outcome)
 }
 

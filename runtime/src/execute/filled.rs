@@ -164,7 +164,7 @@ fn text(value: &Value) -> String {
 }
 
 /// Digest of what a node's machine is made from.
-pub(super) fn machine_digest(plan: &Plan, row: &NodeRow) -> String {
+pub fn machine_digest(plan: &Plan, row: &NodeRow) -> String {
     let hardware = plan.patterns.get(row.pattern).map(|pattern| &pattern.hardware);
     hash(&(&plan.backend.image, hardware, &row.addresses))
 }

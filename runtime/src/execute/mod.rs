@@ -32,6 +32,7 @@ pub use event::{Event, EventSink};
 pub use lane::{LaneSegment, LaneStep, run_segment};
 pub use outcome::{Blocked, ExecuteError, Failure, Outcome, Status, Stop};
 
+pub use filled::machine_digest;
 pub(crate) use filled::plan_hash;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +43,8 @@ use rebar_compiler::plan::Plan;
 
 use crate::backend::{Backend, Scope};
 use crate::journal::{Journal, Line};
-use crate::state::{CloseAs, Opened, Opening, RunKind, State, StateError, Token};
+use crate::state::{CloseAs, Lease, Opened, Opening, RunKind, State, StateError, Token};
+use filled::NodeWork;
 use graph::Standing;
 use schedule::{Limits, Tally, schedule};
 use work::{Names, Work};
@@ -139,6 +141,21 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
             deploy: plan.deploy.clone(),
         });
     }
+    let result = carry_out(plan, nodes, context, &lease).await;
+    // Lines that were on their way are written before the lease is given back.
+    let released = lease.release().await;
+    let outcome = result?;
+    released?;
+    Ok(outcome)
+}
+
+async fn carry_out(
+    plan: &Plan,
+    nodes: BTreeMap<String, NodeWork>,
+    context: &Context,
+    lease: &Lease,
+) -> Result<Outcome, ExecuteError> {
+    let state = &context.state;
     let token = lease.token().clone();
     let (run, resumed) = open(plan, context, &token).await?;
     let calls = context.calls(&token, &run);
@@ -157,7 +174,12 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
             .iter()
             .map(|(name, detail)| (name.clone(), detail.served.clone()))
             .collect(),
-        names: published != work::names(plan, true) && !plan.nodes.is_empty(),
+        names: !plan.nodes.is_empty()
+            && (published != work::names(plan, true)
+                || plan
+                    .nodes
+                    .iter()
+                    .any(|row| recorded.get(&row.name).is_some_and(|node| !node.told))),
     };
     let graph = graph::build(plan, &nodes, &standing).map_err(ExecuteError::Malformed)?;
     calls.tell(Event::RunOpened {
@@ -165,12 +187,17 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
         deploy: plan.deploy.clone(),
         resumed,
         objects: graph.objects(),
-        steps: nodes.values().map(filled::NodeWork::steps).sum(),
+        steps: nodes.values().map(NodeWork::steps).sum(),
     });
     let publications = operations
         .values()
         .filter(|operation| operation.subject == "names")
         .count() as u64;
+    let up = world
+        .machines
+        .iter()
+        .filter(|(_, view)| view.running && view.complete);
+    let names = Names::after(publications, up.map(|(name, _)| name.clone()).collect());
     let work = Work {
         plan: Arc::new(plan.clone()),
         calls,
@@ -178,13 +205,13 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
         world,
         recorded,
         recorded_networks,
-        names: Names::after(publications),
+        names,
     };
     let limits = Limits {
         lanes: context.parallelism,
         objects: context.backend.parallelism(),
     };
-    let tally = schedule(&graph, Arc::new(work), limits, &lease).await?;
+    let tally = schedule(&graph, Arc::new(work), limits, lease).await?;
     let mut outcome = conclude(tally);
     let close = match outcome.status {
         Status::Done => Some(CloseAs::Done),
@@ -203,7 +230,6 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
     (context.events)(Event::Closed {
         status: outcome.status,
     });
-    lease.release().await?;
     Ok(outcome)
 }
 

@@ -20,6 +20,8 @@ pub(super) struct ObjectChange {
     pub(super) node: Option<NodeFacts>,
     /// For machines that are destroyed: whether the name is free again.
     pub(super) leaves: bool,
+    /// For names that are published: the machines that are told.
+    pub(super) told: Vec<String>,
 }
 
 impl ObjectChange {
@@ -30,6 +32,7 @@ impl ObjectChange {
             action,
             node: None,
             leaves: false,
+            told: Vec::new(),
         }
     }
 
@@ -38,6 +41,7 @@ impl ObjectChange {
             action: self.action.clone(),
             node: self.node.clone(),
             leaves: self.leaves,
+            told: self.told.clone(),
         }
     }
 }

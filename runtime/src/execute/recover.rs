@@ -35,7 +35,12 @@ pub(super) async fn settle(
     // Objects first: a node can be asked only when its machine is known.
     for (id, operation) in open() {
         match &operation.request {
-            Request::Object { action, node, leaves } => {
+            Request::Object {
+                action,
+                node,
+                leaves,
+                told: _,
+            } => {
                 object(
                     calls,
                     id,

@@ -74,6 +74,20 @@ pub(super) async fn schedule(
     limits: Limits,
     lease: &Lease,
 ) -> Result<Tally, ExecuteError> {
+    let mut tasks = JoinSet::new();
+    let tally = drive(graph, work, limits, lease, &mut tasks).await;
+    // Whatever the reason for an early end, nothing goes on behind the caller's back.
+    tasks.shutdown().await;
+    tally
+}
+
+async fn drive(
+    graph: &Graph,
+    work: Arc<Work>,
+    limits: Limits,
+    lease: &Lease,
+    tasks: &mut JoinSet<Result<usize, Stop>>,
+) -> Result<Tally, ExecuteError> {
     let cancel = work.calls.cancel.clone();
     let waiting = graph
         .jobs
@@ -97,12 +111,11 @@ pub(super) async fn schedule(
     for at in free {
         owner.enqueue(at);
     }
-    let mut tasks: JoinSet<Result<usize, Stop>> = JoinSet::new();
     let mut renewal = tokio::time::interval(RENEWAL);
     let mut urgency = Urgency::Run;
     loop {
         if urgency == Urgency::Run {
-            owner.start(&mut tasks, limits);
+            owner.start(tasks, limits);
         }
         if tasks.is_empty() {
             break;
@@ -120,7 +133,6 @@ pub(super) async fn schedule(
             () = cancel.beyond(urgency) => {
                 urgency = cancel.urgency();
                 if urgency == Urgency::Leave {
-                    tasks.shutdown().await;
                     return Err(ExecuteError::Left);
                 }
                 owner.work.calls.tell(Event::Interrupting);

@@ -1,9 +1,8 @@
 //! Doing one piece of work of the graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use rebar_compiler::plan::{Network, NodeRow, ObjectVerb, Plan};
 use tokio::sync::Mutex;
@@ -32,21 +31,24 @@ pub(super) struct Work {
 }
 
 /// Publishes names for many nodes with few calls: whoever comes while a call is under way shares the next one.
-#[derive(Default)]
 pub(super) struct Names {
-    /// Counts machines that have come up.
-    up: AtomicU64,
-    /// How many of them the last publication reached, and how many publications there were in this run.
-    reached: Mutex<(Option<u64>, u64)>,
+    /// Machines that are up.
+    up: std::sync::Mutex<BTreeSet<String>>,
+    /// Those that the last publication of this session reached, and how many publications there were in this run.
+    reached: Mutex<(Option<BTreeSet<String>>, u64)>,
 }
 
 impl Names {
-    /// Goes on counting after the publications of an earlier session of the run.
-    pub(super) fn after(publications: u64) -> Names {
+    /// `up` are the machines that run; goes on counting after the publications of an earlier session of the run.
+    pub(super) fn after(publications: u64, up: BTreeSet<String>) -> Names {
         Names {
-            up: AtomicU64::new(0),
+            up: std::sync::Mutex::new(up),
             reached: Mutex::new((None, publications)),
         }
+    }
+
+    fn up(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,8 +70,8 @@ pub(super) async fn perform(work: &Work, task: &Task) -> Result<usize, Stop> {
         Task::StartMachine(name) => start_machine(work, name).await,
         Task::KeepMachine(name) => keep_machine(work, name),
         Task::DropMachine(name, leaves) => drop_machine(work, "destroy", name, *leaves).await,
-        Task::Names(_) => publish(work, true).await,
-        Task::FinalNames => publish(work, false).await,
+        Task::Names(name) => publish(work, Some(name)).await,
+        Task::FinalNames => publish(work, None).await,
         Task::Segment(name, index) => {
             let Some(segment) = work.nodes.get(name).and_then(|node| node.segments.get(*index)) else {
                 return Ok(0);
@@ -181,7 +183,7 @@ async fn make_machine(work: &Work, name: &str) -> Result<usize, Stop> {
                 // An abandoned run made it, or it has come back: as wanted, and nothing is recorded on it that
                 // is not there.
                 return if view.running {
-                    up(work, 0)
+                    up(work, name, 0)
                 } else {
                     start(work, name, spec).await
                 };
@@ -209,18 +211,18 @@ async fn make_machine(work: &Work, name: &str) -> Result<usize, Stop> {
         addresses: row.addresses.clone(),
     });
     let changed = run(work, create).await?;
-    up(work, changed)
+    up(work, name, changed)
 }
 
 /// One more machine is up, and does not know the names yet.
-fn up(work: &Work, changed: usize) -> Result<usize, Stop> {
-    work.names.up.fetch_add(1, Ordering::SeqCst);
+fn up(work: &Work, name: &str, changed: usize) -> Result<usize, Stop> {
+    work.names.up().insert(name.to_owned());
     Ok(changed)
 }
 
 async fn start_machine(work: &Work, name: &str) -> Result<usize, Stop> {
     match (work.world.machines.get(name), work.recorded.get(name)) {
-        (Some(view), Some(_)) if view.running => up(work, 0),
+        (Some(view), Some(_)) if view.running => up(work, name, 0),
         (Some(_), Some(detail)) => start(work, name, detail.spec.clone()).await,
         (None, _) | (_, None) => Err(gone(name, "is gone")),
     }
@@ -235,7 +237,7 @@ async fn start(work: &Work, name: &str, spec: MachineSpec) -> Result<usize, Stop
         ObjectChange::new("start", format!("machine/{name}"), action),
     )
     .await?;
-    up(work, changed)
+    up(work, name, changed)
 }
 
 /// The plan found it running; if that is no longer so, what was planned is not what is needed.
@@ -256,23 +258,24 @@ async fn drop_machine(work: &Work, verb: &str, name: &str, leaves: bool) -> Resu
     run(work, destroy).await
 }
 
-/// Publishes the table of names, unless a publication that reached this node has come first.
-async fn publish(work: &Work, with_leaving: bool) -> Result<usize, Stop> {
-    let needed = work.names.up.load(Ordering::SeqCst);
+/// Publishes the table of names, unless a publication of this session has reached the node `to`. For nobody in
+/// particular, the nodes that have left are left out.
+async fn publish(work: &Work, to: Option<&str>) -> Result<usize, Stop> {
     let mut reached = work.names.reached.lock().await;
-    if with_leaving && reached.0.is_some_and(|reached| reached >= needed) {
+    if to.is_some_and(|name| reached.0.as_ref().is_some_and(|reached| reached.contains(name))) {
         return Ok(0);
     }
-    let now = work.names.up.load(Ordering::SeqCst);
-    let names = names(&work.plan, with_leaving);
-    let wanted = ObjectChange::new(
+    let up = work.names.up().clone();
+    let names = names(&work.plan, to.is_some());
+    let mut wanted = ObjectChange::new(
         format!("publish#{}", reached.1),
         "names",
         ObjectAction::PublishNames { names },
     );
+    wanted.told = up.iter().cloned().collect();
     reached.1 += 1;
     run(work, wanted).await?;
-    reached.0 = Some(now);
+    reached.0 = Some(up);
     Ok(0)
 }
 

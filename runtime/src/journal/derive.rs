@@ -28,8 +28,10 @@ pub enum Change {
     PutStep(String, Box<RecordedStep>),
     /// A step is gone from a node.
     DropStep(String, String),
-    /// This table of names is known to all machines.
-    PutNames(BTreeMap<String, Vec<IpAddr>>),
+    /// A machine was started, and may have forgotten the names.
+    Restarted(String),
+    /// This table of names is known to these machines.
+    PutNames(BTreeMap<String, Vec<IpAddr>>, Vec<String>),
 }
 
 /// What `entry` changes, when it is about `request`.
@@ -67,9 +69,15 @@ pub fn changes(request: &Request, entry: &Entry) -> Option<Change> {
                 step,
             },
         ) => Some(Change::DropStep(node.clone(), step.address.clone())),
-        (Entry::Done { .. }, Request::Object { action, node, leaves }) => {
-            done(action, node.as_ref(), *leaves)
-        }
+        (
+            Entry::Done { .. },
+            Request::Object {
+                action,
+                node,
+                leaves,
+                told,
+            },
+        ) => done(action, node.as_ref(), *leaves, told),
         (Entry::Intent { .. }, Request::Object { .. })
         | (Entry::Handle { .. } | Entry::Failed { .. }, Request::Object { .. } | Request::Step { .. }) => {
             None
@@ -77,15 +85,16 @@ pub fn changes(request: &Request, entry: &Entry) -> Option<Change> {
     }
 }
 
-fn done(action: &ObjectAction, node: Option<&NodeFacts>, leaves: bool) -> Option<Change> {
+fn done(action: &ObjectAction, node: Option<&NodeFacts>, leaves: bool, told: &[String]) -> Option<Change> {
     match action {
-        ObjectAction::PrepareImage { .. } | ObjectAction::StartMachine { .. } => None,
+        ObjectAction::PrepareImage { .. } => None,
+        ObjectAction::StartMachine { machine } => Some(Change::Restarted(machine.name.clone())),
         ObjectAction::CreateNetwork { network } => Some(Change::PutNetwork(network.clone())),
         ObjectAction::DestroyNetwork { name } => Some(Change::DropNetwork(name.clone())),
         ObjectAction::CreateMachine { machine } => {
             node.map(|facts| Change::PutMachine(machine.clone(), facts.clone()))
         }
         ObjectAction::DestroyMachine { name } => Some(Change::DropMachine(name.clone(), leaves)),
-        ObjectAction::PublishNames { names } => Some(Change::PutNames(names.clone())),
+        ObjectAction::PublishNames { names } => Some(Change::PutNames(names.clone(), told.to_vec())),
     }
 }

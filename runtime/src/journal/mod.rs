@@ -119,6 +119,9 @@ pub enum Request {
         /// For machines that are destroyed: whether the name and addresses are free again.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         leaves: bool,
+        /// For names that are published: the machines that were up when that began, and so are told.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        told: Vec<String>,
     },
     /// A step on a node.
     Step {

@@ -1,6 +1,6 @@
 //! The record as a pure function of the journal's lines. Any prefix of a journal is a valid journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use rebar_compiler::plan::RecordedStep;
@@ -17,8 +17,10 @@ pub struct Derived {
     pub machines: BTreeMap<String, (MachineSpec, NodeFacts)>,
     /// Steps by node and address.
     pub steps: BTreeMap<(String, String), StepRecord>,
-    /// Names that all machines know.
+    /// The table of names that was published last.
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// Machines that know it.
+    pub told: BTreeSet<String>,
     /// Operations by id.
     pub operations: BTreeMap<String, OperationRecord>,
 }
@@ -127,12 +129,14 @@ impl Derived {
                 self.networks.remove(&name);
             }
             Change::PutMachine(machine, facts) => {
+                self.told.remove(&machine.name);
                 self.steps.retain(|(node, _), _| *node != machine.name);
                 self.machines.insert(machine.name.clone(), (*machine, facts));
             }
             Change::DropMachine(name, _) => {
                 self.steps.retain(|(node, _), _| *node != name);
                 self.machines.remove(&name);
+                self.told.remove(&name);
             }
             Change::BeginStep(node, step) => {
                 if self.machines.contains_key(&node) {
@@ -167,7 +171,14 @@ impl Derived {
             Change::DropStep(node, address) => {
                 self.steps.remove(&(node, address));
             }
-            Change::PutNames(names) => self.names = names,
+            Change::Restarted(name) => {
+                self.told.remove(&name);
+            }
+            Change::PutNames(names, told) => {
+                self.names = names;
+                let known = told.into_iter().filter(|name| self.machines.contains_key(name));
+                self.told = known.collect();
+            }
         }
     }
 }

@@ -47,6 +47,8 @@ impl DeployRecord {
 pub struct NodeDetail {
     /// How its machine was made.
     pub spec: MachineSpec,
+    /// Whether it knows the table of names that was published last.
+    pub told: bool,
     /// Steps that were finished before `run` (the one asked about) began, by `run.step`.
     pub served: BTreeSet<String>,
 }
@@ -252,7 +254,7 @@ fn deploys(connection: &Connection, name: Option<&str>) -> Result<Vec<DeployReco
 
 fn details(connection: &Connection, deploy: &str, run: &str) -> Result<BTreeMap<String, NodeDetail>, Fault> {
     let mut nodes = BTreeMap::new();
-    let mut machines = connection.prepare_cached("SELECT name, spec FROM machine WHERE deploy = ?1")?;
+    let mut machines = connection.prepare_cached("SELECT name, spec, told FROM machine WHERE deploy = ?1")?;
     let mut rows = machines.query(params![deploy])?;
     while let Some(row) = rows.next()? {
         let spec = serde_json::from_str(&row.get::<_, String>(1)?)?;
@@ -260,6 +262,7 @@ fn details(connection: &Connection, deploy: &str, run: &str) -> Result<BTreeMap<
             row.get::<_, String>(0)?,
             NodeDetail {
                 spec,
+                told: row.get(2)?,
                 served: BTreeSet::new(),
             },
         );

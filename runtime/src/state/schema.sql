@@ -90,6 +90,7 @@ CREATE TABLE machine (
   addresses TEXT NOT NULL,
   digest    TEXT NOT NULL,
   spec      TEXT NOT NULL,
+  told      INTEGER NOT NULL,   -- 1: it knows the table of names that was published last
   PRIMARY KEY (deploy, name)
 ) STRICT;
 CREATE TABLE step (

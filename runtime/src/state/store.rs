@@ -125,9 +125,9 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
                 params![deploy, machine.name],
             )?;
             connection.execute(
-                "INSERT INTO machine (deploy, name, grp, addresses, digest, spec) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO machine (deploy, name, grp, addresses, digest, spec, told) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)
                  ON CONFLICT (deploy, name) DO UPDATE SET grp = excluded.grp, addresses = excluded.addresses,
-                   digest = excluded.digest, spec = excluded.spec",
+                   digest = excluded.digest, spec = excluded.spec, told = 0",
                 params![
                     deploy,
                     machine.name,
@@ -178,7 +178,12 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
                 .prepare_cached("DELETE FROM step WHERE deploy = ?1 AND node = ?2 AND address = ?3")?
                 .execute(params![deploy, node, address])?;
         }
-        Change::PutNames(names) => {
+        Change::Restarted(name) => tell(connection, deploy, &name, false)?,
+        Change::PutNames(names, told) => {
+            connection.execute("UPDATE machine SET told = 0 WHERE deploy = ?1", params![deploy])?;
+            for name in &told {
+                tell(connection, deploy, name, true)?;
+            }
             connection.execute(
                 "INSERT INTO names (deploy, tbl) VALUES (?1, ?2)
                  ON CONFLICT (deploy) DO UPDATE SET tbl = excluded.tbl",
@@ -186,5 +191,12 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
             )?;
         }
     }
+    Ok(())
+}
+
+fn tell(connection: &Connection, deploy: &str, machine: &str, told: bool) -> Result<(), Fault> {
+    connection
+        .prepare_cached("UPDATE machine SET told = ?3 WHERE deploy = ?1 AND name = ?2")?
+        .execute(params![deploy, machine, told])?;
     Ok(())
 }

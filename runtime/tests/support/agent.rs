@@ -13,15 +13,15 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use super::world::Inner;
 
 #[derive(Debug, Default)]
-pub struct Node {
-    pub things: BTreeMap<String, serde_json::Value>,
-    pub operations: BTreeMap<String, OperationState>,
-    pub busy: bool,
-    pub epoch: u64,
+pub(crate) struct Node {
+    pub(crate) things: BTreeMap<String, serde_json::Value>,
+    pub(crate) operations: BTreeMap<String, OperationState>,
+    pub(crate) busy: bool,
+    pub(crate) epoch: u64,
 }
 
 /// Answers one request on the other end of a pipe.
-pub fn serve(
+pub(crate) fn serve(
     world: Arc<Mutex<Inner>>,
     name: String,
     node: Arc<Mutex<Node>>,

@@ -10,13 +10,13 @@ use rebar_runtime::state::StateError;
 
 /// Which side of the append the crash comes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     Before,
     After,
 }
 
 #[derive(Clone)]
-pub struct CrashAt {
+pub(crate) struct CrashAt {
     left: Arc<AtomicI64>,
     dead: Arc<AtomicBool>,
     side: Side,
@@ -30,7 +30,7 @@ struct CrashJournal {
 
 impl CrashAt {
     /// Dies at the append with this number, counted from 0.
-    pub fn new(number: i64, side: Side) -> CrashAt {
+    pub(crate) fn new(number: i64, side: Side) -> CrashAt {
         CrashAt {
             left: Arc::new(AtomicI64::new(number)),
             dead: Arc::default(),
@@ -39,7 +39,7 @@ impl CrashAt {
         }
     }
 
-    pub fn layer(&self) -> JournalLayer {
+    pub(crate) fn layer(&self) -> JournalLayer {
         let at = self.clone();
         Arc::new(move |inner| {
             Arc::new(CrashJournal {
@@ -49,11 +49,11 @@ impl CrashAt {
         })
     }
 
-    pub fn died(&self) -> bool {
+    pub(crate) fn died(&self) -> bool {
         self.dead.load(Ordering::SeqCst)
     }
 
-    pub fn appends(&self) -> i64 {
+    pub(crate) fn appends(&self) -> i64 {
         self.appends.load(Ordering::SeqCst)
     }
 }

@@ -1,9 +1,9 @@
 //! What the tests of state and executor share: a scripted world, small plans, and a journal that crashes.
 
-pub mod agent;
-pub mod crash;
-pub mod spec;
-pub mod world;
+pub(crate) mod agent;
+pub(crate) mod crash;
+pub(crate) mod spec;
+pub(crate) mod world;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use spec::Spec;
 use world::TestWorld;
 
 /// A folder in memory where there is one, so that thousands of commits take seconds.
-pub fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() {
         tempfile::tempdir_in(memory)
@@ -29,7 +29,7 @@ pub fn folder() -> tempfile::TempDir {
 }
 
 /// A context with short pauses.
-pub fn context(state: &State, world: &Arc<TestWorld>) -> Context {
+pub(crate) fn context(state: &State, world: &Arc<TestWorld>) -> Context {
     let mut context = Context::new(state.clone(), world.clone());
     context.retry = Retry {
         attempts: 4,
@@ -40,7 +40,7 @@ pub fn context(state: &State, world: &Arc<TestWorld>) -> Context {
 }
 
 /// Plans `spec` from what is recorded and found.
-pub async fn plan(state: &State, world: &Arc<TestWorld>, spec: &Spec) -> Plan {
+pub(crate) async fn plan(state: &State, world: &Arc<TestWorld>, spec: &Spec) -> Plan {
     let snapshot = observe(state, world.as_ref(), &spec.deploy, &spec.site, Depth::Nodes)
         .await
         .unwrap();
@@ -49,7 +49,7 @@ pub async fn plan(state: &State, world: &Arc<TestWorld>, spec: &Spec) -> Plan {
 }
 
 /// Gathers events.
-pub fn listen(context: &mut Context) -> Arc<std::sync::Mutex<Vec<Event>>> {
+pub(crate) fn listen(context: &mut Context) -> Arc<std::sync::Mutex<Vec<Event>>> {
     let events = Arc::new(std::sync::Mutex::new(Vec::new()));
     let sink = events.clone();
     context.events = Arc::new(move |event| sink.lock().unwrap().push(event));

@@ -9,19 +9,20 @@ use rebar_compiler::plan::{
     NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedStep, Removal, Rollout, Segment, Snapshot, Step,
     StepVerbs, Template,
 };
+use rebar_runtime::execute::machine_digest;
 
 #[derive(Debug, Clone)]
-pub struct Spec {
-    pub deploy: String,
-    pub site: String,
-    pub web: usize,
-    pub aside: usize,
-    pub greeting: String,
+pub(crate) struct Spec {
+    pub(crate) deploy: String,
+    pub(crate) site: String,
+    pub(crate) web: usize,
+    pub(crate) aside: usize,
+    pub(crate) greeting: String,
     /// Whether `entry` is run on `edge` at all, and `tuned` after it, which nothing waits for.
-    pub entry: bool,
-    pub tuned: bool,
-    pub rollout: Rollout,
-    pub memory: u64,
+    pub(crate) entry: bool,
+    pub(crate) tuned: bool,
+    pub(crate) rollout: Rollout,
+    pub(crate) memory: u64,
 }
 
 impl Default for Spec {
@@ -102,7 +103,7 @@ impl Spec {
         ]
     }
 
-    pub fn plan(&self, snapshot: &Snapshot, ledger: &Ledger) -> Plan {
+    pub(crate) fn plan(&self, snapshot: &Snapshot, ledger: &Ledger) -> Plan {
         let names =
             |group: &str, count: usize| (1..=count).map(|n| format!("{group}-{n}")).collect::<Vec<_>>();
         let groups = [
@@ -144,7 +145,7 @@ impl Spec {
         held.retain(|name, _| wanted.contains(&name));
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         let live = snapshot.networks.get("front").is_some_and(|network| network.live);
-        Plan {
+        let mut plan = Plan {
             format: FORMAT,
             deploy: self.deploy.clone(),
             site: self.site.clone(),
@@ -203,7 +204,19 @@ impl Spec {
             outputs: BTreeMap::from([("url".to_owned(), Template::Value("http://10.20.0.2/".into()))]),
             ledger,
             notices: Vec::new(),
+        };
+        for index in 0..plan.nodes.len() {
+            let digest = machine_digest(&plan, &plan.nodes[index]);
+            let row = &mut plan.nodes[index];
+            let recorded = snapshot.nodes.get(&row.name).map(|node| &node.machine);
+            if row.machine == ObjectVerb::Keep && recorded != Some(&digest) {
+                row.machine = ObjectVerb::Replace {
+                    because: "its hardware changed".to_owned(),
+                };
+                row.steps = StepVerbs::All;
+            }
         }
+        plan
     }
 
     fn row(
@@ -225,25 +238,13 @@ impl Spec {
             };
             steps = verbs(of, node);
         }
-        let mut row = NodeRow {
+        NodeRow {
             name: name.to_owned(),
             pattern,
             addresses,
             machine,
             steps,
-        };
-        if row.machine == ObjectVerb::Keep && self.replaces(snapshot, name) {
-            row.machine = ObjectVerb::Replace {
-                because: "more memory".to_owned(),
-            };
-            row.steps = StepVerbs::All;
         }
-        row
-    }
-
-    /// Specs of these tests mark a change of hardware by an odd size.
-    fn replaces(&self, _: &Snapshot, name: &str) -> bool {
-        self.memory % 2 == 1 && name == "web-1"
     }
 }
 

@@ -18,7 +18,7 @@ use super::agent::{self, Node};
 
 /// What a fault leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leaves {
+pub(crate) enum Leaves {
     Nothing,
     Half,
     Whole,
@@ -26,101 +26,101 @@ pub enum Leaves {
 
 /// A scripted fault of an object's change.
 #[derive(Debug, Clone)]
-pub struct ObjectFault {
-    pub class: FailureClass,
-    pub leaves: Leaves,
-    pub times: usize,
+pub(crate) struct ObjectFault {
+    pub(crate) class: FailureClass,
+    pub(crate) leaves: Leaves,
+    pub(crate) times: usize,
 }
 
 /// A scripted fault of a step.
 #[derive(Debug, Clone)]
-pub struct StepFault {
-    pub class: FailureClass,
-    pub times: usize,
+pub(crate) struct StepFault {
+    pub(crate) class: FailureClass,
+    pub(crate) times: usize,
 }
 
 #[derive(Debug, Clone)]
-pub struct Machine {
-    pub operation: String,
-    pub digest: String,
-    pub running: bool,
-    pub complete: bool,
-    pub names: BTreeMap<String, Vec<IpAddr>>,
-    pub node: Arc<Mutex<Node>>,
+pub(crate) struct Machine {
+    pub(crate) operation: String,
+    pub(crate) digest: String,
+    pub(crate) running: bool,
+    pub(crate) complete: bool,
+    pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
+    pub(crate) node: Arc<Mutex<Node>>,
 }
 
 #[derive(Debug, Default)]
-pub struct Inner {
-    pub networks: BTreeMap<String, (String, IpNet)>,
-    pub machines: BTreeMap<String, Machine>,
-    pub names_operation: String,
-    pub image_operations: Vec<String>,
+pub(crate) struct Inner {
+    pub(crate) networks: BTreeMap<String, (String, IpNet)>,
+    pub(crate) machines: BTreeMap<String, Machine>,
+    pub(crate) names_operation: String,
+    pub(crate) image_operations: Vec<String>,
     /// `create machine/web-1`, `begin web-1/pages.page`, `end web-1/pages.page` …
-    pub log: Vec<String>,
-    pub object_faults: BTreeMap<String, ObjectFault>,
-    pub step_faults: BTreeMap<String, StepFault>,
+    pub(crate) log: Vec<String>,
+    pub(crate) object_faults: BTreeMap<String, ObjectFault>,
+    pub(crate) step_faults: BTreeMap<String, StepFault>,
     /// After so many events the line to this node breaks, once.
-    pub broken_lines: BTreeMap<String, usize>,
-    pub unreachable: Vec<String>,
+    pub(crate) broken_lines: BTreeMap<String, usize>,
+    pub(crate) unreachable: Vec<String>,
     /// The call with this number (of those that change objects) never returns, having left this behind.
-    pub freeze_call: Option<(usize, Leaves)>,
-    pub calls: usize,
+    pub(crate) freeze_call: Option<(usize, Leaves)>,
+    pub(crate) calls: usize,
 }
 
 #[derive(Debug, Default)]
-pub struct TestWorld {
-    pub inner: Arc<Mutex<Inner>>,
-    pub step_time: Duration,
-    pub call_time: Duration,
-    pub at_a_time: usize,
-    pub frozen: tokio::sync::Notify,
+pub(crate) struct TestWorld {
+    pub(crate) inner: Arc<Mutex<Inner>>,
+    pub(crate) step_time: Duration,
+    pub(crate) call_time: Duration,
+    pub(crate) at_a_time: usize,
+    pub(crate) frozen: tokio::sync::Notify,
 }
 
 /// What can be compared between two worlds: everything but operations and order.
-pub type Picture = BTreeMap<String, String>;
+pub(crate) type Picture = BTreeMap<String, String>;
 
 impl TestWorld {
-    pub fn new() -> Arc<TestWorld> {
+    pub(crate) fn new() -> Arc<TestWorld> {
         Arc::new(TestWorld {
             at_a_time: 4,
             ..TestWorld::default()
         })
     }
 
-    pub fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
         f(&mut self.inner.lock().unwrap())
     }
 
-    pub fn fail_object(&self, subject: &str, class: FailureClass, leaves: Leaves, times: usize) {
+    pub(crate) fn fail_object(&self, subject: &str, class: FailureClass, leaves: Leaves, times: usize) {
         self.with(|w| {
             w.object_faults
                 .insert(subject.to_owned(), ObjectFault { class, leaves, times })
         });
     }
 
-    pub fn fail_step(&self, subject: &str, class: FailureClass, times: usize) {
+    pub(crate) fn fail_step(&self, subject: &str, class: FailureClass, times: usize) {
         self.with(|w| {
             w.step_faults
                 .insert(subject.to_owned(), StepFault { class, times })
         });
     }
 
-    pub fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         self.with(|w| w.log.clone())
     }
 
-    pub fn position(&self, entry: &str) -> usize {
+    pub(crate) fn position(&self, entry: &str) -> usize {
         let log = self.log();
         log.iter()
             .position(|e| e == entry)
             .unwrap_or_else(|| panic!("`{entry}` is not in {log:#?}"))
     }
 
-    pub fn count(&self, prefix: &str) -> usize {
+    pub(crate) fn count(&self, prefix: &str) -> usize {
         self.log().iter().filter(|e| e.starts_with(prefix)).count()
     }
 
-    pub fn picture(&self) -> Picture {
+    pub(crate) fn picture(&self) -> Picture {
         self.with(|w| {
             let mut picture = Picture::new();
             for (name, (_, cidr)) in &w.networks {
@@ -151,7 +151,7 @@ impl TestWorld {
     }
 
     /// Operations that objects carry.
-    pub fn operations(&self) -> Vec<String> {
+    pub(crate) fn operations(&self) -> Vec<String> {
         self.with(|w| {
             let networks = w.networks.values().map(|(operation, _)| operation.clone());
             let machines = w.machines.values().map(|machine| machine.operation.clone());
@@ -170,7 +170,7 @@ fn error(class: FailureClass, message: &str) -> BackendError {
     }
 }
 
-pub fn subject(action: &ObjectAction) -> (&'static str, String) {
+pub(crate) fn subject(action: &ObjectAction) -> (&'static str, String) {
     match action {
         ObjectAction::PrepareImage { image } => ("prepare", format!("image/{}", image.name)),
         ObjectAction::CreateNetwork { network } => ("create", format!("network/{}", network.name)),
