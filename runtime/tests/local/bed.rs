@@ -55,7 +55,7 @@ fn base() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("rebar-local")
 }
 
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     std::env::var_os("REBAR_TEST_CACHE").map_or_else(|| base().join("cache"), PathBuf::from)
 }
 
@@ -171,6 +171,29 @@ impl Bed {
             .next()
             .unwrap();
         text.trim().parse().unwrap()
+    }
+
+    /// Bytes of memory that a machine uses and could not give back at once.
+    pub(crate) fn memory(&self, machine: &str) -> u64 {
+        let read = |file: &str| {
+            self.groups(machine)
+                .iter()
+                .find_map(|group| std::fs::read_to_string(group.join(file)).ok())
+        };
+        let used = read("memory.current")
+            .or_else(|| read("memory.usage_in_bytes"))
+            .unwrap();
+        let statistics = read("memory.stat").unwrap();
+        let value = |name: &str| {
+            let line = statistics
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.map(|text| text.parse::<u64>().unwrap())
+        };
+        let idle = value("total_inactive_file")
+            .or_else(|| value("inactive_file"))
+            .unwrap();
+        used.trim().parse::<u64>().unwrap() - idle
     }
 
     /// How many ranges of ids are taken.
@@ -368,16 +391,6 @@ pub(crate) fn kill_helpers() {
     for pid in children() {
         let _ = Program::new("kill").args(["-9", &pid]).status();
     }
-}
-
-/// Bytes of memory that could still be used.
-pub(crate) fn memory_available() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("MemAvailable:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
 /// Everything of this host that a backend could leave behind.

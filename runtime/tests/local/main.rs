@@ -1,8 +1,12 @@
 //! The local backend for real: needs root, mmdebstrap, `ip` and `nft`, and says so where they are missing.
 //! `REBAR_TEST_REQUIRE_LOCAL=1` makes a skip a failure. Names given as arguments choose tests.
 
+// The lint's exception for tests knows only those of the usual harness.
+#![allow(clippy::unwrap_used)]
+
 mod bed;
 mod broken;
+mod image;
 mod life;
 mod many;
 mod network;
@@ -44,6 +48,7 @@ const TESTS: &[Test] = tests![
     broken::the_launcher_is_killed,
     broken::the_call_is_cancelled,
     broken::a_half_is_destroyed_like_a_whole,
+    image::a_killed_builder_leaves_nothing_behind,
     many::ten_machines_at_once,
 ];
 

@@ -37,7 +37,6 @@ pub(super) fn build(
 fn begin(program: &str, arguments: &[String], environment: &BTreeMap<String, String>) -> io::Result<i32> {
     rootfs::leave_host_mounts()?;
     sys::unshare(libc::CLONE_NEWPID)?;
-    let parent = rustix::process::getpid();
     if let Some(pid) = sys::fork()? {
         return Ok(pid);
     }
@@ -50,8 +49,6 @@ fn begin(program: &str, arguments: &[String], environment: &BTreeMap<String, Str
         .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
         .collect();
     let prepared = sys::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong).and_then(|()| {
-        // In the new namespace the parent has no number; one that died before the line above would show as well.
-        let _ = parent;
         rustix::mount::mount(
             "proc",
             "/proc",
