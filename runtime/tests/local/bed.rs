@@ -1,10 +1,11 @@
 //! What all tests share: a backend with folders and addresses of its own, and a look at what is left behind.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::process::Command as Program;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Program};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
 
 use rebar_compiler::plan::{Hardware, Image};
 use rebar_runtime::backend::{
@@ -16,6 +17,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A program that takes the agent's place: it copies its input.
 static AGENT: LazyLock<&'static [u8]> = LazyLock::new(|| std::fs::read("/bin/cat").unwrap().leak());
+
+/// The argument by which this program is a controller of its own, to be killed.
+pub(crate) const CONTROLLER: &str = "__test-controller";
 
 static BEDS: Mutex<Vec<(Folders, Scope)>> = Mutex::new(Vec::new());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -51,7 +55,7 @@ fn base() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("rebar-local")
 }
 
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     std::env::var_os("REBAR_TEST_CACHE").map_or_else(|| base().join("cache"), PathBuf::from)
 }
 
@@ -99,6 +103,102 @@ impl Bed {
             scope,
             third,
         }
+    }
+
+    /// Another deploy beside one that is there.
+    pub(crate) fn share_folders(&mut self, other: &Bed) {
+        self.folders = other.folders.clone();
+        self.backend = Local::new(self.folders.clone(), &AGENT);
+        BEDS.lock()
+            .unwrap()
+            .push((self.folders.clone(), self.scope.clone()));
+    }
+
+    /// Another process that carries out this operation.
+    pub(crate) fn controller(&self, operation: &Operation) -> Child {
+        let order = serde_json::to_string(&(&self.folders.data, &self.scope, operation)).unwrap();
+        Program::new("/proc/self/exe")
+            .args([CONTROLLER, &order])
+            .spawn()
+            .unwrap()
+    }
+
+    pub(crate) async fn wait_until_stopped(&self, machine: &str) {
+        for _ in 0..200 {
+            if !self.world().await.machines[machine].running {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{machine} does not stop");
+    }
+
+    fn groups(&self, machine: &str) -> Vec<PathBuf> {
+        let short: String = self
+            .scope
+            .deploy_id
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(12)
+            .collect();
+        let path = format!("rebar/{short}/{machine}");
+        ["", "unified", "memory", "pids"]
+            .iter()
+            .map(|root| Path::new("/sys/fs/cgroup").join(root).join(&path))
+            .collect()
+    }
+
+    /// How many processes a machine has.
+    pub(crate) fn processes(&self, machine: &str) -> usize {
+        let list = |group: &PathBuf| {
+            let output = Program::new("find")
+                .arg(group)
+                .args(["-name", "cgroup.procs", "-exec", "cat", "{}", "+"])
+                .output();
+            String::from_utf8_lossy(&output.unwrap().stdout).lines().count()
+        };
+        self.groups(machine).iter().map(list).max().unwrap()
+    }
+
+    pub(crate) fn limit_of_memory(&self, machine: &str) -> u64 {
+        let files = ["memory.max", "memory.limit_in_bytes"];
+        let paths = self
+            .groups(machine)
+            .into_iter()
+            .flat_map(|group| files.map(|file| group.join(file)));
+        let text = paths
+            .filter_map(|path| std::fs::read_to_string(path).ok())
+            .next()
+            .unwrap();
+        text.trim().parse().unwrap()
+    }
+
+    /// Bytes of memory that a machine uses and could not give back at once.
+    pub(crate) fn memory(&self, machine: &str) -> u64 {
+        let read = |file: &str| {
+            self.groups(machine)
+                .iter()
+                .find_map(|group| std::fs::read_to_string(group.join(file)).ok())
+        };
+        let used = read("memory.current")
+            .or_else(|| read("memory.usage_in_bytes"))
+            .unwrap();
+        let statistics = read("memory.stat").unwrap();
+        let value = |name: &str| {
+            let line = statistics
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.map(|text| text.parse::<u64>().unwrap())
+        };
+        let idle = value("total_inactive_file")
+            .or_else(|| value("inactive_file"))
+            .unwrap();
+        used.trim().parse::<u64>().unwrap() - idle
+    }
+
+    /// How many ranges of ids are taken.
+    pub(crate) fn ranges(&self) -> usize {
+        std::fs::read_dir(self.folders.data.join("local/ranges")).map_or(0, Iterator::count)
     }
 
     /// Destroys what tests made, also those that failed.
@@ -259,6 +359,40 @@ fn names(folders: &Folders, scope: &Scope, kind: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// What the process that [`Bed::controller`] starts does.
+pub(crate) async fn control(order: &str) {
+    let (data, scope, operation): (PathBuf, Scope, Operation) = serde_json::from_str(order).unwrap();
+    let folders = Folders {
+        state: data.clone(),
+        data,
+        cache: cache(),
+    };
+    let _ = Local::new(folders, &AGENT)
+        .apply(&scope, &operation, &|_| {})
+        .await;
+}
+
+/// The launchers that this process has started.
+fn children() -> Vec<String> {
+    let output = Program::new("pgrep")
+        .args(["-P", &std::process::id().to_string(), "-f", "__local-launch"])
+        .output();
+    String::from_utf8_lossy(&output.unwrap().stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+pub(crate) fn helpers() -> usize {
+    children().len()
+}
+
+pub(crate) fn kill_helpers() {
+    for pid in children() {
+        let _ = Program::new("kill").args(["-9", &pid]).status();
+    }
+}
+
 /// Everything of this host that a backend could leave behind.
 pub(crate) fn traces() -> BTreeSet<String> {
     let mut traces = BTreeSet::new();
@@ -337,7 +471,7 @@ pub(crate) fn new_traces(before: &BTreeSet<String>) -> Vec<String> {
         if left.is_empty() {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
     }
     left
 }

@@ -37,10 +37,13 @@ pub(super) fn build(
 fn begin(program: &str, arguments: &[String], environment: &BTreeMap<String, String>) -> io::Result<i32> {
     rootfs::leave_host_mounts()?;
     sys::unshare(libc::CLONE_NEWPID)?;
-    let parent = rustix::process::getpid();
+    let (parent_read, parent_write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     if let Some(pid) = sys::fork()? {
+        // Open for as long as this process lives.
+        std::mem::forget(parent_write);
         return Ok(pid);
     }
+    drop(parent_write);
     let arguments: Vec<CString> = std::iter::once(program)
         .chain(arguments.iter().map(String::as_str))
         .map(|text| CString::new(text).unwrap_or_default())
@@ -50,8 +53,10 @@ fn begin(program: &str, arguments: &[String], environment: &BTreeMap<String, Str
         .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
         .collect();
     let prepared = sys::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong).and_then(|()| {
-        // In the new namespace the parent has no number; one that died before the line above would show as well.
-        let _ = parent;
+        // The parent may have died before it could have been noticed.
+        if wait_for([&parent_read], Some(0))? == [true] {
+            sys::leave(1);
+        }
         rustix::mount::mount(
             "proc",
             "/proc",

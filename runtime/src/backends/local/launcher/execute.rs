@@ -84,7 +84,7 @@ fn begin(request: &Execute) -> Result<(i32, Option<OwnedFd>), BackendError> {
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
     match sys::fork().map_err(failed)? {
         None => {
-            let error = become_program(request, slave);
+            let error = become_program(request, slave.as_ref());
             let _ = File::from(report).write_all(error.to_string().as_bytes());
             sys::leave(127);
         }
@@ -101,10 +101,10 @@ fn begin(request: &Execute) -> Result<(i32, Option<OwnedFd>), BackendError> {
     }
 }
 
-fn become_program(request: &Execute, slave: Option<OwnedFd>) -> io::Error {
+fn become_program(request: &Execute, slave: Option<&OwnedFd>) -> io::Error {
     let prepared = (|| -> io::Result<()> {
         rustix::process::setsid()?;
-        if let Some(slave) = &slave {
+        if let Some(slave) = slave {
             rustix::process::ioctl_tiocsctty(slave)?;
             rustix::stdio::dup2_stdin(slave)?;
             rustix::stdio::dup2_stdout(slave)?;

@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::super::{errors, process, sys};
-use super::{Init, Line, Start, attach, init, rootfs, user_namespace, wait_for};
+use super::{Answer, Init, Line, Start, attach, init, rootfs, user_namespace, wait_for};
 use crate::backend::BackendError;
 
 /// The ends of the pipes and the socket that the machine's first process shares with the launcher.
@@ -134,9 +134,7 @@ fn bring_up(
     if line.broken() {
         return Err(errors::launcher("the controller is gone"));
     }
-    File::from(go)
-        .write_all(b"!")
-        .map_err(|error| errors::launcher(error))?;
+    File::from(go).write_all(b"!").map_err(errors::launcher)?;
 
     let mut text = String::new();
     let _ = trouble.read_to_string(&mut text);
@@ -146,8 +144,6 @@ fn bring_up(
     line.say(&Answer::Progress("waiting for the service manager".into()));
     wait_until_ready(start, line, handle, ready)
 }
-
-use super::Answer;
 
 /// Writes down which process the machine is, so that it can be found whatever happens next.
 fn record(start: &Start, pid: i32) -> Result<(), BackendError> {

@@ -115,8 +115,11 @@ pub(super) fn create(
     let lock = fs::File::open(store.local()).map_err(|error| errors::file("open", store.local(), &error))?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
         .map_err(|error| errors::file("lock", store.local(), &error.into()))?;
-    collisions::refuse(store, scope, spec, &name)?;
-    remove_objects(scope, &spec.name)?;
+    if let Err(error) = collisions::refuse(store, scope, spec, &name) {
+        store.prune();
+        return Err(error);
+    }
+    remove_objects(scope, &spec.name, record.is_some())?;
     let _ = fs::remove_file(folder.join("complete"));
     store::begin(
         &folder,
@@ -179,7 +182,7 @@ pub(super) fn destroy(store: &Store, scope: &Scope, name: &str) -> Result<Applie
         ));
     }
     let found = folder.exists() || live(scope, name);
-    remove_objects(scope, name)?;
+    remove_objects(scope, name, folder.exists())?;
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(errors::file("remove", &folder, &error));
@@ -194,13 +197,14 @@ pub(super) fn destroy(store: &Store, scope: &Scope, name: &str) -> Result<Applie
     Ok(Applied { handle: bridge, note })
 }
 
-/// Removes bridge and rules, whatever is there of them.
-fn remove_objects(scope: &Scope, network: &str) -> Result<(), BackendError> {
+/// Removes bridge and rules, whatever is there of them. A bridge without a label is ours only if a record is
+/// there: then its maker died between making and labelling it.
+fn remove_objects(scope: &Scope, network: &str, recorded: bool) -> Result<(), BackendError> {
     let name = bridge(scope, network);
-    rules::close_way_out(&name)?;
     match alias(&name) {
-        None => Ok(()),
-        Some(alias) if alias.is_empty() || is_ours(scope, network, &alias) => {
+        None => rules::close_way_out(&name),
+        Some(alias) if (alias.is_empty() && recorded) || is_ours(scope, network, &alias) => {
+            rules::close_way_out(&name)?;
             tools::run("ip", &["link", "delete", &name], b"").map(drop)
         }
         Some(alias) => Err(errors::foreign(
