@@ -91,15 +91,11 @@ pub(super) fn item(
     };
     let item = builder.item(region);
     if !region.broken {
-        let earlier = &layout.problems;
+        let earlier = &layout.problems[region.problems.clone()];
         let consequence = |found: &Diagnostic| {
-            let Some(place) = found.labels.first().map(|l| l.span) else {
-                return false;
-            };
-            earlier
-                .iter()
-                .flat_map(|p| p.labels.first())
-                .any(|l| l.span.start < place.end.max(place.start + 1) + 1 && place.start < l.span.end + 1)
+            let Some(place) = found.labels.first().map(|l| l.span) else { return false };
+            let mut spans = earlier.iter().flat_map(|p| p.labels.first()).map(|l| l.span);
+            spans.any(|s| s.start <= place.end.max(place.start + 1) && place.start <= s.end)
         };
         problems.extend(
             builder

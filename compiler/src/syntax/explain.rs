@@ -166,22 +166,17 @@ impl Reader<'_> {
 
     /// `requries node.files` is read as a step of the kind `requries`; the nearest word says it better.
     fn suggest_word(&self, problem: Diagnostic) -> Diagnostic {
-        let first = self
-            .tokens
-            .iter()
-            .skip_while(|t| t.start < self.span.start)
-            .find(|t| !t.is_trivia());
-        let Some(first) = first.filter(|t| t.kind == TokenKind::Word && problem.help.is_none()) else {
+        let index = self.tokens.partition_point(|t| t.start < self.span.start);
+        let mut words = self.tokens[index..].iter().filter(|t| !t.is_trivia());
+        let Some(first) = words
+            .next()
+            .filter(|t| t.kind == TokenKind::Word && problem.help.is_none())
+        else {
             return problem;
         };
         let word = first.text(self.text);
         let known = STATEMENT_WORDS.contains(&word) || ITEM_WORDS.contains(&word);
-        let second = self
-            .tokens
-            .iter()
-            .skip_while(|t| t.start <= first.start)
-            .find(|t| !t.is_trivia());
-        let two_words = second.is_some_and(|t| t.kind == TokenKind::Word);
+        let two_words = words.next().is_some_and(|t| t.kind == TokenKind::Word);
         match nearest(word, STATEMENT_WORDS.iter().copied().filter(|w| w.len() > 2)) {
             Some(near) if !known && two_words => {
                 let span = Span {

@@ -4,6 +4,8 @@
 //! newlines that end nothing: those within `(` and `[`, and those after a trailing operator or comma. The
 //! grammar reads the masked copy and therefore knows neither comments nor continuation lines.
 
+use std::ops::Range;
+
 use crate::diagnostics::{Diagnostic, codes::syntax as codes};
 use crate::source::{SourceId, Span};
 
@@ -35,6 +37,8 @@ pub(super) struct Region {
     pub broken: bool,
     /// Whether it is nested too deeply to be read.
     pub deep: bool,
+    /// Which problems of the layout lie in it.
+    pub problems: Range<usize>,
 }
 
 /// What the first look finds.
@@ -222,6 +226,7 @@ impl<'t> Scanner<'t> {
                 missing: String::new(),
                 broken: false,
                 deep: false,
+ problems: self.problems.len()..self.problems.len(),
             });
             self.last = None;
         }
@@ -418,6 +423,7 @@ impl<'t> Scanner<'t> {
         if let Some(mut region) = self.region.take() {
             region.end = end.unwrap_or(region.start);
             region.missing = missing;
+            region.problems.end = self.problems.len();
             self.regions.push(region);
         }
         self.last = None;
