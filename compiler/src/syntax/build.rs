@@ -153,7 +153,7 @@ impl<'t> Builder<'t> {
         let kind = match Grammar::parse(rule, &input) {
             Ok(mut pairs) => pairs.next().and_then(|p| self.item_kind(rule, p)),
             Err(error) => {
-                self.report(self.reader(span).explain(&error, self.base));
+                self.report(self.reader(span, false).explain(&error, self.base));
                 None
             }
         };
@@ -346,11 +346,12 @@ impl<'t> Builder<'t> {
     }
 
     /// Explains errors within `span`.
-    pub(super) fn reader(&self, span: Span) -> Reader<'_> {
+    pub(super) fn reader(&self, span: Span, statement: bool) -> Reader<'_> {
         Reader {
             text: self.text,
             tokens: &self.layout.tokens,
             span,
+            statement,
         }
     }
 }
