@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use rebar_compiler::plan::Plan;
 use rebar_runtime::execute;
 use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
@@ -26,7 +25,7 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
     if !args.json {
         super::print(&render::plan::plan(&plan, context.out))?;
     }
-    // An empty plan of a run that was broken off is carried out all the same: it closes that run.
+    // An empty plan that follows a run that was broken off is carried out all the same: it closes that run.
     let state = node::state(context)?;
     let record = state.deploy(&plan.deploy).await.map_err(|error| carry::from_state(&error))?;
     let open = record.is_some_and(|record| record.open_run.is_some());
@@ -54,7 +53,7 @@ async fn plan(context: &Context, args: &ApplyArgs) -> Result<Made, Failure> {
     if !args.what.contains(['/', '.']) && !path.is_file() {
         return make(context, &args.what, Depth::Nodes, args.diagnostics.format).await;
     }
-    let plan: Plan = plan_file::read(path)
+    let (plan, _) = plan_file::read(path)
         .map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;
     Ok(Made::Plan(Box::new(plan)))
 }

@@ -1,7 +1,7 @@
 //! From the spec to a plan: what `plan`, `apply`, `graph` and `check` share.
 
 use rebar_compiler::plan::{Ledger, Plan, Snapshot};
-use rebar_compiler::{Analysis, expand, graph, plan};
+use rebar_compiler::Analysis;
 use rebar_runtime::observe::{Depth, observe};
 use rebar_runtime::state::State;
 
@@ -31,37 +31,13 @@ pub(crate) async fn make(
     depth: Depth,
     format: Format,
 ) -> Result<Made, Failure> {
-    let analysis = super::analyse(context);
-    let found = if analysis.diagnostics.has_errors() {
-        None
-    } else {
-        Some(look(context, &analysis, deploy, depth).await?)
-    };
-    let (ledger, snapshot) = found.unwrap_or_default();
-    plan_on(context, analysis, deploy, &ledger, &snapshot, format)
-}
-
-/// Plans on a ledger and a snapshot that are given.
-pub(crate) fn plan_on(
-    context: &Context,
-    analysis: Analysis,
-    deploy: &str,
-    ledger: &Ledger,
-    snapshot: &Snapshot,
-    format: Format,
-) -> Result<Made, Failure> {
-    let Analysis { sources, mut diagnostics, typed } = analysis;
+    let mut analysis = super::analyse(context);
     let mut made = None;
-    if !diagnostics.has_errors() {
-        let library = super::library(context);
-        if let Some(instances) = expand::expand(&typed, deploy, ledger, &library, &mut diagnostics) {
-            let graph = graph::build(&instances, &mut diagnostics);
-            if !diagnostics.has_errors() {
-                made = Some(plan::plan(&instances, &graph, snapshot));
-            }
-        }
+    if !analysis.diagnostics.has_errors() {
+        let (ledger, snapshot) = look(context, &analysis, deploy, depth).await?;
+        made = analysis.plan(deploy, &ledger, &snapshot);
     }
-    let exit = super::show(context, format, &diagnostics, &sources)?;
+    let exit = super::show(context, format, &analysis.diagnostics, &analysis.sources)?;
     Ok(match made {
         Some(plan) if exit == Exit::Done => Made::Plan(Box::new(plan)),
         _ => Made::Ended(Exit::Failed),
@@ -75,27 +51,31 @@ async fn look(
     deploy: &str,
     depth: Depth,
 ) -> Result<(Ledger, Snapshot), Failure> {
-    let Some(found) = analysis.typed.deploys.iter().find(|d| d.name == deploy) else {
-        // Expansion reports the unknown name, with the nearest one.
-        return Ok(Default::default());
-    };
+    // Expansion reports an unknown name, with the nearest one.
+    let Some(site) = site(analysis, deploy) else { return Ok(Default::default()) };
     let folder = context.project.folders().state;
     if !folder.join(rebar_runtime::state::FILE).exists() {
         return Ok(Default::default());
     }
     let state = State::in_folder(&folder).map_err(|error| Failure::from_state(&error))?;
-    let ledger = state.ledger(&found.site_name).await.map_err(|error| Failure::from_state(&error))?;
+    let ledger = state.ledger(&site).await.map_err(|error| Failure::from_state(&error))?;
     let recorded = state.deploy(deploy).await.map_err(|error| Failure::from_state(&error))?;
     let snapshot = match recorded {
         Some(record) if depth != Depth::None => {
             let backend = backends::backend(&record.backend, &context.project.folders())?;
-            let snapshot = observe(&state, &*backend, deploy, &found.site_name, depth).await;
+            let snapshot = observe(&state, &*backend, deploy, &site, depth).await;
             snapshot.map_err(|error| Failure::from_observe(&error))?
         }
         _ => {
-            let snapshot = state.snapshot_record(deploy, &found.site_name).await;
+            let snapshot = state.snapshot_record(deploy, &site).await;
             snapshot.map_err(|error| Failure::from_state(&error))?
         }
     };
     Ok((ledger, snapshot))
+}
+
+/// The name of the site that a deploy stands on.
+fn site(analysis: &Analysis, deploy: &str) -> Option<String> {
+    let found = analysis.typed.deploys.iter().find(|d| d.name == deploy)?;
+    Some(analysis.typed.resolved.item_name(found.site)?.text.clone())
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use rebar_compiler::source::Files;
-use rebar_compiler::{Diagnostics, Sources, format};
+use rebar_compiler::{Sources, format};
 
 use super::Context;
 use crate::cli::{FmtArgs, Format};
@@ -59,11 +59,15 @@ fn standard_input(context: &Context) -> Result<Exit, Failure> {
 
 /// The text in the format; `None` (and the errors shown) if it cannot be read.
 fn formatted(context: &Context, name: &str, text: &str) -> Result<Option<String>, Failure> {
-    let (mut sources, mut diagnostics) = (Sources::default(), Diagnostics::default());
+    let mut sources = Sources::default();
     let id = sources.add(name, text);
-    let result = format::format(&sources, id, &mut diagnostics);
-    super::show(context, Format::Human, &diagnostics, &sources)?;
-    Ok(result)
+    match format::format(&sources, id) {
+        Ok(formatted) => Ok(Some(formatted)),
+        Err(diagnostics) => {
+            super::show(context, Format::Human, &diagnostics, &sources)?;
+            Ok(None)
+        }
+    }
 }
 
 fn all_of(context: &Context) -> Vec<PathBuf> {

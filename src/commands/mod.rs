@@ -19,8 +19,8 @@ mod status;
 
 use std::io::{IsTerminal, Write};
 
-use rebar_compiler::diagnostics::{Severity, render};
-use rebar_compiler::{Analysis, Diagnostics, Library, Sources};
+use rebar_compiler::diagnostics::{Severity, render_human, render_json};
+use rebar_compiler::{Analysis, Diagnostics, Library, Options, Sources};
 
 use crate::cli::{Cli, Color, Command, Format};
 use crate::exit::Exit;
@@ -87,7 +87,8 @@ pub(crate) fn colored(choice: Color, terminal: bool) -> bool {
 
 /// Reads and checks the project.
 pub(crate) fn analyse(context: &Context) -> Analysis {
-    rebar_compiler::analyse(&library(context), rebar_agent::ACTIONS)
+    let actions = rebar_agent::ACTIONS.iter().map(|action| (*action).to_owned()).collect();
+    rebar_compiler::analyse_with(&library(context), &Options { actions: Some(actions) })
 }
 
 /// Where the compiler gets text from.
@@ -105,10 +106,10 @@ pub(crate) fn show(
 ) -> Result<Exit, Failure> {
     match format {
         Format::Human => {
-            let text = render::human(diagnostics, sources, context.err.color, width());
+            let text = render_human(diagnostics, sources, context.err.color, width());
             eprint!("{text}");
         }
-        Format::Json => print(&format!("{}\n", render::json(diagnostics, sources)))?,
+        Format::Json => print(&format!("{}\n", render_json(diagnostics, sources)))?,
     }
     let worst = diagnostics.sorted().iter().map(|d| d.severity).min();
     Ok(if worst == Some(Severity::Error) { Exit::Failed } else { Exit::Done })

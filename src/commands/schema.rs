@@ -9,6 +9,6 @@ pub(crate) fn run(of: SchemaOf) -> Result<Exit, Failure> {
     let schema = match of {
         SchemaOf::Plan => rebar_compiler::plan::schema(),
     };
-    super::print(&format!("{schema:#}\n"))?;
+    super::print(&format!("{:#}\n", schema.as_value()))?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,5 @@
 //! A plan for people: grouped by pattern, with the nodes that differ named as exceptions.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use rebar_compiler::plan::{
@@ -131,14 +130,21 @@ fn networks(out: &mut String, plan: &Plan, paint: Palette) {
     }
 }
 
-/// Rows of each group, in the groups' order.
-fn by_group(plan: &Plan) -> BTreeMap<&str, Vec<&NodeRow>> {
-    let mut groups: BTreeMap<&str, Vec<&NodeRow>> = BTreeMap::new();
-    for node in &plan.nodes {
-        if let Some(pattern) = plan.patterns.get(node.pattern) {
-            groups.entry(&pattern.group).or_default().push(node);
+/// Rows of each group, in the order of the patterns, which is that of the spec.
+fn by_group(plan: &Plan) -> Vec<(&str, Vec<&NodeRow>)> {
+    let mut groups: Vec<(&str, Vec<&NodeRow>)> = Vec::new();
+    for pattern in &plan.patterns {
+        if !groups.iter().any(|(name, _)| *name == pattern.group) {
+            groups.push((&pattern.group, Vec::new()));
         }
     }
+    for node in &plan.nodes {
+        let group = plan.patterns.get(node.pattern).map(|pattern| pattern.group.as_str());
+        if let Some((_, rows)) = groups.iter_mut().find(|(name, _)| Some(*name) == group) {
+            rows.push(node);
+        }
+    }
+    groups.retain(|(_, rows)| !rows.is_empty());
     groups
 }
 
