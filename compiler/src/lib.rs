@@ -15,6 +15,7 @@
 //! Nothing here reads files, the clock, the environment or the network: callers pass all of it in.
 
 pub mod diagnostics;
+pub mod format;
 pub mod plan;
 pub mod source;
 pub mod syntax;
