@@ -93,7 +93,9 @@ pub(super) fn item(
     if !region.broken {
         let earlier = &layout.problems[region.problems.clone()];
         let consequence = |found: &Diagnostic| {
-            let Some(place) = found.labels.first().map(|l| l.span) else { return false };
+            let Some(place) = found.labels.first().map(|l| l.span) else {
+                return false;
+            };
             let mut spans = earlier.iter().flat_map(|p| p.labels.first()).map(|l| l.span);
             spans.any(|s| s.start <= place.end.max(place.start + 1) && place.start <= s.end)
         };
@@ -153,7 +155,7 @@ impl<'t> Builder<'t> {
         let kind = match Grammar::parse(rule, &input) {
             Ok(mut pairs) => pairs.next().and_then(|p| self.item_kind(rule, p)),
             Err(error) => {
-                self.report(self.reader(span, false).explain(&error, self.base));
+                self.report(self.reader(span, "a new line").explain(&error, self.base));
                 None
             }
         };
@@ -346,12 +348,12 @@ impl<'t> Builder<'t> {
     }
 
     /// Explains errors within `span`.
-    pub(super) fn reader(&self, span: Span, statement: bool) -> Reader<'_> {
+    pub(super) fn reader(&self, span: Span, ends: &'static str) -> Reader<'_> {
         Reader {
             text: self.text,
             tokens: &self.layout.tokens,
             span,
-            statement,
+            ends,
         }
     }
 }

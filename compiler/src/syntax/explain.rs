@@ -53,8 +53,8 @@ pub(super) struct Reader<'t> {
     pub(super) tokens: &'t [Token],
     /// The statement or item.
     pub(super) span: Span,
-    /// Whether it is a statement.
-    pub(super) statement: bool,
+    /// What ends it.
+    pub(super) ends: &'static str,
 }
 
 /// What stands around the place of an error.
@@ -65,7 +65,7 @@ struct Around<'t> {
     found: Option<Token>,
     text: &'t str,
     expected: Vec<Rule>,
-    statement: bool,
+    ends: &'static str,
 }
 
 impl Around<'_> {
@@ -163,7 +163,8 @@ impl Reader<'_> {
             before: before.copied(),
             found: found.copied(),
             text: self.text,
-            expected, statement: self.statement,
+            expected,
+            ends: self.ends,
         }
     }
 
@@ -267,7 +268,7 @@ fn describe(around: &Around<'_>) -> (Code, String) {
     }
     let ends = around.expects(&[Rule::end_of_statement, Rule::end_of_item, Rule::EOI]);
     if ends && around.found.is_some() {
-        let separator = if around.statement { "a new line or `,`" } else { "a new line" };
+        let separator = around.ends;
         return (
             codes::MISSING_SEPARATOR,
             format!("expected {separator} before {}", shown(found)),
@@ -340,6 +341,9 @@ fn hint(around: &Around<'_>) -> Option<String> {
         .is_some_and(|(b, f)| b.end == f.start);
     if found == "-" && touching && around.before.is_some_and(|t| t.kind == TokenKind::Word) {
         return Some("names have letters, digits and `_`, but no `-`".into());
+    }
+    if found == "{" && around.expects(&[Rule::parameters]) {
+        return Some(format!("without parameters it is written `{before}()`"));
     }
     if found == "=" && around.expects(&[Rule::equal]) {
         return Some("`=` gives a value, `==` compares".into());

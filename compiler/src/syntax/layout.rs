@@ -226,7 +226,7 @@ impl<'t> Scanner<'t> {
                 missing: String::new(),
                 broken: false,
                 deep: false,
- problems: self.problems.len()..self.problems.len(),
+                problems: self.problems.len()..self.problems.len(),
             });
             self.last = None;
         }

@@ -239,7 +239,7 @@ impl Builder<'_> {
                 .map(|value| inner.interpolated(value)),
             Err(error) => {
                 let span = Span::new(self.source, start, end);
-                let problem = inner.reader(span, false).explain(&error, start);
+                let problem = inner.reader(span, "`}`").explain(&error, start);
                 let brace = Span::new(self.source, start - 1, start);
                 self.report(match problem.help {
                     Some(_) => problem,
