@@ -3,10 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use rebar_compiler::plan::{FORMAT, Plan};
+use rebar_compiler::plan::{self, Plan};
 use serde::{Deserialize, Serialize};
-
-use crate::execute::plan_hash;
 
 /// Largest plan file that is read, in bytes.
 const LARGEST: u64 = 1 << 30;
@@ -85,7 +83,7 @@ pub fn write(path: &Path, plan: &Plan) -> Result<String, PlanFileError> {
         path: path.to_path_buf(),
         cause: error.to_string(),
     };
-    let hash = plan_hash(plan);
+    let hash = plan::hash(plan);
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -119,13 +117,9 @@ pub fn read(path: &Path) -> Result<(Plan, String), PlanFileError> {
     let bytes = std::fs::read(path).map_err(io)?;
     let not = |cause: String| PlanFileError::NotAPlan { path: at(), cause };
     let read: Read = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
-    let format = read.plan.get("format").and_then(serde_json::Value::as_u64);
-    if format != Some(u64::from(FORMAT)) {
-        let found = format.map_or("no format".to_owned(), |f| format!("format {f}"));
-        return Err(not(format!("it has {found}, this rebar knows format {FORMAT}")));
-    }
-    let plan: Plan = serde_json::from_value(read.plan).map_err(|error| not(error.to_string()))?;
-    if plan_hash(&plan) != read.hash {
+    let text = serde_json::to_vec(&read.plan).map_err(|error| not(error.to_string()))?;
+    let plan = plan::read(&text).map_err(|error| not(error.to_string()))?;
+    if plan::hash(&plan) != read.hash {
         return Err(PlanFileError::Edited { path: at() });
     }
     Ok((plan, read.hash))

@@ -1,11 +1,10 @@
-//! What the executor takes from the compiler: filled steps, digests, hashes.
+//! What there is to do on each node: the compiler fills the steps, the node's row says which of them.
 
 use std::collections::BTreeMap;
 
 use rebar_agent::protocol::Verb;
-use rebar_compiler::plan::{Column, NodeReference, NodeRow, Plan, RecordedStep, StepVerbs, Template};
+use rebar_compiler::plan::{FilledStep, Filler, NodeRow, Plan, StepVerbs};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::lane::LaneStep;
 
@@ -44,13 +43,14 @@ impl NodeWork {
 
 /// What there is to do on each node. Fails, in words, when a field cannot be filled.
 pub(super) fn work(plan: &Plan) -> Result<BTreeMap<String, NodeWork>, String> {
+    let filler = Filler::new(plan);
     plan.nodes
         .iter()
-        .map(|row| Ok((row.name.clone(), node_work(plan, row)?)))
+        .map(|row| Ok((row.name.clone(), node_work(plan, &filler, row)?)))
         .collect()
 }
 
-fn node_work(plan: &Plan, row: &NodeRow) -> Result<NodeWork, String> {
+fn node_work(plan: &Plan, filler: &Filler<'_>, row: &NodeRow) -> Result<NodeWork, String> {
     let pattern = plan.patterns.get(row.pattern).ok_or_else(|| {
         format!(
             "node `{}` follows pattern {}, which is not there",
@@ -73,13 +73,16 @@ fn node_work(plan: &Plan, row: &NodeRow) -> Result<NodeWork, String> {
             }
         }
     }
-    let mut filled = fill_steps(plan, row)?.into_iter();
+    let filled = filler
+        .steps(row)
+        .map_err(|error| format!("on `{}`: {error}", row.name))?;
+    let mut filled = filled.into_iter().peekable();
     for segment in &pattern.segments {
         let mut steps = removed.remove(segment.run.as_str()).unwrap_or_default();
-        for _ in &segment.steps {
-            let Some((recipe, loads)) = filled.next() else {
-                continue;
-            };
+        while let Some(FilledStep {
+            step: recipe, loads, ..
+        }) = filled.next_if(|step| step.run == segment.run)
+        {
             let wanted = match &row.steps {
                 StepVerbs::All => true,
                 StepVerbs::Some { ensure, .. } => ensure.contains_key(&recipe.address),
@@ -100,95 +103,9 @@ fn node_work(plan: &Plan, row: &NodeRow) -> Result<NodeWork, String> {
     Ok(work)
 }
 
-type Filled = (RecordedStep, BTreeMap<String, String>);
-
-fn fill_steps(plan: &Plan, row: &NodeRow) -> Result<Vec<Filled>, String> {
-    let mut all: Vec<Filled> = Vec::new();
-    for segment in plan
-        .patterns
-        .get(row.pattern)
-        .map(|p| p.segments.as_slice())
-        .unwrap_or_default()
-    {
-        for step in &segment.steps {
-            let fields = step
-                .fields
-                .iter()
-                .map(|(name, template)| Ok((name.clone(), fill(row, template)?)))
-                .collect::<Result<BTreeMap<_, _>, String>>()?;
-            let key = step
-                .key
-                .iter()
-                .filter_map(|k| fields.get(k))
-                .map(text)
-                .collect::<Vec<_>>()
-                .join(" ");
-            let loads = step
-                .reload_on
-                .iter()
-                .filter_map(|name| {
-                    let address = format!("{}.{name}", segment.run);
-                    let loaded = all.iter().find(|(recipe, _)| recipe.address == address)?;
-                    Some((address, loaded.0.digest.clone()))
-                })
-                .collect::<BTreeMap<_, _>>();
-            let recipe = RecordedStep {
-                address: format!("{}.{}", segment.run, step.name),
-                kind: step.kind.clone(),
-                key,
-                digest: hash(&(&step.hash, &fields, &loads)),
-                fields,
-                removal: step.removal,
-                position: all.len() as u32,
-            };
-            all.push((recipe, loads));
-        }
-    }
-    Ok(all)
-}
-
-fn fill(row: &NodeRow, template: &Template) -> Result<Value, String> {
-    match template {
-        Template::Value(value) => Ok(value.clone()),
-        Template::Column {
-            node: NodeReference::Own,
-            column: Column::Name,
-        } => Ok(row.name.clone().into()),
-        Template::List(list) => list.iter().map(|t| fill(row, t)).collect(),
-        other => Err(format!("cannot fill {other:?}")),
-    }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// Digest of what a node's machine is made from.
-pub fn machine_digest(plan: &Plan, row: &NodeRow) -> String {
-    let hardware = plan.patterns.get(row.pattern).map(|pattern| &pattern.hardware);
-    hash(&(&plan.backend.image, hardware, &row.addresses))
-}
-
 /// What the deploy hands out.
 pub(super) fn outputs(plan: &Plan) -> Result<BTreeMap<String, Value>, String> {
-    let mut outputs = BTreeMap::new();
-    for (name, template) in &plan.outputs {
-        if let Template::Value(value) = template {
-            outputs.insert(name.clone(), value.clone());
-        }
-    }
-    Ok(outputs)
-}
-
-/// SHA-256 (hex) of the plan's canonical bytes.
-pub(crate) fn plan_hash(plan: &Plan) -> String {
-    hash(plan)
-}
-
-fn hash(value: &impl serde::Serialize) -> String {
-    let bytes = serde_json::to_vec(value).unwrap_or_default();
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Filler::new(plan)
+        .outputs()
+        .map_err(|error| format!("an output: {error}"))
 }

@@ -32,16 +32,13 @@ pub use event::{Event, EventSink};
 pub use lane::{LaneSegment, LaneStep, run_segment};
 pub use outcome::{Blocked, ExecuteError, Failure, Outcome, Status, Stop};
 
-pub use filled::machine_digest;
-pub(crate) use filled::plan_hash;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rebar_compiler::plan::Plan;
+use rebar_compiler::plan::{self, NodeRow, ObjectVerb, Plan};
 
-use crate::backend::{Backend, Scope};
+use crate::backend::{Backend, Scope, World};
 use crate::journal::{Journal, Line};
 use crate::state::{CloseAs, Lease, Opened, Opening, RunKind, State, StateError, Token};
 use filled::NodeWork;
@@ -193,11 +190,10 @@ async fn carry_out(
         .values()
         .filter(|operation| operation.subject == "names")
         .count() as u64;
-    let up = world
-        .machines
-        .iter()
-        .filter(|(_, view)| view.running && view.complete);
-    let names = Names::after(publications, up.map(|(name, _)| name.clone()).collect());
+    // Machines that are made or started join when they are up.
+    let stays = |row: &&NodeRow| row.machine == ObjectVerb::Keep;
+    let up = plan.nodes.iter().filter(stays).map(|row| row.name.clone());
+    let names = Names::after(publications, up.filter(|name| runs(&world, name)).collect());
     let work = Work {
         plan: Arc::new(plan.clone()),
         calls,
@@ -237,7 +233,7 @@ async fn carry_out(
 async fn open(plan: &Plan, context: &Context, token: &Token) -> Result<(String, bool), ExecuteError> {
     let opening = Opening {
         kind: RunKind::Apply,
-        plan_hash: plan_hash(plan),
+        plan_hash: plan::hash(plan),
         plan: serde_json::to_string(plan).map_err(|error| ExecuteError::Malformed(error.to_string()))?,
         site: plan.site.clone(),
         backend: plan.backend.name.clone(),
@@ -260,6 +256,13 @@ async fn begin(context: &Context, token: &Token, opening: Opening) -> Result<(St
             Ok((state.open_run(token, opening, Some(left.id)).await?, false))
         }
     }
+}
+
+fn runs(world: &World, machine: &str) -> bool {
+    world
+        .machines
+        .get(machine)
+        .is_some_and(|view| view.running && view.complete)
 }
 
 fn conclude(tally: Tally) -> Outcome {

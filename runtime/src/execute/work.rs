@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 
-use rebar_compiler::plan::{Network, NodeRow, ObjectVerb, Plan};
+use rebar_compiler::plan::{Network, NodeRow, ObjectVerb, Plan, machine_digest};
 use tokio::sync::Mutex;
 
 use super::calls::Calls;
-use super::filled::{NodeWork, machine_digest};
+use super::filled::NodeWork;
 use super::graph::{Barrier, Task};
 use super::lane::{LaneSegment, run_segment};
 use super::objects::{ObjectChange, change};

@@ -67,7 +67,7 @@ fn read(connection: &Connection, site: &str) -> Result<Ledger, Fault> {
     Ok(ledger)
 }
 
-/// Adds to `deploy` what `wanted` has beyond the ledger. Rows that are there are never changed.
+/// Brings `wanted` into the ledger. What is there stays, but for a node that moved to another group or network.
 pub(super) fn add(
     connection: &Connection,
     site: &str,
@@ -78,10 +78,12 @@ pub(super) fn add(
     let mut added = false;
     for (name, node) in wanted {
         let known = current.get(name);
-        if let Some(known) = known
-            && known.group != node.group
-        {
-            return Err(taken(site, format!("the name `{name}`")));
+        if known.is_some_and(|known| known.group != node.group) {
+            connection.execute(
+                "UPDATE ledger_node SET grp = ?4 WHERE site = ?1 AND deploy = ?2 AND node = ?3",
+                params![site, deploy, name, node.group],
+            )?;
+            added = true;
         }
         if known.is_none() {
             connection.execute(

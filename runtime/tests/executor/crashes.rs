@@ -1,6 +1,7 @@
 //! The program is ended at every line of the journal, on either side of it, and then goes on. The world must end up
 //! as if nothing had happened, with nothing made twice and nothing left that the journal does not know.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rebar_compiler::plan::Plan;
@@ -113,6 +114,17 @@ struct Expected {
     appends: i64,
 }
 
+/// Where two worlds differ, for people.
+fn differences(found: &Picture, expected: &Picture) -> String {
+    let keys: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+    let differ = keys
+        .into_iter()
+        .filter(|key| found.get(*key) != expected.get(*key));
+    differ
+        .map(|key| format!("{key}: {:?} is not {:?}; ", found.get(key), expected.get(key)))
+        .collect()
+}
+
 fn made(world: &TestWorld) -> Vec<String> {
     let mut made: Vec<String> = world
         .log()
@@ -171,14 +183,13 @@ async fn crash_once(road: &Road, number: i64, side: Side, after: After, expected
     violations.extend(ground.violations().await);
     if ground.world.picture() != expected.picture {
         violations.push(format!(
-            "I4: {:#?} is not {:#?}",
-            ground.world.picture(),
-            expected.picture
+            "I4: {}",
+            differences(&ground.world.picture(), &expected.picture)
         ));
     }
     if made(&ground.world) != expected.made {
         violations.push(format!(
-            "I2: {:#?} is not {:#?}",
+            "I2: {:?} is not {:?}",
             made(&ground.world),
             expected.made
         ));

@@ -1,4 +1,6 @@
-//! Tests of the executor over a scripted world.
+//! Tests of state, journal and executor, the latter over a scripted world.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 #[path = "../support/mod.rs"]
 mod support;

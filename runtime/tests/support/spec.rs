@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use rebar_compiler::plan::machine_digest;
 use rebar_compiler::plan::{
     BackendChoice, FORMAT, Gate, Group, Hardware, Image, LeavingNode, Ledger, LedgerNode, Machine, Network,
     NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedStep, Removal, Rollout, Segment, Snapshot, Step,
     StepVerbs, Template,
 };
-use rebar_runtime::execute::machine_digest;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
