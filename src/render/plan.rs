@@ -251,6 +251,7 @@ fn because(reason: &Reason) -> String {
         Reason::Changed(fields) => format!("{} changed", fields.join(", ")),
         Reason::Drifted(found) => format!("found {found}"),
         Reason::Unfinished => "a broken-off run did not finish it".to_owned(),
+        Reason::Verify => "looks again after what is done before it".to_owned(),
     }
 }
 
@@ -259,6 +260,7 @@ fn removal(step: &RecordedStep) -> &'static str {
         Removal::Restore => "it left the spec; what was there before is put back",
         Removal::Remove => "it left the spec; removed if rebar brought it",
         Removal::Forget => "it left the spec; its effect stays",
+        Removal::Nothing => "it left the spec",
     }
 }
 

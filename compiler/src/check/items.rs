@@ -211,13 +211,14 @@ impl Checker<'_> {
                 StatementKind::Field { name: field, value } if field.text == "removal" => {
                     let ty = Type::Enum(Arc::new(EnumType {
                         name: "removal".to_owned(),
-                        variants: ["Restore", "Remove", "Forget"].map(str::to_owned).to_vec(),
+                        variants: ["Restore", "Remove", "Forget", "Nothing"].map(str::to_owned).to_vec(),
                         span: None,
                     }));
                     let value = self.expression(value, &Expected::of(ty));
                     removal = Some(match self.constant(&value).as_ref().and_then(|v| v.as_str()) {
                         Some("Restore") => Removal::Restore,
                         Some("Remove") => Removal::Remove,
+                        Some("Nothing") => Removal::Nothing,
                         _ => Removal::Forget,
                     });
                 }
@@ -234,7 +235,7 @@ impl Checker<'_> {
             Some(removal) => kind.removal = removal,
             None if !unreadable(block) => {
                 let message = format!("the kind `{}` does not say what happens when a step leaves the spec", name.text);
-                let help = "write `removal = Restore`, `Remove` or `Forget`";
+                let help = "write `removal = Restore`, `Remove`, `Forget` or, for what only looks, `Nothing`";
                 self.report(Diagnostic::error(types::MISSING_FIELD, name.span, message).help(help));
             }
             None => {}

@@ -218,6 +218,9 @@ pub enum Removal {
     Remove,
     /// Leave it as it is and say so.
     Forget,
+    /// There is nothing to undo: the step only looks. It looks again whenever something before it in its lane is
+    /// done.
+    Nothing,
 }
 
 /// How changes of serving nodes are spread over time; nodes that are not yet serving are not held back.
@@ -306,6 +309,8 @@ pub enum Reason {
     Drifted(String),
     /// An earlier run did not get to finish it.
     Unfinished,
+    /// It only looks, and something before it in its lane is done.
+    Verify,
 }
 
 /// A step as it was applied to one node: the recipe that its removal is made from.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::filler::{Filler, key_of};
 use super::{
     FORMAT, Group, LeavingNode, Machine, Network, NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedNode,
-    RecordedStep, Segment, Snapshot, StepVerbs, machine_digest,
+    RecordedStep, Removal, Segment, Snapshot, StepVerbs, machine_digest,
 };
 use crate::graph::Graph;
 
@@ -121,7 +121,10 @@ fn verbs(plan: &Plan, snapshot: &Snapshot) -> Vec<(ObjectVerb, StepVerbs)> {
         None => (ObjectVerb::Create, StepVerbs::All),
         Some(recorded) => match machine(plan, row, recorded) {
             verb @ (ObjectVerb::Create | ObjectVerb::Replace { .. }) => (verb, StepVerbs::All),
-            verb @ (ObjectVerb::Keep | ObjectVerb::Start) => (verb, steps(plan, &filler, row, recorded)),
+            verb @ (ObjectVerb::Keep | ObjectVerb::Start) => {
+                let steps = steps(plan, &filler, row, recorded, &verb);
+                (verb, steps)
+            }
         },
     };
     plan.nodes.iter().map(row).collect()
@@ -145,7 +148,13 @@ fn machine(plan: &Plan, row: &NodeRow, recorded: &RecordedNode) -> ObjectVerb {
     }
 }
 
-fn steps(plan: &Plan, filler: &Filler<'_>, row: &NodeRow, recorded: &RecordedNode) -> StepVerbs {
+fn steps(
+    plan: &Plan,
+    filler: &Filler<'_>,
+    row: &NodeRow,
+    recorded: &RecordedNode,
+    machine: &ObjectVerb,
+) -> StepVerbs {
     let mut ensure = BTreeMap::new();
     let mut remove: Vec<RecordedStep> = Vec::new();
     // Kinds and keys that the spec still has on this node, for steps that left under another name.
@@ -153,6 +162,8 @@ fn steps(plan: &Plan, filler: &Filler<'_>, row: &NodeRow, recorded: &RecordedNod
     let Some(pattern) = plan.patterns.get(row.pattern) else {
         return StepVerbs::Some { ensure, remove };
     };
+    // Whether something is done on this lane before the step in turn: then what only looks, looks again.
+    let mut acted = machine == &ObjectVerb::Start || leaves(pattern, recorded);
     let digests = filler.digests(row);
     let listed = pattern.segments.iter().flat_map(|s| s.steps.iter().map(move |step| (s, step)));
     for ((segment, step), digest) in listed.zip(digests) {
@@ -183,8 +194,14 @@ fn steps(plan: &Plan, filler: &Filler<'_>, row: &NodeRow, recorded: &RecordedNod
                 })
             }
         };
+        let looks = step.removal == Removal::Nothing;
+        let reason = match reason {
+            None | Some(Reason::Drifted(_)) if looks && acted => Some(Reason::Verify),
+            reason => reason,
+        };
         if let Some(reason) = reason {
             ensure.insert(address, reason);
+            acted |= !looks;
         }
     }
     let listed: BTreeSet<String> = pattern
@@ -197,6 +214,15 @@ fn steps(plan: &Plan, filler: &Filler<'_>, row: &NodeRow, recorded: &RecordedNod
     remove.retain(|step| !wanted.contains_key(&format!("{} {}", step.kind, step.key)));
     remove.sort_by(|a, b| b.position.cmp(&a.position).then_with(|| a.address.cmp(&b.address)));
     StepVerbs::Some { ensure, remove }
+}
+
+/// Whether a step that changed the node has left a segment that still exists: it is undone before the others.
+fn leaves(pattern: &Pattern, recorded: &RecordedNode) -> bool {
+    recorded.steps.values().filter(|step| step.removal != Removal::Nothing).any(|step| {
+        let Some((run, name)) = step.address.split_once('.') else { return false };
+        let segment = pattern.segments.iter().find(|segment| segment.run == run);
+        segment.is_some_and(|segment| !segment.steps.iter().any(|step| step.name == name))
+    })
 }
 
 /// Names of fields that differ. A step that loads others can change without a field of its own.

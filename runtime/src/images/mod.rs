@@ -7,6 +7,7 @@ mod build;
 mod tailor;
 
 use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rebar_agent::protocol::FailureClass;
@@ -102,7 +103,12 @@ pub async fn prepare(image: &Image, cache: &Path, progress: Progress<'_>) -> Res
     let mirror = mirror();
     let key = key(image, mirror.as_deref());
     let images = cache.join("images");
-    fs::create_dir_all(&images).map_err(|error| file("make the folder", &images, &error))?;
+    // For root alone: an image holds programs that run as root, and old ones.
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&images)
+        .map_err(|error| file("make the folder", &images, &error))?;
     let lock = lock(&images.join(format!("{key}.lock")), progress).await?;
     // Somebody else may have built it while we waited.
     if let Some(found) = read(cache, &key, false) {

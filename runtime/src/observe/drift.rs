@@ -1,6 +1,6 @@
 //! Drift: last applied compared with live.
 
-use rebar_compiler::plan::Machine;
+use rebar_compiler::plan::{Machine, RecordedNode, Removal};
 use serde::{Deserialize, Serialize};
 
 use super::{Depth, ObserveError, look};
@@ -112,7 +112,7 @@ pub async fn drift(
                 push(Drift::Unknown { step: None, because });
             }
         }
-        for (step, what) in &node.drifted {
+        for (step, what) in differences(node) {
             push(Drift::StepDiffers {
                 step: step.clone(),
                 what: what.clone(),
@@ -138,6 +138,16 @@ pub async fn drift(
         steps: snapshot.nodes.values().map(|node| node.steps.len()).sum(),
         items,
     })
+}
+
+/// Steps found otherwise than applied. What only looks and fails behind another difference is its consequence.
+fn differences(node: &RecordedNode) -> impl Iterator<Item = (&String, &String)> {
+    let looks = |address: &String| node.steps.get(address).is_some_and(|s| s.removal == Removal::Nothing);
+    let position = |address: &String| node.steps.get(address).map_or(0, |step| step.position);
+    let first = node.drifted.keys().filter(|address| !looks(address)).map(position).min();
+    node.drifted
+        .iter()
+        .filter(move |(address, _)| !looks(address) || first.is_none_or(|first| position(address) < first))
 }
 
 /// What is unknown of a node's steps.

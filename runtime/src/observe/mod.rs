@@ -231,7 +231,7 @@ pub(crate) fn agent_step(step: &RecordedStep, loads: BTreeMap<String, String>) -
         removal: match step.removal {
             Removal::Restore => rebar_agent::protocol::Removal::Restore,
             Removal::Remove => rebar_agent::protocol::Removal::Remove,
-            Removal::Forget => rebar_agent::protocol::Removal::Forget,
+            Removal::Forget | Removal::Nothing => rebar_agent::protocol::Removal::Forget,
         },
         loads,
     }

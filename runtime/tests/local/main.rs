@@ -40,6 +40,7 @@ const TESTS: &[Test] = tests![
     truth::a_terminal_is_one,
     truth::a_program_survives_its_controller_and_the_helper_does_not,
     network::machines_hear_each_other_and_the_outside,
+    network::a_second_network_without_a_way_out,
     network::two_deploys_are_kept_apart,
     network::a_foreign_bridge_is_left_alone,
     network::a_foreign_folder_is_left_alone,

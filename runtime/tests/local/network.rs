@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use rebar_runtime::backend::ObjectAction;
+use rebar_runtime::backend::{InterfaceSpec, NetworkSpec, ObjectAction};
 
 use crate::bed::Bed;
 
@@ -178,4 +178,55 @@ pub(crate) async fn collisions_are_refused() {
         "{error}"
     );
     assert!(three.world().await.networks.is_empty());
+}
+
+pub(crate) async fn a_second_network_without_a_way_out() {
+    let bed = Bed::new();
+    bed.create_network().await;
+    let inner = NetworkSpec {
+        name: "inner".into(),
+        cidr: "fd77:77::/64".parse().unwrap(),
+        gateway: None,
+        mtu: Some(1400),
+    };
+    bed.apply(
+        "net-2",
+        ObjectAction::CreateNetwork {
+            network: inner.clone(),
+        },
+    )
+    .await
+    .unwrap();
+    for (name, host) in [("a", 2), ("b", 3)] {
+        let mut machine = bed.machine(name, host);
+        machine.interfaces.push(InterfaceSpec {
+            name: "eth1".into(),
+            network: "inner".into(),
+            cidr: inner.cidr,
+            address: format!("fd77:77::{host}").parse().unwrap(),
+            gateway: None,
+            mtu: inner.mtu,
+        });
+        let machine = Box::new(machine);
+        bed.apply(&format!("make-{name}"), ObjectAction::CreateMachine { machine })
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        bed.output(
+            "a",
+            "cat /sys/class/net/eth1/mtu; ip -6 route show default | wc -l"
+        )
+        .await,
+        "1400\n0"
+    );
+    let refused = "timeout 5 bash -c 'echo > /dev/tcp/fd77:77::3/1' 2>&1; true";
+    assert!(bed.output("a", refused).await.contains("refused"), "b answers");
+    bed.destroy("a").await;
+    let mut machine = bed.machine("a", 2);
+    machine.interfaces[0].name = "eth0 up\nlink delete eth0".into();
+    let action = ObjectAction::CreateMachine {
+        machine: Box::new(machine),
+    };
+    assert_eq!(bed.apply("make-a", action).await.unwrap_err().code, "E1416");
 }

@@ -55,6 +55,10 @@ pub(crate) async fn root_inside_is_nobody_outside() {
         .join(&bed.scope.deploy_id)
         .join("machines/a/disk/upper");
     assert_eq!(std::fs::metadata(upper.join("root/file")).unwrap().uid(), 33);
+    // So nobody else on this host may get there.
+    let local = std::fs::metadata(bed.folders.data.join("local")).unwrap();
+    assert_eq!(local.mode() & 0o777, 0o700);
+    assert_eq!(bed.output("a", "stat -c %a /").await, "755");
     // A small machine is small.
     let limit = bed.limit_of_memory("a");
     assert_eq!(limit, 1 << 30);

@@ -1,6 +1,7 @@
 //! Machines: made, started, destroyed.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -110,6 +111,9 @@ pub(super) async fn create(call: Call<'_>, spec: &MachineSpec) -> Result<Applied
     for name in ["disk/upper", "disk/work", "mnt/lower", "mnt/disk", "mnt/root"] {
         store::make_folder(&folder.join(name))?;
     }
+    // The root of the machine's own file system, where everybody may look.
+    open_to(&folder.join("disk/upper"), 0o755)?;
+    open_to(store.local(), 0o700)?;
     let note = boot(call, &record, true).await?;
     let applied = applied(&spec.name, scope, note);
     store::complete(&folder, &applied)?;
@@ -168,6 +172,7 @@ fn owner(scope: &Scope, name: &str) -> String {
 
 fn check_networks(store: &Store, scope: &Scope, spec: &MachineSpec) -> Result<(), BackendError> {
     for interface in &spec.interfaces {
+        store::check_interface(&interface.name)?;
         store::check_name("the name of a network", &interface.network)?;
         let folder = store.network(&interface.network);
         let made = store::record::<NetworkSpec>(&folder)?.is_some() && store::completed(&folder)?.is_some();
@@ -344,6 +349,11 @@ fn remove_all(folder: &Path) -> Result<(), BackendError> {
         }
         _ => Ok(()),
     }
+}
+
+fn open_to(folder: &Path, mode: u32) -> Result<(), BackendError> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode))
+        .map_err(|error| errors::file("set the mode of", folder, &error))
 }
 
 /// Waits until a launcher whose controller was killed is done with this folder.

@@ -1,11 +1,16 @@
 //! Runs programs on machines: the controller's side.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::errors;
 use super::launcher::{Execute, Node, Request};
 use super::line::{Streams, launch};
 use crate::backend::{BackendError, Command, Process};
+
+/// Entering a machine takes milliseconds. Its root could hold the helper up for ever by freezing a group.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a program on a machine; returns when it has been started.
 pub(super) async fn open(
@@ -22,7 +27,9 @@ pub(super) async fn open(
     });
     let agent = command.arguments.is_empty().then_some(agent);
     let mut launched = launch(&request, agent, &Streams::Piped).await?;
-    let started = launched.outcome(&|_| {}).await;
+    let started = tokio::time::timeout(PATIENCE, launched.outcome(&|_| {})).await;
+    let started =
+        started.unwrap_or_else(|_| Err(errors::launcher("the machine did not let it in within 30 s")));
     started.map_err(|error| named(error, machine, command))?;
     let lost = || errors::launcher("a stream of the program is missing");
     let input: Box<dyn AsyncWrite + Send> = Box::new(launched.child.stdin.take().ok_or_else(lost)?);

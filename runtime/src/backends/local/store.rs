@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -58,6 +59,16 @@ pub(super) struct Names {
 pub(super) struct Store {
     local: PathBuf,
     deploy: PathBuf,
+}
+
+/// A name that an interface of Linux may have.
+pub(super) fn check_interface(name: &str) -> Result<(), BackendError> {
+    let good = (1..=15).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if good {
+        Ok(())
+    } else {
+        Err(errors::bad_name("the name of an interface", name))
+    }
 }
 
 /// A name that may become part of a path and of a host table.
@@ -201,11 +212,13 @@ pub(super) fn refuse_foreign(folder: &Path) -> Result<(), BackendError> {
     }
 }
 
-/// Makes a folder and those above it. Another thread may be pruning the same ones.
+/// Makes a folder and those above it, for root alone: on a machine's disk files have the ids that they have
+/// inside, and nobody on this host may come to run a program there that is marked to run as root. Another thread
+/// may be pruning the same folders.
 pub(super) fn make_folder(folder: &Path) -> Result<(), BackendError> {
     let mut last = Ok(());
     for _ in 0..10 {
-        last = fs::create_dir_all(folder);
+        last = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         match &last {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => break,

@@ -1,6 +1,7 @@
 //! Plugs a machine into its networks.
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -8,6 +9,23 @@ use std::process::Command;
 use super::super::{errors, sys, tools};
 use super::Interface;
 use crate::backend::BackendError;
+
+/// The hardware address that goes with an address (`10.20.0.2/24`): the same in every life of a machine, so that
+/// its neighbours, who remember it for a minute, find it again at once after a restart.
+fn hardware_address(address: &str) -> String {
+    let bare = address.split('/').next().unwrap_or(address);
+    let [a, b, c, d] = match bare.parse() {
+        Ok(IpAddr::V4(four)) => four.octets(),
+        Ok(IpAddr::V6(six)) => {
+            let bytes = six.octets();
+            [bytes[12], bytes[13], bytes[14], bytes[15]]
+        }
+        Err(_) => [0; 4],
+    };
+    // 02: locally administered, and the second byte tells the families apart on one bridge.
+    let family = if bare.contains(':') { 6 } else { 4 };
+    format!("02:{family:02x}:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+}
 
 /// Makes a virtual cable for each interface, from its bridge into the network namespace of process `pid`, and
 /// gives the inner ends their names and addresses. Nothing in the machine runs yet.
@@ -24,7 +42,9 @@ pub(super) fn attach(interfaces: &[Interface], pid: i32) -> Result<(), BackendEr
             ..
         } = interface;
         let mtu = interface.mtu.map(|mtu| format!("mtu {mtu} ")).unwrap_or_default();
-        outside += &format!("link add {host} {mtu}type veth peer name {name} {mtu}netns {pid}\n");
+        let mac = hardware_address(address);
+        outside +=
+            &format!("link add {host} {mtu}type veth peer name {name} address {mac} {mtu}netns {pid}\n");
         outside += &format!("link set {host} alias {label}\n");
         outside += &format!("link set {host} master {bridge} up\n");
         let settled = if address.contains(':') { " nodad" } else { "" };

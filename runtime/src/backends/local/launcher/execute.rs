@@ -51,7 +51,7 @@ fn enter(node: &Node) -> Result<(), BackendError> {
     }
     let bounds = process::bounding_set(node.init.pid).ok_or_else(gone)?;
     for group in &node.cgroups {
-        fs::write(group.join("cgroup.procs"), "0").map_err(|error| errors::file("join", group, &error))?;
+        join(group).map_err(|error| errors::file("join", group, &error))?;
     }
     let work = || -> io::Result<()> {
         sys::enter(
@@ -68,6 +68,17 @@ fn enter(node: &Node) -> Result<(), BackendError> {
         sys::bound_capabilities(bounds)
     };
     work().map_err(|error| errors::kernel("enter the machine's namespaces", error))
+}
+
+/// The group for programs is empty at times, and the machine's root may have removed it then.
+fn join(group: &Path) -> io::Result<()> {
+    match fs::write(group.join("cgroup.procs"), "0") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir(group)?;
+            fs::write(group.join("cgroup.procs"), "0")
+        }
+        other => other,
+    }
 }
 
 fn begin(request: &Execute) -> Result<(i32, Option<OwnedFd>), BackendError> {

@@ -105,10 +105,9 @@ fn prepare(start: &Start, ready: BorrowedFd<'_>) -> Attempt<Infallible> {
     ))
 }
 
-/// Makes the overlay a mount of this namespace's own (what is inherited is locked and cannot become the root),
-/// and the working directory.
+/// Makes the overlay, which is the working directory, a mount of this namespace's own: what is inherited is locked
+/// and cannot become the root.
 fn enter_root() -> io::Result<()> {
-    std::env::set_current_dir("root")?;
     let tree = open_tree(
         rustix::fs::CWD,
         ".",

@@ -22,7 +22,8 @@ pub(super) fn leave_host_mounts() -> io::Result<()> {
     Ok(())
 }
 
-/// Mounts the machine's file system on `mnt/root` of its folder. The working directory is `mnt` afterwards.
+/// Mounts the machine's file system on `mnt/root` of its folder and makes that the working directory: the folders
+/// above are closed to the machine's root, which goes on from here.
 pub(super) fn mount(folder: &Path, image: &Path, base: u32, namespace: BorrowedFd<'_>) -> io::Result<()> {
     std::env::set_current_dir(folder.join("mnt"))?;
     plug(image, "lower", namespace, true)?;
@@ -35,7 +36,7 @@ pub(super) fn mount(folder: &Path, image: &Path, base: u32, namespace: BorrowedF
         "root",
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
     )?;
-    Ok(())
+    std::env::set_current_dir("root")
 }
 
 /// Mounts `what` with shifted ids on `place`.
