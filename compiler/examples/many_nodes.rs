@@ -30,16 +30,26 @@ deploy d = many(count = COUNT) on lab
 fn main() {
     let count = std::env::args().nth(1).unwrap_or_else(|| "100000".to_owned());
     let project = BTreeMap::from([("main.rebar".to_owned(), SPEC.replace("COUNT", &count))]);
-    let std: BTreeMap<String, String> =
-        rebar_stdlib::FILES.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
+    let std: BTreeMap<String, String> = rebar_stdlib::FILES
+        .iter()
+        .map(|(n, t)| ((*n).to_owned(), (*t).to_owned()))
+        .collect();
     let mut clock = Instant::now();
     let mut lap = |what: &str| {
         println!("{what:<28}{:>8.1} ms", clock.elapsed().as_secs_f64() * 1000.0);
         clock = Instant::now();
     };
-    let mut analysis = analyse(&Library { project: &project, std: &std });
+    let mut analysis = analyse(&Library {
+        project: &project,
+        std: &std,
+    });
     lap("analyse");
-    let instances = expand::expand(&analysis.typed, "d", &Ledger::default(), &mut analysis.diagnostics);
+    let instances = expand::expand(
+        &analysis.typed,
+        "d",
+        &Ledger::default(),
+        &mut analysis.diagnostics,
+    );
     let Some(instances) = instances else {
         println!("{:?}", analysis.diagnostics.sorted());
         return;

@@ -1,4 +1,5 @@
 //! What a second plan does: nothing without a change, and no more than the change needs.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // Tests read files and may panic.
 
 mod support;
 
@@ -6,8 +7,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use rebar_compiler::plan::{
-    self, Base, FillContext, Ledger, Machine, ObjectVerb, Plan, Reason, RecordedNetwork, RecordedNode, Snapshot,
-    StepVerbs, Template,
+    self, Base, FillContext, Ledger, Machine, ObjectVerb, Plan, Reason, RecordedNetwork, RecordedNode,
+    Snapshot, StepVerbs, Template,
 };
 use rebar_compiler::{Library, analyse};
 
@@ -37,7 +38,10 @@ deploy d = shop(replicas = COUNT, text = "TEXT") on lab
 fn make(spec: &str, ledger: &Ledger, snapshot: &Snapshot) -> Plan {
     let project = BTreeMap::from([("main.rebar".to_owned(), spec.to_owned())]);
     let std = support::standard_library();
-    let mut analysis = analyse(&Library { project: &project, std: &std });
+    let mut analysis = analyse(&Library {
+        project: &project,
+        std: &std,
+    });
     let plan = analysis.plan("d", ledger, snapshot);
     plan.unwrap_or_else(|| panic!("{}", support::render(&analysis.sources, &analysis.diagnostics)))
 }
@@ -50,7 +54,12 @@ fn spec(count: usize, text: &str) -> String {
 fn applied(plan: &Plan) -> Snapshot {
     let filler = plan::Filler::new(plan);
     let node = |row: &plan::NodeRow| {
-        let steps = filler.steps(row).unwrap().into_iter().map(|s| (s.step.address.clone(), s.step)).collect();
+        let steps = filler
+            .steps(row)
+            .unwrap()
+            .into_iter()
+            .map(|s| (s.step.address.clone(), s.step))
+            .collect();
         let recorded = RecordedNode {
             group: plan.patterns[row.pattern].group.clone(),
             addresses: row.addresses.clone(),
@@ -63,10 +72,21 @@ fn applied(plan: &Plan) -> Snapshot {
         (row.name.clone(), recorded)
     };
     let network = |(name, n): (&String, &plan::Network)| {
-        (name.clone(), RecordedNetwork { cidr: n.cidr, gateway: n.gateway, live: true })
+        (
+            name.clone(),
+            RecordedNetwork {
+                cidr: n.cidr,
+                gateway: n.gateway,
+                live: true,
+            },
+        )
     };
     Snapshot {
-        base: Base { deploy_id: Some("id".to_owned()), serial: 1, ledger: plan.ledger.version },
+        base: Base {
+            deploy_id: Some("id".to_owned()),
+            serial: 1,
+            ledger: plan.ledger.version,
+        },
         networks: plan.networks.iter().map(network).collect(),
         nodes: plan.nodes.iter().map(node).collect(),
     }
@@ -101,7 +121,13 @@ fn a_changed_argument_changes_what_uses_it_and_what_loads_that() {
     let (machine, ensure, remove) = verbs(&second, "web-1");
     assert_eq!(machine, &ObjectVerb::Keep);
     let changed = Reason::Changed(vec!["content".to_owned()]);
-    assert_eq!(ensure, [("pages.index", &changed), ("pages.web", &Reason::Changed(Vec::new()))]);
+    assert_eq!(
+        ensure,
+        [
+            ("pages.index", &changed),
+            ("pages.web", &Reason::Changed(Vec::new()))
+        ]
+    );
     assert!(remove.is_empty());
     assert!(verbs(&second, "edge").1.is_empty());
 }
@@ -111,11 +137,21 @@ fn growing_changes_the_balancer_alone_and_shrinking_names_who_leaves() {
     let first = make(&spec(2, "hi"), &Ledger::default(), &Snapshot::default());
     let grown = make(&spec(3, "hi"), &first.ledger, &applied(&first));
     assert!(verbs(&grown, "web-1").1.is_empty());
-    assert_eq!(verbs(&grown, "edge").1.iter().map(|(a, _)| *a).collect::<Vec<_>>(), ["entry.config", "entry.proxy"]);
+    assert_eq!(
+        verbs(&grown, "edge")
+            .1
+            .iter()
+            .map(|(a, _)| *a)
+            .collect::<Vec<_>>(),
+        ["entry.config", "entry.proxy"]
+    );
     let new = grown.nodes.iter().find(|n| n.name == "web-3").unwrap();
     assert_eq!((&new.machine, &new.steps), (&ObjectVerb::Create, &StepVerbs::All));
     let shrunk = make(&spec(1, "hi"), &grown.ledger, &applied(&grown));
-    assert_eq!(shrunk.leaving.iter().map(|l| l.name.as_str()).collect::<Vec<_>>(), ["web-2", "web-3"]);
+    assert_eq!(
+        shrunk.leaving.iter().map(|l| l.name.as_str()).collect::<Vec<_>>(),
+        ["web-2", "web-3"]
+    );
     assert!(!shrunk.ledger.deploys["d"].contains_key("web-3"));
 }
 
@@ -126,28 +162,64 @@ fn machines_are_made_started_replaced_or_left_alone() {
     state.nodes.get_mut("web-1").unwrap().live = Machine::Stopped;
     state.nodes.get_mut("web-2").unwrap().live = Machine::Absent;
     state.nodes.get_mut("web-3").unwrap().live = Machine::Unknown;
-    state.nodes.get_mut("web-3").unwrap().drifted.insert("pages.web".to_owned(), "stopped".to_owned());
-    state.nodes.get_mut("web-4").unwrap().drifted.insert("pages.web".to_owned(), "stopped".to_owned());
-    state.nodes.get_mut("edge").unwrap().unfinished.push("entry.proxy".to_owned());
+    state
+        .nodes
+        .get_mut("web-3")
+        .unwrap()
+        .drifted
+        .insert("pages.web".to_owned(), "stopped".to_owned());
+    state
+        .nodes
+        .get_mut("web-4")
+        .unwrap()
+        .drifted
+        .insert("pages.web".to_owned(), "stopped".to_owned());
+    state
+        .nodes
+        .get_mut("edge")
+        .unwrap()
+        .unfinished
+        .push("entry.proxy".to_owned());
     let second = make(&spec(4, "hi"), &first.ledger, &state);
     assert_eq!(verbs(&second, "web-1").0, &ObjectVerb::Start);
-    assert_eq!(second.nodes.iter().find(|n| n.name == "web-2").unwrap().machine, ObjectVerb::Create);
+    assert_eq!(
+        second.nodes.iter().find(|n| n.name == "web-2").unwrap().machine,
+        ObjectVerb::Create
+    );
     assert_eq!(verbs(&second, "web-3"), (&ObjectVerb::Keep, vec![], vec![]));
-    assert_eq!(verbs(&second, "web-4").1, [("pages.web", &Reason::Drifted("stopped".to_owned()))]);
+    assert_eq!(
+        verbs(&second, "web-4").1,
+        [("pages.web", &Reason::Drifted("stopped".to_owned()))]
+    );
     assert_eq!(verbs(&second, "edge").1, [("entry.proxy", &Reason::Unfinished)]);
     let larger = spec(4, "hi").replace("512MiB", "1GiB");
     let third = make(&larger, &first.ledger, &applied(&first));
-    assert!(third.nodes.iter().all(|n| matches!(n.machine, ObjectVerb::Replace { .. })));
+    assert!(
+        third
+            .nodes
+            .iter()
+            .all(|n| matches!(n.machine, ObjectVerb::Replace { .. }))
+    );
     let moved = spec(4, "hi").replace("10.20.0", "10.30.0");
     let fourth = make(&moved, &first.ledger, &applied(&first));
-    assert!(matches!(fourth.networks["front"].verb, ObjectVerb::Replace { .. }));
-    assert!(fourth.nodes.iter().all(|n| matches!(n.machine, ObjectVerb::Replace { .. })));
+    assert!(matches!(
+        fourth.networks["front"].verb,
+        ObjectVerb::Replace { .. }
+    ));
+    assert!(
+        fourth
+            .nodes
+            .iter()
+            .all(|n| matches!(n.machine, ObjectVerb::Replace { .. }))
+    );
 }
 
 #[test]
 fn what_leaves_the_spec_is_removed_from_its_recipe_and_what_moves_is_kept() {
     let first = make(&spec(1, "hi"), &Ledger::default(), &Snapshot::default());
-    let without = spec(1, "hi").replace("  probe up { url = \"http://{node.address}:{port}/\" }\n", "").replace("up.url", "\"http://{node.address}/\"");
+    let without = spec(1, "hi")
+        .replace("  probe up { url = \"http://{node.address}:{port}/\" }\n", "")
+        .replace("up.url", "\"http://{node.address}/\"");
     let second = make(&without, &first.ledger, &applied(&first));
     assert_eq!(verbs(&second, "web-1").2, ["pages.up"]);
     let renamed = spec(1, "hi").replace("package nginx", "package server");
@@ -195,8 +267,15 @@ fn plan_files_that_lie_are_refused() {
 /// Any JSON that could stand for a template.
 fn template() -> impl Strategy<Value = Template> {
     use plan::{Column, Function, NodeReference};
-    let group = prop_oneof![Just("web".to_owned()), Just("edge".to_owned()), Just("none".to_owned())];
-    let node = prop_oneof![Just(NodeReference::Own), group.clone().prop_map(NodeReference::Member)];
+    let group = prop_oneof![
+        Just("web".to_owned()),
+        Just("edge".to_owned()),
+        Just("none".to_owned())
+    ];
+    let node = prop_oneof![
+        Just(NodeReference::Own),
+        group.clone().prop_map(NodeReference::Member)
+    ];
     let column = prop_oneof![
         Just(Column::Name),
         Just(Column::Address),
@@ -228,8 +307,10 @@ fn template() -> impl Strategy<Value = Template> {
     ];
     leaf.prop_recursive(5, 40, 4, move |inner| {
         prop_oneof![
-            (group.clone(), inner.clone())
-                .prop_map(|(group, element)| Template::Each { group, element: Box::new(element) }),
+            (group.clone(), inner.clone()).prop_map(|(group, element)| Template::Each {
+                group,
+                element: Box::new(element)
+            }),
             (function.clone(), prop::collection::vec(inner.clone(), 0..4))
                 .prop_map(|(function, arguments)| Template::Apply { function, arguments }),
             prop::collection::vec(inner.clone(), 0..4).prop_map(Template::List),
@@ -302,7 +383,10 @@ fn deep_and_wide_templates_are_errors() {
     }
     let mut wide = Template::Value(1.into());
     for _ in 0..8 {
-        wide = Template::Each { group: "web".to_owned(), element: Box::new(wide) };
+        wide = Template::Each {
+            group: "web".to_owned(),
+            element: Box::new(wide),
+        };
     }
     assert_eq!(context.fill(&wide, None), Err(plan::FillError::TooLarge));
 }
