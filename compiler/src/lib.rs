@@ -47,7 +47,12 @@ impl Analysis {
     }
 
     /// Plans one deploy. `None` if there are errors, which are then among `self.diagnostics`.
-    pub fn plan(&mut self, deploy: &str, ledger: &plan::Ledger, snapshot: &plan::Snapshot) -> Option<plan::Plan> {
+    pub fn plan(
+        &mut self,
+        deploy: &str,
+        ledger: &plan::Ledger,
+        snapshot: &plan::Snapshot,
+    ) -> Option<plan::Plan> {
         if self.diagnostics.has_errors() {
             // A name that is wrong is still worth telling; the rest would be guesses.
             return None;
@@ -67,9 +72,12 @@ impl Analysis {
         }
         let names: Vec<String> = self.typed.deploys.iter().map(|d| d.name.clone()).collect();
         for name in names {
-            if let Some(instances) =
-                expand::expand(&self.typed, &name, &plan::Ledger::default(), &mut self.diagnostics)
-            {
+            if let Some(instances) = expand::expand(
+                &self.typed,
+                &name,
+                &plan::Ledger::default(),
+                &mut self.diagnostics,
+            ) {
                 graph::build(&instances, &mut self.diagnostics);
             }
         }
@@ -89,5 +97,9 @@ pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     let modules = resolve::load(library, &mut sources, &mut diagnostics);
     let resolved = resolve::resolve(modules, &mut diagnostics);
     let typed = check::check(resolved, &sources, options, &mut diagnostics);
-    Analysis { sources, diagnostics, typed }
+    Analysis {
+        sources,
+        diagnostics,
+        typed,
+    }
 }

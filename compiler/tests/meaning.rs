@@ -1,6 +1,7 @@
 //! Cases by data: `tests/meaning/<case>/main.rebar` with the product of every stage as a baseline beside it.
 //!
 //! A case that begins with `// expect E0201` must report that code; any other must report nothing.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // Tests read files and may panic.
 
 mod support;
 
@@ -13,7 +14,10 @@ use rebar_compiler::{Library, analyse, check, expand, graph, plan, resolve};
 #[test]
 fn cases() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/meaning");
-    let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     names.sort();
     assert!(names.len() > 60, "cases are missing");
     let mut failed = Vec::new();
@@ -30,7 +34,10 @@ fn cases() {
 fn case(folder: &Path) {
     let project = support::folder(folder);
     let std = support::standard_library();
-    let mut analysis = analyse(&Library { project: &project, std: &std });
+    let mut analysis = analyse(&Library {
+        project: &project,
+        std: &std,
+    });
     analysis.examine();
     let mut settings = Settings::clone_current();
     settings.set_snapshot_path(folder.join("expected"));
@@ -38,7 +45,9 @@ fn case(folder: &Path) {
     settings.set_omit_expression(true);
     let _guard = settings.bind_to_scope();
     let said = support::render(&analysis.sources, &analysis.diagnostics);
-    let expected = project["main.rebar"].strip_prefix("// expect ").map(|rest| rest[..5].to_owned());
+    let expected = project["main.rebar"]
+        .strip_prefix("// expect ")
+        .map(|rest| rest[..5].to_owned());
     match expected {
         Some(code) => {
             let found = analysis.diagnostics.sorted().iter().any(|d| d.code.0 == code);
@@ -47,12 +56,16 @@ fn case(folder: &Path) {
         }
         None => {
             assert!(said.is_empty(), "nothing is expected, and this was said:\n{said}");
-            assert_snapshot!("names", resolve::dump(&analysis.typed.resolved, &analysis.sources));
+            assert_snapshot!(
+                "names",
+                resolve::dump(&analysis.typed.resolved, &analysis.sources)
+            );
             assert_snapshot!("types", check::dump(&analysis.typed));
             let (mut instances, mut graphs, mut plans) = (String::new(), String::new(), String::new());
             for name in analysis.deploys() {
                 let mut diagnostics = rebar_compiler::Diagnostics::default();
-                let laid_out = expand::expand(&analysis.typed, name, &Ledger::default(), &mut diagnostics).unwrap();
+                let laid_out =
+                    expand::expand(&analysis.typed, name, &Ledger::default(), &mut diagnostics).unwrap();
                 let ordered = graph::build(&laid_out, &mut diagnostics);
                 instances.push_str(&expand::dump(&laid_out));
                 graphs.push_str(&ordered.dump());

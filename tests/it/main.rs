@@ -2,4 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod bad_input;
+mod kills;
+mod shop;
+mod support;
 mod tidy;

@@ -17,7 +17,12 @@ use crate::syntax::ast::{self, FunctionWord, ItemKind, StatementKind};
 impl Checker<'_> {
     /// Reads what a role or workload takes and gives.
     pub(super) fn signature(&mut self, id: ItemId) {
-        let ItemKind::Function { parameters, block, .. } = &self.resolved.item(id).kind else { return };
+        let ItemKind::Function {
+            parameters, block, ..
+        } = &self.resolved.item(id).kind
+        else {
+            return;
+        };
         let mut signature = Signature::default();
         for parameter in parameters {
             let parameter = self.parameter(parameter, false);
@@ -25,7 +30,9 @@ impl Checker<'_> {
         }
         let mut places: BTreeMap<&str, Span> = BTreeMap::new();
         for statement in &block.statements {
-            let StatementKind::Out { name, ty, value } = &statement.kind else { continue };
+            let StatementKind::Out { name, ty, value } = &statement.kind else {
+                continue;
+            };
             if let Some(first) = places.insert(&name.text, name.span) {
                 let message = format!("the output `{}` is there twice", name.text);
                 let twice = Diagnostic::error(names::DUPLICATE_NAME, name.span, message);
@@ -44,7 +51,16 @@ impl Checker<'_> {
 
     /// Checks what a role or workload does.
     pub(super) fn body(&mut self, id: ItemId) {
-        let ItemKind::Function { name, parameters, block, word, .. } = &self.resolved.item(id).kind else { return };
+        let ItemKind::Function {
+            name,
+            parameters,
+            block,
+            word,
+            ..
+        } = &self.resolved.item(id).kind
+        else {
+            return;
+        };
         self.locals.clear();
         self.waits_of.clear();
         let signature = self.functions.get(&id).cloned().unwrap_or_default();
@@ -62,7 +78,12 @@ impl Checker<'_> {
         self.typed.functions.insert(id, function);
     }
 
-    fn statements(&mut self, block: &ast::Block, word: FunctionWord, signature: &Signature) -> Vec<Statement> {
+    fn statements(
+        &mut self,
+        block: &ast::Block,
+        word: FunctionWord,
+        signature: &Signature,
+    ) -> Vec<Statement> {
         let mut body = Vec::new();
         for statement in &block.statements {
             match (&statement.kind, word) {
@@ -72,7 +93,14 @@ impl Checker<'_> {
                         Some(written) => {
                             let ty = self.written_type(written);
                             let declared = Some(written.span);
-                            self.expression(value, &Expected { ty, name: name.text.clone(), declared })
+                            self.expression(
+                                value,
+                                &Expected {
+                                    ty,
+                                    name: name.text.clone(),
+                                    declared,
+                                },
+                            )
                         }
                         None => self.infer(value, None),
                     };
@@ -88,14 +116,34 @@ impl Checker<'_> {
                 (StatementKind::Nodes { many, name, block }, FunctionWord::Workload) => {
                     body.push(Statement::Group(self.group(*many, name, block)));
                 }
-                (StatementKind::Run { name, role, arguments, on, block }, FunctionWord::Workload) => {
+                (
+                    StatementKind::Run {
+                        name,
+                        role,
+                        arguments,
+                        on,
+                        block,
+                    },
+                    FunctionWord::Workload,
+                ) => {
                     if let Some(run) = self.run(name, role, arguments, on, block) {
                         body.push(Statement::Run(run));
                     }
                 }
-                (StatementKind::Out { name, ty, value: Some(value) }, _) => {
+                (
+                    StatementKind::Out {
+                        name,
+                        ty,
+                        value: Some(value),
+                    },
+                    _,
+                ) => {
                     let declared = signature.outputs.get(&name.text).cloned().unwrap_or(Type::Error);
-                    let expected = Expected { ty: declared, name: name.text.clone(), declared: Some(ty.span) };
+                    let expected = Expected {
+                        ty: declared,
+                        name: name.text.clone(),
+                        declared: Some(ty.span),
+                    };
                     let value = self.expression(value, &expected);
                     body.push(Statement::Out(name.text.clone(), value));
                 }
@@ -130,7 +178,10 @@ impl Checker<'_> {
             }
         };
         let kind = self.typed.kinds.get(&kind_id)?.clone();
-        let span = Span { end: name.span.end, ..whole };
+        let span = Span {
+            end: name.span.end,
+            ..whole
+        };
         let owner = Owner {
             noun: format!("the kind `{}`", kind.name),
             field: "field",
@@ -140,7 +191,10 @@ impl Checker<'_> {
         };
         let fields = self.fields(block, &kind.fields, &owner);
         let given = |field: &String| {
-            block.statements.iter().any(|s| matches!(&s.kind, StatementKind::Field { name, .. } if name.text == *field))
+            block
+                .statements
+                .iter()
+                .any(|s| matches!(&s.kind, StatementKind::Field { name, .. } if name.text == *field))
         };
         for set in kind.needs.iter().filter(|set| !set.iter().any(given)) {
             let names: Vec<&str> = set.iter().map(String::as_str).collect();
@@ -157,10 +211,21 @@ impl Checker<'_> {
                 self.report(diagnostic);
             }
         }
-        let members = kind.fields.iter().map(|f| (f.name.clone(), f.ty.clone())).collect();
-        self.locals.insert(name.span, Type::Thing(Thing::Step, Arc::new(members)));
+        let members = kind
+            .fields
+            .iter()
+            .map(|f| (f.name.clone(), f.ty.clone()))
+            .collect();
+        self.locals
+            .insert(name.span, Type::Thing(Thing::Step, Arc::new(members)));
         let place = self.sources.place(whole);
-        Some(Step { name: name.text.clone(), kind: kind_id, fields, span, place })
+        Some(Step {
+            name: name.text.clone(),
+            kind: kind_id,
+            fields,
+            span,
+            place,
+        })
     }
 
     fn group(&mut self, many: bool, name: &ast::Name, block: &ast::Block) -> Group {
@@ -174,14 +239,23 @@ impl Checker<'_> {
         let declared = self.schema(if many { Schema::Nodes } else { Schema::Node });
         let fields = self.fields(block, &declared, &owner);
         let of = |ty: Type| if many { Type::list(ty) } else { ty };
-        let addresses = Type::Thing(Thing::Addresses, Arc::new(BTreeMap::from([(String::new(), of(Type::Ip))])));
+        let addresses = Type::Thing(
+            Thing::Addresses,
+            Arc::new(BTreeMap::from([(String::new(), of(Type::Ip))])),
+        );
         let members = BTreeMap::from([
             ("name".to_owned(), of(Type::String)),
             ("address".to_owned(), of(Type::Ip)),
             ("addresses".to_owned(), addresses),
         ]);
-        self.locals.insert(name.span, Type::Thing(Thing::Group, Arc::new(members)));
-        Group { name: name.text.clone(), many, fields, span: name.span }
+        self.locals
+            .insert(name.span, Type::Thing(Thing::Group, Arc::new(members)));
+        Group {
+            name: name.text.clone(),
+            many,
+            fields,
+            span: name.span,
+        }
     }
 
     fn run(
@@ -237,9 +311,18 @@ impl Checker<'_> {
             (name.clone(), ty)
         });
         let ty = Type::Thing(Thing::Run, Arc::new(outputs.collect()));
-        self.locals.insert(name.span, if group.is_some() { ty } else { Type::Error });
+        self.locals
+            .insert(name.span, if group.is_some() { ty } else { Type::Error });
         let group = group?.0;
-        Some(Run { name: name.text.clone(), role: role_id, arguments, group, fields, waits, span: name.span })
+        Some(Run {
+            name: name.text.clone(),
+            role: role_id,
+            arguments,
+            group,
+            fields,
+            waits,
+            span: name.span,
+        })
     }
 
     /// The group of a run, and whether it is many.
@@ -250,9 +333,10 @@ impl Checker<'_> {
             _ => None,
         };
         match local {
-            Some((_, Type::Thing(Thing::Group, members))) => {
-                Some((on.text.clone(), matches!(members.get("name"), Some(Type::List(_)))))
-            }
+            Some((_, Type::Thing(Thing::Group, members))) => Some((
+                on.text.clone(),
+                matches!(members.get("name"), Some(Type::List(_))),
+            )),
             Some((_, Type::Error)) => None,
             other => {
                 let message = format!("`{}` is not a group of nodes", on.text);
@@ -269,14 +353,19 @@ impl Checker<'_> {
     fn after(&mut self, value: &ast::Expression, waits: &mut Vec<Wait>) {
         let help = "write the runs to wait for in a list: `after = [pages]`";
         let ast::ExpressionKind::List(list) = &value.kind else {
-            self.report(Diagnostic::error(order::NOT_A_RUN, value.span, "`after` takes a list of runs").help(help));
+            self.report(
+                Diagnostic::error(order::NOT_A_RUN, value.span, "`after` takes a list of runs").help(help),
+            );
             return;
         };
         for wait in list {
             let target = match &wait.kind {
-                ast::ExpressionKind::Call { callee, arguments } => match (&callee.kind, arguments.as_slice()) {
+                ast::ExpressionKind::Call { callee, arguments } => match (&callee.kind, arguments.as_slice())
+                {
                     (ast::ExpressionKind::Name(word), [run]) if word.text == "all" => &run.value,
-                    (ast::ExpressionKind::Name(word), [_]) if matches!(word.text.as_str(), "any" | "quorum") => {
+                    (ast::ExpressionKind::Name(word), [_])
+                        if matches!(word.text.as_str(), "any" | "quorum") =>
+                    {
                         let message = format!("`{}` cannot be waited for yet", word.text);
                         let diagnostic = Diagnostic::error(order::NOT_A_RUN, wait.span, message);
                         self.report(diagnostic.help("wait for all nodes of the run: `all(…)`"));
@@ -298,7 +387,12 @@ impl Checker<'_> {
             match ty {
                 Some(Type::Thing(Thing::Run, _)) => {
                     let (span, place) = (target.span, self.sources.place(target.span));
-                    waits.push(Wait { run: name.text.clone(), output: None, span, place });
+                    waits.push(Wait {
+                        run: name.text.clone(),
+                        output: None,
+                        span,
+                        place,
+                    });
                 }
                 Some(Type::Error) => {}
                 _ => {
@@ -312,7 +406,10 @@ impl Checker<'_> {
 
 /// The settings of a run without its `after`, and that.
 fn without_after(block: &ast::Block) -> (ast::Block, Vec<&ast::Expression>) {
-    let mut settings = ast::Block { statements: Vec::new(), span: block.span };
+    let mut settings = ast::Block {
+        statements: Vec::new(),
+        span: block.span,
+    };
     let mut after = Vec::new();
     for statement in &block.statements {
         match &statement.kind {

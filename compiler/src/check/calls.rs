@@ -14,9 +14,18 @@ use crate::syntax::ast;
 use crate::syntax::walk::plain_text;
 
 impl Checker<'_> {
-    pub(super) fn call(&mut self, callee: &ast::Expression, arguments: &[ast::Argument], span: Span) -> Expression {
+    pub(super) fn call(
+        &mut self,
+        callee: &ast::Expression,
+        arguments: &[ast::Argument],
+        span: Span,
+    ) -> Expression {
         let ast::ExpressionKind::Name(name) = &callee.kind else {
-            self.report(Diagnostic::error(types::NOT_A_FUNCTION, callee.span, "this is not a function"));
+            self.report(Diagnostic::error(
+                types::NOT_A_FUNCTION,
+                callee.span,
+                "this is not a function",
+            ));
             return error(span);
         };
         let builtin = match self.resolved.references.get(&name.span) {
@@ -26,7 +35,9 @@ impl Checker<'_> {
                 let what = crate::resolve::noun(self.resolved.item(*id));
                 let message = format!("`{}` is {what}, and cannot be called here", name.text);
                 let help = match what {
-                    "a backend" => "a backend stands in a site: `site lab { machines = local(image = bookworm) }`",
+                    "a backend" => {
+                        "a backend stands in a site: `site lab { machines = local(image = bookworm) }`"
+                    }
                     "a role" => "a role is run on a group, in a workload: `run name = role(…) on group`",
                     "a workload" => "a workload is put on a site: `deploy name = workload(…) on site`",
                     _ => "only `template`, `len` and `join` are functions",
@@ -45,17 +56,25 @@ impl Checker<'_> {
             Builtin::Join => &["list", "separator"],
             Builtin::Len | Builtin::Node => &["list"],
         };
-        let Some(arguments) = self.positional(name, wanted, arguments) else { return error(span) };
+        let Some(arguments) = self.positional(name, wanted, arguments) else {
+            return error(span);
+        };
         match (builtin, arguments.as_slice()) {
             (Builtin::Template, [file, record]) => self.template(file, record, span),
             (Builtin::Len, [list]) => {
                 let list = self.infer(list, None);
-                if !matches!(list.ty.base(), Type::List(_) | Type::Map(..) | Type::Error) && !list.ty.is_textual() {
+                if !matches!(list.ty.base(), Type::List(_) | Type::Map(..) | Type::Error)
+                    && !list.ty.is_textual()
+                {
                     let message = format!("{} has no length", noun(&list.ty));
                     self.report(Diagnostic::error(types::MISMATCH, list.span, message));
                     return error(span);
                 }
-                Expression { kind: ExpressionKind::Apply(Function::Length, vec![list]), ty: Type::Int, span }
+                Expression {
+                    kind: ExpressionKind::Apply(Function::Length, vec![list]),
+                    ty: Type::Int,
+                    span,
+                }
             }
             (Builtin::Join, [list, separator]) => {
                 let list = self.infer(list, None);
@@ -67,7 +86,11 @@ impl Checker<'_> {
                 }
                 let separator = self.expression(separator, &Expected::of(Type::String));
                 let kind = ExpressionKind::JoinText(Box::new(list), Box::new(separator));
-                Expression { kind, ty: Type::String, span }
+                Expression {
+                    kind,
+                    ty: Type::String,
+                    span,
+                }
             }
             _ => error(span),
         }
@@ -82,7 +105,15 @@ impl Checker<'_> {
     ) -> Option<Vec<&'e ast::Expression>> {
         let usage = format!("write `{}({})`", name.text, wanted.join(", "));
         if let Some(extra) = arguments.get(wanted.len()) {
-            let message = format!("`{}` takes {} and no more", name.text, if wanted.len() == 1 { "one argument" } else { "two arguments" });
+            let message = format!(
+                "`{}` takes {} and no more",
+                name.text,
+                if wanted.len() == 1 {
+                    "one argument"
+                } else {
+                    "two arguments"
+                }
+            );
             self.report(Diagnostic::error(types::TOO_MANY_ARGUMENTS, extra.span, message).help(usage));
             return None;
         }
@@ -91,7 +122,11 @@ impl Checker<'_> {
             self.report(Diagnostic::error(types::MISSING_FIELD, name.span, message).help(usage));
             return None;
         }
-        if let Some(named) = arguments.iter().zip(wanted).find_map(|(a, w)| a.name.as_ref().filter(|n| n.text != *w)) {
+        if let Some(named) = arguments
+            .iter()
+            .zip(wanted)
+            .find_map(|(a, w)| a.name.as_ref().filter(|n| n.text != *w))
+        {
             let message = format!("`{}` has no parameter `{}`", name.text, named.text);
             self.report(Diagnostic::error(types::UNKNOWN_FIELD, named.span, message).help(usage));
             return None;
@@ -104,7 +139,10 @@ impl Checker<'_> {
         let Some(path) = plain_text(file) else {
             let message = "the name of a template must be written out";
             let diagnostic = Diagnostic::error(types::NOT_CONSTANT, file.span, message);
-            self.report(diagnostic.help("templates are checked when the spec is compiled: `template(\"page.hbs\", …)`"));
+            self.report(
+                diagnostic
+                    .help("templates are checked when the spec is compiled: `template(\"page.hbs\", …)`"),
+            );
             return error(span);
         };
         let module = &self.resolved.modules.list[self.module];
@@ -112,11 +150,19 @@ impl Checker<'_> {
             Some(Ok(source)) => *source,
             Some(Err(cause)) => {
                 let diagnostic = match cause {
-                    FileError::Missing(at) => Diagnostic::error(project::MISSING_TEMPLATE, file.span, format!("there is no template `{path}`"))
-                        .here(format!("this reads `{at}`"))
-                        .suggest_text(&path, &module.template_names),
-                    FileError::Unreadable { .. } => Diagnostic::error(project::UNREADABLE, file.span, cause.to_string()),
-                    FileError::NotText { .. } => Diagnostic::error(project::NOT_TEXT, file.span, cause.to_string()),
+                    FileError::Missing(at) => Diagnostic::error(
+                        project::MISSING_TEMPLATE,
+                        file.span,
+                        format!("there is no template `{path}`"),
+                    )
+                    .here(format!("this reads `{at}`"))
+                    .suggest_text(&path, &module.template_names),
+                    FileError::Unreadable { .. } => {
+                        Diagnostic::error(project::UNREADABLE, file.span, cause.to_string())
+                    }
+                    FileError::NotText { .. } => {
+                        Diagnostic::error(project::NOT_TEXT, file.span, cause.to_string())
+                    }
                 };
                 self.report(diagnostic);
                 return error(span);
@@ -136,7 +182,11 @@ impl Checker<'_> {
             return error(span);
         }
         let text = self.sources.get(source).text.clone();
-        Expression { kind: ExpressionKind::Render(path, text, Box::new(argument)), ty: Type::String, span }
+        Expression {
+            kind: ExpressionKind::Render(path, text, Box::new(argument)),
+            ty: Type::String,
+            span,
+        }
     }
 }
 
@@ -149,7 +199,8 @@ impl Diagnostic {
         }
         if diagnostic.help.is_none() {
             diagnostic = match candidates {
-                [] => diagnostic.help("templates stand in the folder `templates` beside the file that names them"),
+                [] => diagnostic
+                    .help("templates stand in the folder `templates` beside the file that names them"),
                 _ => {
                     let names: Vec<&str> = candidates.iter().map(String::as_str).take(12).collect();
                     diagnostic.help(format!("the folder has {}", crate::resolve::list_of(&names)))

@@ -14,7 +14,11 @@ impl Checker<'_> {
         }
         if !expected.ty.accepts(&value.ty) {
             self.report(mismatch(&value, expected));
-            return Expression { kind: ExpressionKind::Error, ty: Type::Error, span: value.span };
+            return Expression {
+                kind: ExpressionKind::Error,
+                ty: Type::Error,
+                span: value.span,
+            };
         }
         match requirement(&expected.ty, &value.ty) {
             Some(check) => self.keep(value, check, expected),
@@ -32,12 +36,20 @@ impl Checker<'_> {
                     *diagnostic = diagnostic.label(declared, text);
                 }
                 self.report(*diagnostic);
-                return Expression { kind: ExpressionKind::Error, ty: Type::Error, ..value };
+                return Expression {
+                    kind: ExpressionKind::Error,
+                    ty: Type::Error,
+                    ..value
+                };
             }
             return value;
         }
         let (ty, span) = (value.ty.clone(), value.span);
-        Expression { kind: ExpressionKind::Checked(Box::new(value), check), ty, span }
+        Expression {
+            kind: ExpressionKind::Checked(Box::new(value), check),
+            ty,
+            span,
+        }
     }
 }
 
@@ -47,7 +59,11 @@ fn requirement(expected: &Type, given: &Type) -> Option<Check> {
         Type::Refined(refined) if expected != given => {
             let name = refined.name.clone().unwrap_or_default();
             let rule = Requirement::Rule(refined.rule.clone());
-            Some(Check { requirement: rule, name, declared: Some(refined.span) })
+            Some(Check {
+                requirement: rule,
+                name,
+                declared: Some(refined.span),
+            })
         }
         Type::Optional(inner) => match given {
             Type::Optional(given) => requirement(inner, given),
@@ -71,7 +87,10 @@ fn mismatch(value: &Expression, expected: &Expected) -> Diagnostic {
         ty => format!("this is {}", noun(ty)),
     });
     if let Some(declared) = expected.declared {
-        diagnostic = diagnostic.label(declared, format!("`{}` is declared here as `{}`", expected.name, expected.ty));
+        diagnostic = diagnostic.label(
+            declared,
+            format!("`{}` is declared here as `{}`", expected.name, expected.ty),
+        );
     }
     match advice(value, &expected.ty) {
         Some(help) => diagnostic.help(help),
@@ -82,7 +101,11 @@ fn mismatch(value: &Expression, expected: &Expected) -> Diagnostic {
 /// A type with its article: "a `Url`", "an `Int`".
 pub(super) fn noun(ty: &Type) -> String {
     let name = ty.to_string();
-    let article = if name.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']) { "an" } else { "a" };
+    let article = if name.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']) {
+        "an"
+    } else {
+        "a"
+    };
     format!("{article} `{name}`")
 }
 
@@ -100,11 +123,17 @@ fn advice(value: &Expression, expected: &Type) -> Option<String> {
         (Type::Optional(given), _) if expected.accepts(given) => {
             Some("it may be missing: say with `??` what to take instead".to_owned())
         }
-        (_, Type::Ip | Type::Cidr | Type::Mac | Type::Int | Type::Float | Type::Bool | Type::Duration | Type::Bytes)
-            if is_string && text.is_some() =>
-        {
-            Some("write it without quotes".to_owned())
-        }
+        (
+            _,
+            Type::Ip
+            | Type::Cidr
+            | Type::Mac
+            | Type::Int
+            | Type::Float
+            | Type::Bool
+            | Type::Duration
+            | Type::Bytes,
+        ) if is_string && text.is_some() => Some("write it without quotes".to_owned()),
         (Type::Int, Type::Bytes) => Some("give a unit, such as `512MiB`".to_owned()),
         (Type::Int, Type::Duration) => Some("give a unit, such as `30s`".to_owned()),
         (Type::Int, Type::Rate) => Some("give a unit, such as `10Gbps`".to_owned()),

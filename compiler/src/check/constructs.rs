@@ -47,7 +47,10 @@ fn rows(schema: Schema) -> Vec<Row> {
             ("vlan", Prelude("Vlan"), Perhaps),
         ],
         Schema::Hardware => {
-            vec![("cpu", Is(|| Type::Int), Always), ("memory", Is(|| Type::Bytes), Always)]
+            vec![
+                ("cpu", Is(|| Type::Int), Always),
+                ("memory", Is(|| Type::Bytes), Always),
+            ]
         }
         Schema::Disk => vec![("size", Is(|| Type::Bytes), Always)],
         Schema::Nic => vec![("network", Is(|| Type::thing(Thing::Network)), Always)],
@@ -55,7 +58,11 @@ fn rows(schema: Schema) -> Vec<Row> {
             ("distribution", Is(|| Type::String), Always),
             ("suite", Is(|| Type::String), Always),
             ("variant", Is(|| Type::String), OrElse(|| "minbase".into())),
-            ("packages", Is(|| Type::list(Type::String)), OrElse(|| Value::Array(Vec::new()))),
+            (
+                "packages",
+                Is(|| Type::list(Type::String)),
+                OrElse(|| Value::Array(Vec::new())),
+            ),
         ],
         Schema::Nodes => vec![
             ("count", Is(|| Type::Int), Always),
@@ -68,7 +75,11 @@ fn rows(schema: Schema) -> Vec<Row> {
         ],
         Schema::Run => vec![
             ("canary", Is(|| Type::Int), Perhaps),
-            ("batch", Is(|| Type::Union(vec![Type::Int, Type::Percent])), Perhaps),
+            (
+                "batch",
+                Is(|| Type::Union(vec![Type::Int, Type::Percent])),
+                Perhaps,
+            ),
             ("settle", Is(|| Type::Duration), Perhaps),
         ],
         Schema::Gap => vec![("because", Is(|| Type::String), Always)],
@@ -92,10 +103,23 @@ impl Checker<'_> {
                 Given::Perhaps => (Type::Optional(Box::new(ty)), None),
                 Given::OrElse(value) => {
                     let kind = ExpressionKind::Value(value());
-                    (ty.clone(), Some(Expression { kind, ty, span: Span::default() }))
+                    (
+                        ty.clone(),
+                        Some(Expression {
+                            kind,
+                            ty,
+                            span: Span::default(),
+                        }),
+                    )
                 }
             };
-            parameters.push(Parameter { name: name.to_owned(), ty, default, key: false, span: None });
+            parameters.push(Parameter {
+                name: name.to_owned(),
+                ty,
+                default,
+                key: false,
+                span: None,
+            });
         }
         parameters
     }

@@ -33,7 +33,12 @@ impl fmt::Display for Expression {
                 }
                 f.write_str(" }")
             }
-            ExpressionKind::Comprehension { element, variable, list, condition } => {
+            ExpressionKind::Comprehension {
+                element,
+                variable,
+                list,
+                condition,
+            } => {
                 write!(f, "[{element} for {variable} in {list}")?;
                 if let Some(condition) = condition {
                     write!(f, " if {condition}")?;

@@ -83,7 +83,12 @@ fn statements(text: &mut String, typed: &Typed, depth: usize, list: &[Statement]
                 fields(text, depth + 1, step.fields.iter());
             }
             Statement::Group(group) => {
-                let _ = writeln!(text, "{indent}{} {}", if group.many { "nodes" } else { "node" }, group.name);
+                let _ = writeln!(
+                    text,
+                    "{indent}{} {}",
+                    if group.many { "nodes" } else { "node" },
+                    group.name
+                );
                 fields(text, depth + 1, group.fields.iter());
             }
             Statement::Run(run) => {

@@ -67,10 +67,15 @@ pub(crate) fn item_value(id: ItemId) -> Value {
 
 /// The item behind such a value.
 pub(crate) fn as_item(value: &Template) -> Option<ItemId> {
-    let Template::Value(value) = value else { return None };
+    let Template::Value(value) = value else {
+        return None;
+    };
     let pair = value.get("item")?.as_array()?;
     let number = |index: usize| usize::try_from(pair.get(index)?.as_u64()?).ok();
-    Some(ItemId { module: number(0)?, item: number(1)? })
+    Some(ItemId {
+        module: number(0)?,
+        item: number(1)?,
+    })
 }
 
 /// The value of `expression`.
@@ -84,9 +89,7 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
             let parts = all(parts, scope)?;
             apply(Function::Concat, parts, span)?
         }
-        ExpressionKind::Variable(name) => {
-            scope.variables.get(name).cloned().ok_or(Stop::Told)?
-        }
+        ExpressionKind::Variable(name) => scope.variables.get(name).cloned().ok_or(Stop::Told)?,
         ExpressionKind::Item(id, _) => match scope.values.get(id) {
             Some(value) => evaluate(value, scope)?,
             None => Template::Value(item_value(*id)),
@@ -104,7 +107,12 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
             }
             self::record(record)
         }
-        ExpressionKind::Comprehension { element, variable, list, condition } => {
+        ExpressionKind::Comprehension {
+            element,
+            variable,
+            list,
+            condition,
+        } => {
             let elements = evaluate(list, scope)?;
             let hidden = scope.variables.remove(variable);
             let result = comprehend(elements, element, variable, condition.as_deref(), scope);
@@ -162,11 +170,7 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
 }
 
 /// Whether a condition holds; one that depends on the node is an error that says so.
-pub(crate) fn truth(
-    condition: &Expression,
-    scope: &mut Scope<'_>,
-    decides: &str,
-) -> Result<bool, Stop> {
+pub(crate) fn truth(condition: &Expression, scope: &mut Scope<'_>, decides: &str) -> Result<bool, Stop> {
     let value = known(evaluate(condition, scope)?, condition.span, decides)?;
     Ok(value == Value::Bool(true))
 }
@@ -214,7 +218,10 @@ fn own_column(column: &Column, scope: &Scope<'_>, span: Span) -> Evaluated {
             )));
         }
     }
-    Ok(Template::Column { node: NodeReference::Own, column: column.clone() })
+    Ok(Template::Column {
+        node: NodeReference::Own,
+        column: column.clone(),
+    })
 }
 
 fn member(value: Template, name: &str, ty: &Type, scope: &mut Scope<'_>, span: Span) -> Evaluated {
@@ -236,11 +243,13 @@ fn member(value: Template, name: &str, ty: &Type, scope: &mut Scope<'_>, span: S
     match (found, ty) {
         (Some(found), _) => Ok(found),
         // The group has no interface on that network.
-        (None, Type::Thing(Thing::Addresses | Thing::Group, _)) => Err(Stop::from(Box::new(Diagnostic::error(
-            expand::NO_INTERFACE,
-            span,
-            format!("these nodes have no interface on network `{name}`"),
-        )))),
+        (None, Type::Thing(Thing::Addresses | Thing::Group, _)) => {
+            Err(Stop::from(Box::new(Diagnostic::error(
+                expand::NO_INTERFACE,
+                span,
+                format!("these nodes have no interface on network `{name}`"),
+            ))))
+        }
         (None, _) => Ok(Template::Value(Value::Null)),
     }
 }
@@ -253,9 +262,13 @@ fn comprehend(
     scope: &mut Scope<'_>,
 ) -> Evaluated {
     let elements = match list_value {
-        Template::Each { group, element: member } => {
+        Template::Each {
+            group,
+            element: member,
+        } => {
             for (_, outer) in scope.turns.iter().filter(|(g, _)| *g == group) {
-                let uses = |e: &Expression| matches!(&e.kind, ExpressionKind::Variable(name) if name == outer);
+                let uses =
+                    |e: &Expression| matches!(&e.kind, ExpressionKind::Variable(name) if name == outer);
                 if element.any(&uses) {
                     return Err(two_nodes(&group, element.span).into());
                 }
@@ -269,9 +282,15 @@ fn comprehend(
             scope.turns.push((group.clone(), variable.to_owned()));
             let value = evaluate(element, scope);
             scope.turns.pop();
-            return Ok(Template::Each { group, element: Box::new(value?) });
+            return Ok(Template::Each {
+                group,
+                element: Box::new(value?),
+            });
         }
-        Template::Apply { function: Function::Join, arguments } => {
+        Template::Apply {
+            function: Function::Join,
+            arguments,
+        } => {
             let mut parts = Vec::new();
             for part in arguments {
                 parts.push(comprehend(part, element, variable, condition, scope)?);
@@ -280,7 +299,9 @@ fn comprehend(
         }
         Template::List(elements) => elements,
         Template::Value(Value::Array(elements)) => elements.into_iter().map(Template::Value).collect(),
-        Template::Value(_) | Template::Column { .. } | Template::Apply { .. } | Template::Record(_) => Vec::new(),
+        Template::Value(_) | Template::Column { .. } | Template::Apply { .. } | Template::Record(_) => {
+            Vec::new()
+        }
     };
     let mut result = Vec::new();
     for value in elements {
@@ -323,7 +344,11 @@ fn binary(
         BinaryOperator::And | BinaryOperator::Or => {
             let first = known(first, left.span, "a condition")? == Value::Bool(true);
             let decided = first == (operator == BinaryOperator::Or);
-            let value = if decided { first } else { truth(right, scope, "a condition")? };
+            let value = if decided {
+                first
+            } else {
+                truth(right, scope, "a condition")?
+            };
             return Ok(Template::Value(Value::Bool(value)));
         }
         BinaryOperator::Add if matches!(left.ty.base(), Type::List(_)) => {
@@ -341,7 +366,9 @@ fn binary(
     let second = evaluate(right, scope)?;
     let first = known(first, left.span, operators::decides(operator))?;
     let second = known(second, right.span, operators::decides(operator))?;
-    Ok(Template::Value(operators::compute(operator, &first, &second, &left.ty, &right.ty, span)?))
+    Ok(Template::Value(operators::compute(
+        operator, &first, &second, &left.ty, &right.ty, span,
+    )?))
 }
 
 /// A list; all values if its elements are.
@@ -378,9 +405,15 @@ fn apply(function: Function, arguments: Vec<Template>, span: Span) -> Evaluated 
         })
         .collect();
     match known {
-        Some(values) => functions::apply(function, &values).map(Template::Value).map_err(|error| {
-            Stop::from(Box::new(Diagnostic::error(plan::CANNOT_FILL, span, error.to_string())))
-        }),
+        Some(values) => functions::apply(function, &values)
+            .map(Template::Value)
+            .map_err(|error| {
+                Stop::from(Box::new(Diagnostic::error(
+                    plan::CANNOT_FILL,
+                    span,
+                    error.to_string(),
+                )))
+            }),
         None => Ok(Template::Apply { function, arguments }),
     }
 }
@@ -390,13 +423,18 @@ pub(crate) fn keep(value: &Value, check: &Check, span: Span) -> Result<(), Box<D
     if value.is_null() {
         return Ok(());
     }
-    let Err((code, message, help)) = rules::holds(value, &check.requirement, &check.name) else { return Ok(()) };
+    let Err((code, message, help)) = rules::holds(value, &check.requirement, &check.name) else {
+        return Ok(());
+    };
     let mut diagnostic = Diagnostic::error(code, span, message);
     if let Some(declared) = check.declared {
-        diagnostic = diagnostic.label(declared, match check.name.as_str() {
-            "" => "declared here".to_owned(),
-            name => format!("`{name}` is declared here"),
-        });
+        diagnostic = diagnostic.label(
+            declared,
+            match check.name.as_str() {
+                "" => "declared here".to_owned(),
+                name => format!("`{name}` is declared here"),
+            },
+        );
     }
     if let Some(help) = help {
         diagnostic = diagnostic.help(help);

@@ -23,22 +23,44 @@ impl Checker<'_> {
             (ast::ExpressionKind::List(elements), Type::List(element)) => {
                 let part = expected.part(element);
                 let elements = elements.iter().map(|e| self.expression(e, &part)).collect();
-                Expression { kind: ExpressionKind::List(elements), ty: hint.clone(), span: e.span }
+                Expression {
+                    kind: ExpressionKind::List(elements),
+                    ty: hint.clone(),
+                    span: e.span,
+                }
             }
             (ast::ExpressionKind::Record(fields), Type::Map(_, element)) => {
                 let part = expected.part(element);
                 let fields = self.record_fields(fields, |this, _, e| this.expression(e, &part));
-                Expression { kind: ExpressionKind::Record(fields), ty: hint.clone(), span: e.span }
+                Expression {
+                    kind: ExpressionKind::Record(fields),
+                    ty: hint.clone(),
+                    span: e.span,
+                }
             }
             (ast::ExpressionKind::Record(fields), Type::Record(wanted)) => {
                 return self.record_as(e.span, fields, wanted, expected);
             }
-            (ast::ExpressionKind::If { condition, then, otherwise }, _) => {
+            (
+                ast::ExpressionKind::If {
+                    condition,
+                    then,
+                    otherwise,
+                },
+                _,
+            ) => {
                 let condition = self.expression(condition, &Expected::of(Type::Bool));
-                let (then, otherwise) = (self.expression(then, expected), self.expression(otherwise, expected));
+                let (then, otherwise) = (
+                    self.expression(then, expected),
+                    self.expression(otherwise, expected),
+                );
                 let ty = then.ty.join(&otherwise.ty).unwrap_or_else(|| expected.ty.clone());
                 let kind = ExpressionKind::If(Box::new(condition), Box::new(then), Box::new(otherwise));
-                return Expression { kind, ty, span: e.span };
+                return Expression {
+                    kind,
+                    ty,
+                    span: e.span,
+                };
             }
             _ => self.infer(e, Some(&expected.ty)),
         };
@@ -62,14 +84,27 @@ impl Checker<'_> {
                 let ty = Type::Record(fields.iter().map(|(n, e)| (n.clone(), e.ty.clone())).collect());
                 (ExpressionKind::Record(fields), ty)
             }
-            ast::ExpressionKind::Comprehension { element, variable, list, condition } => {
+            ast::ExpressionKind::Comprehension {
+                element,
+                variable,
+                list,
+                condition,
+            } => {
                 return self.comprehension(element, variable, list, condition.as_deref(), span, wanted);
             }
-            ast::ExpressionKind::If { condition, then, otherwise } => {
+            ast::ExpressionKind::If {
+                condition,
+                then,
+                otherwise,
+            } => {
                 let condition = self.expression(condition, &Expected::of(Type::Bool));
                 let (then, otherwise) = (self.infer(then, hint), self.infer(otherwise, hint));
                 let Some(ty) = then.ty.join(&otherwise.ty) else {
-                    let message = format!("one side is {}, the other {}", noun(&then.ty), noun(&otherwise.ty));
+                    let message = format!(
+                        "one side is {}, the other {}",
+                        noun(&then.ty),
+                        noun(&otherwise.ty)
+                    );
                     self.report(
                         Diagnostic::error(types::MISMATCH, otherwise.span, message)
                             .here(noun(&otherwise.ty))
@@ -77,7 +112,10 @@ impl Checker<'_> {
                     );
                     return error(span);
                 };
-                (ExpressionKind::If(Box::new(condition), Box::new(then), Box::new(otherwise)), ty)
+                (
+                    ExpressionKind::If(Box::new(condition), Box::new(then), Box::new(otherwise)),
+                    ty,
+                )
             }
             ast::ExpressionKind::Unary { operator, operand } => {
                 let value = self.infer(operand, hint);
@@ -86,7 +124,11 @@ impl Checker<'_> {
                     UnaryOperator::Negate => matches!(value.ty.base(), Type::Int | Type::Float),
                 };
                 if !fits && value.ty != Type::Error {
-                    let word = if *operator == UnaryOperator::Not { "not" } else { "-" };
+                    let word = if *operator == UnaryOperator::Not {
+                        "not"
+                    } else {
+                        "-"
+                    };
                     let message = format!("`{word}` cannot stand before {}", noun(&value.ty));
                     self.report(Diagnostic::error(types::OPERATOR, value.span, message));
                     return error(span);
@@ -94,7 +136,12 @@ impl Checker<'_> {
                 let ty = value.ty.base().clone();
                 (ExpressionKind::Unary(*operator, Box::new(value)), ty)
             }
-            ast::ExpressionKind::Binary { operator, operator_span, left, right } => {
+            ast::ExpressionKind::Binary {
+                operator,
+                operator_span,
+                left,
+                right,
+            } => {
                 return self.binary(*operator, *operator_span, left, right, span, hint);
             }
         };
@@ -157,10 +204,18 @@ impl Checker<'_> {
                 }
                 self.report(missing.help(format!("give it: `{name} = …`")));
             }
-            let nothing = Expression { kind: ExpressionKind::Value(Value::Null), ty: ty.clone(), span };
+            let nothing = Expression {
+                kind: ExpressionKind::Value(Value::Null),
+                ty: ty.clone(),
+                span,
+            };
             record.insert(name.clone(), nothing);
         }
-        Expression { kind: ExpressionKind::Record(record), ty: Type::Record(wanted.clone()), span }
+        Expression {
+            kind: ExpressionKind::Record(record),
+            ty: Type::Record(wanted.clone()),
+            span,
+        }
     }
 
     fn list(&mut self, elements: &[ast::Expression], span: Span) -> Expression {
@@ -178,7 +233,11 @@ impl Checker<'_> {
                 }
             }
         }
-        Expression { kind: ExpressionKind::List(elements), ty: Type::list(ty), span }
+        Expression {
+            kind: ExpressionKind::List(elements),
+            ty: Type::list(ty),
+            span,
+        }
     }
 
     fn string(&mut self, parts: &[StringPart], span: Span, wanted: Option<&Type>) -> Expression {
@@ -186,20 +245,30 @@ impl Checker<'_> {
         let ty = form.map_or(Type::String, Type::Text);
         if let Some(text) = plain(parts) {
             if let Some(form) = form {
-                let check = Check { requirement: Requirement::Form(form), name: form.name().to_owned(), declared: None };
+                let check = Check {
+                    requirement: Requirement::Form(form),
+                    name: form.name().to_owned(),
+                    declared: None,
+                };
                 if let Err(broken) = super::evaluate::keep(&Value::String(text.clone()), &check, span) {
                     self.report(*broken);
                     return error(span);
                 }
             }
-            return Expression { kind: ExpressionKind::Value(Value::String(text)), ty, span };
+            return Expression {
+                kind: ExpressionKind::Value(Value::String(text)),
+                ty,
+                span,
+            };
         }
         let mut pieces = Vec::new();
         for part in parts {
             pieces.push(match part {
-                StringPart::Text(text) => {
-                    Expression { kind: ExpressionKind::Value(Value::String(text.clone())), ty: Type::String, span }
-                }
+                StringPart::Text(text) => Expression {
+                    kind: ExpressionKind::Value(Value::String(text.clone())),
+                    ty: Type::String,
+                    span,
+                },
                 StringPart::Interpolation(inner) => {
                     let value = self.infer(inner, None);
                     if !value.ty.has_text() {
@@ -209,7 +278,11 @@ impl Checker<'_> {
                 }
             });
         }
-        let concat = Expression { kind: ExpressionKind::Concat(pieces), ty, span };
+        let concat = Expression {
+            kind: ExpressionKind::Concat(pieces),
+            ty,
+            span,
+        };
         let Some(form) = form else { return concat };
         if let Some(StringPart::Text(start)) = parts.first()
             && let Err(cause) = rules::form_of_start(start, form)
@@ -219,7 +292,11 @@ impl Checker<'_> {
             self.report(Diagnostic::error(types::MALFORMED_TEXT, span, message).help(help));
             return error(span);
         }
-        let check = Check { requirement: Requirement::Form(form), name: form.name().to_owned(), declared: None };
+        let check = Check {
+            requirement: Requirement::Form(form),
+            name: form.name().to_owned(),
+            declared: None,
+        };
         self.keep(concat, check, &Expected::of(Type::Error))
     }
 
@@ -229,22 +306,30 @@ impl Checker<'_> {
             Some(Definition::Local(declared)) => {
                 if let Some(waits) = self.waits_of.get(&declared) {
                     let here = self.sources.place(span);
-                    let again = waits.iter().map(|w| Wait { span, place: here.clone(), ..w.clone() });
+                    let again = waits.iter().map(|w| Wait {
+                        span,
+                        place: here.clone(),
+                        ..w.clone()
+                    });
                     self.waits.extend(again);
                 }
                 let ty = self.locals.get(&declared).cloned().unwrap_or(Type::Error);
                 let wants_step = matches!(hint.map(strip), Some(Type::Thing(Thing::Step, _)));
                 match &ty {
-                    Type::Thing(Thing::Step, _) if wants_step => (ExpressionKind::StepName(name.text.clone()), ty),
+                    Type::Thing(Thing::Step, _) if wants_step => {
+                        (ExpressionKind::StepName(name.text.clone()), ty)
+                    }
                     _ => (ExpressionKind::Variable(name.text.clone()), ty),
                 }
             }
-            Some(Definition::Item(id)) => {
-                (ExpressionKind::Item(id, self.resolved.qualified_name(id)), self.type_of_value(id))
-            },
-            Some(Definition::Builtin(Builtin::Node)) => {
-                (ExpressionKind::Variable("node".to_owned()), Type::thing(Thing::Node))
-            }
+            Some(Definition::Item(id)) => (
+                ExpressionKind::Item(id, self.resolved.qualified_name(id)),
+                self.type_of_value(id),
+            ),
+            Some(Definition::Builtin(Builtin::Node)) => (
+                ExpressionKind::Variable("node".to_owned()),
+                Type::thing(Thing::Node),
+            ),
             Some(Definition::Builtin(_)) => {
                 let message = format!("`{}` is a function", name.text);
                 let call = Diagnostic::error(types::MISMATCH, span, message);
@@ -264,20 +349,28 @@ impl Checker<'_> {
                     let message = format!("expected {}, found the variant `{}`", noun(ty), name.text);
                     Diagnostic::error(types::MISMATCH, span, message)
                 }
-                _ => Diagnostic::error(names::UNKNOWN_NAME, span, format!("there is no `{}` here", name.text))
-                    .help("a variant of an enum can stand only where that enum is expected"),
+                _ => Diagnostic::error(
+                    names::UNKNOWN_NAME,
+                    span,
+                    format!("there is no `{}` here", name.text),
+                )
+                .help("a variant of an enum can stand only where that enum is expected"),
             };
             self.report(diagnostic);
             return error(span);
         };
         if definition.variants.contains(&name.text) {
             let kind = ExpressionKind::Value(Value::String(name.text.clone()));
-            return Expression { kind, ty: ty.clone(), span };
+            return Expression {
+                kind,
+                ty: ty.clone(),
+                span,
+            };
         }
         let known: Vec<&str> = definition.variants.iter().map(String::as_str).collect();
         let message = format!("`{}` has no variant `{}`", definition.name, name.text);
-        let mut diagnostic =
-            Diagnostic::error(types::UNKNOWN_VARIANT, span, message).suggest(&name.text, known.iter().copied());
+        let mut diagnostic = Diagnostic::error(types::UNKNOWN_VARIANT, span, message)
+            .suggest(&name.text, known.iter().copied());
         if diagnostic.help.is_none() {
             diagnostic = diagnostic.help(format!("it has {}", crate::resolve::list_of(&known)));
         }
@@ -365,7 +458,11 @@ impl Checker<'_> {
         };
         let Some(ty) = operators::result_type(operator, &left.ty, &right.ty) else {
             let symbol = operators::symbol(operator);
-            let message = format!("`{symbol}` does not go between {} and {}", noun(&left.ty), noun(&right.ty));
+            let message = format!(
+                "`{symbol}` does not go between {} and {}",
+                noun(&left.ty),
+                noun(&right.ty)
+            );
             let mut diagnostic = Diagnostic::error(types::OPERATOR, operator_span, message)
                 .label(left.span, noun(&left.ty))
                 .label(right.span, noun(&right.ty));
@@ -375,14 +472,21 @@ impl Checker<'_> {
             self.report(diagnostic);
             return error(span);
         };
-        Expression { kind: ExpressionKind::Binary(operator, Box::new(left), Box::new(right)), ty, span }
+        Expression {
+            kind: ExpressionKind::Binary(operator, Box::new(left), Box::new(right)),
+            ty,
+            span,
+        }
     }
 
     /// The type of an item in an expression.
     pub(super) fn type_of_value(&mut self, id: ItemId) -> Type {
         match &self.resolved.item(id).kind {
             ast::ItemKind::Let { .. } => self.value_of(id),
-            ast::ItemKind::Block { word: ast::BlockWord::Network, .. } => {
+            ast::ItemKind::Block {
+                word: ast::BlockWord::Network,
+                ..
+            } => {
                 let members = [
                     ("name", Type::String),
                     ("cidr", Type::Cidr),
@@ -391,8 +495,14 @@ impl Checker<'_> {
                 let members = members.into_iter().map(|(n, t)| (n.to_owned(), t)).collect();
                 Type::Thing(Thing::Network, std::sync::Arc::new(members))
             }
-            ast::ItemKind::Block { word: ast::BlockWord::Hardware, .. } => Type::thing(Thing::Hardware),
-            ast::ItemKind::Block { word: ast::BlockWord::Image, .. } => Type::thing(Thing::Image),
+            ast::ItemKind::Block {
+                word: ast::BlockWord::Hardware,
+                ..
+            } => Type::thing(Thing::Hardware),
+            ast::ItemKind::Block {
+                word: ast::BlockWord::Image,
+                ..
+            } => Type::thing(Thing::Image),
             _ => Type::Error,
         }
     }
@@ -405,7 +515,9 @@ pub(super) fn no_text(value: &Expression) -> Diagnostic {
     match value.ty.base() {
         Type::Bytes => diagnostic.help("say in which unit: `{(size / 1MiB)}`"),
         Type::Duration => diagnostic.help("say in which unit: `{(time / 1s)}`"),
-        Type::Rate | Type::Frequency | Type::Percent => diagnostic.help("say in which unit, by dividing by one of it"),
+        Type::Rate | Type::Frequency | Type::Percent => {
+            diagnostic.help("say in which unit, by dividing by one of it")
+        }
         Type::Optional(_) => diagnostic.help("it may be missing: `{(value ?? other)}`"),
         Type::List(_) => diagnostic.help("put it together with `join(list, \", \")`, or use a template"),
         _ => diagnostic,
@@ -414,11 +526,18 @@ pub(super) fn no_text(value: &Expression) -> Diagnostic {
 
 /// `{ greeting }` means `{ greeting = greeting }`.
 fn same_name(name: &ast::Name) -> ast::Expression {
-    ast::Expression { kind: ast::ExpressionKind::Name(name.clone()), span: name.span }
+    ast::Expression {
+        kind: ast::ExpressionKind::Name(name.clone()),
+        span: name.span,
+    }
 }
 
 pub(super) fn error(span: Span) -> Expression {
-    Expression { kind: ExpressionKind::Error, ty: Type::Error, span }
+    Expression {
+        kind: ExpressionKind::Error,
+        ty: Type::Error,
+        span,
+    }
 }
 
 fn plain(parts: &[StringPart]) -> Option<String> {

@@ -53,11 +53,18 @@ impl Checker<'_> {
         for (index, argument) in arguments.iter().enumerate() {
             let name = match (&argument.name, declared.get(index)) {
                 (Some(name), _) => name.clone(),
-                (None, Some(parameter)) => ast::Name { text: parameter.name.clone(), span: argument.span },
+                (None, Some(parameter)) => ast::Name {
+                    text: parameter.name.clone(),
+                    span: argument.span,
+                },
                 (None, None) => {
                     let _ = self.infer(&argument.value, None);
                     let count = declared.len();
-                    let message = format!("{} takes {count} argument{}", owner.noun, if count == 1 { "" } else { "s" });
+                    let message = format!(
+                        "{} takes {count} argument{}",
+                        owner.noun,
+                        if count == 1 { "" } else { "s" }
+                    );
                     let mut extra = Diagnostic::error(types::TOO_MANY_ARGUMENTS, argument.span, message);
                     if let Some(at) = owner.declared {
                         extra = extra.label(at, "declared here");
@@ -98,11 +105,16 @@ impl Checker<'_> {
         }
         let missing: Vec<&Parameter> = declared
             .iter()
-            .filter(|p| p.default.is_none() && !matches!(p.ty, Type::Optional(_)) && !values.contains_key(&p.name))
+            .filter(|p| {
+                p.default.is_none() && !matches!(p.ty, Type::Optional(_)) && !values.contains_key(&p.name)
+            })
             .collect();
         let mut slips = Vec::new();
         for name in &unknown {
-            let free = declared.iter().map(|p| p.name.as_str()).filter(|n| !values.contains_key(*n));
+            let free = declared
+                .iter()
+                .map(|p| p.name.as_str())
+                .filter(|n| !values.contains_key(*n));
             let mut diagnostic = Diagnostic::error(
                 types::UNKNOWN_FIELD,
                 name.span,
@@ -125,17 +137,25 @@ impl Checker<'_> {
             self.report(diagnostic);
         }
         // A mistyped name has been told already; that it is missing would be said twice.
-        for parameter in missing.iter().filter(|p| !owner.lenient && !slips.contains(&p.name)) {
+        for parameter in missing
+            .iter()
+            .filter(|p| !owner.lenient && !slips.contains(&p.name))
+        {
             let message = format!("{} needs the {} `{}`", owner.noun, owner.field, parameter.name);
             let mut diagnostic = Diagnostic::error(types::MISSING_FIELD, owner.at, message);
             if let Some(at) = parameter.span {
-                diagnostic = diagnostic.label(at, format!("declared here as `{}`, without a default", parameter.ty));
+                diagnostic = diagnostic.label(
+                    at,
+                    format!("declared here as `{}`, without a default", parameter.ty),
+                );
             }
             self.report(diagnostic.help(format!("give it: `{} = …`", parameter.name)));
         }
         for parameter in declared {
             if let Some(default) = &parameter.default {
-                values.entry(parameter.name.clone()).or_insert_with(|| default.clone());
+                values
+                    .entry(parameter.name.clone())
+                    .or_insert_with(|| default.clone());
             }
         }
         values
@@ -144,15 +164,27 @@ impl Checker<'_> {
     /// A declared field or parameter.
     pub(super) fn parameter(&mut self, parameter: &ast::Parameter, key: bool) -> Parameter {
         let ty = self.written_type(&parameter.ty);
-        let expected =
-            Expected { ty: ty.clone(), name: parameter.name.text.clone(), declared: Some(parameter.ty.span) };
+        let expected = Expected {
+            ty: ty.clone(),
+            name: parameter.name.text.clone(),
+            declared: Some(parameter.ty.span),
+        };
         let default = parameter.default.as_ref().map(|d| self.expression(d, &expected));
         let span = Some(parameter.name.span.to(parameter.ty.span));
-        Parameter { name: parameter.name.text.clone(), ty, default, key, span }
+        Parameter {
+            name: parameter.name.text.clone(),
+            ty,
+            default,
+            key,
+            span,
+        }
     }
 }
 
 /// Whether a statement of a block could not be read.
 pub(super) fn unreadable(block: &ast::Block) -> bool {
-    block.statements.iter().any(|s| matches!(s.kind, ast::StatementKind::Error))
+    block
+        .statements
+        .iter()
+        .any(|s| matches!(s.kind, ast::StatementKind::Error))
 }

@@ -63,7 +63,11 @@ impl Checker<'_> {
         for id in &ids {
             self.module = id.module;
             match &resolved.item(*id).kind {
-                ItemKind::Block { word: BlockWord::Site, name, block } => self.site(*id, name, block),
+                ItemKind::Block {
+                    word: BlockWord::Site,
+                    name,
+                    block,
+                } => self.site(*id, name, block),
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
                 _ => {}
             }
@@ -75,7 +79,9 @@ impl Checker<'_> {
         if let Some(value) = self.typed.values.get(&id) {
             return value.ty.clone();
         }
-        let ItemKind::Let { name, ty, value } = &self.resolved.item(id).kind else { return Type::Error };
+        let ItemKind::Let { name, ty, value } = &self.resolved.item(id).kind else {
+            return Type::Error;
+        };
         if !self.values_in_progress.insert(id) {
             let message = format!("`{}` is defined by itself", name.text);
             self.report(Diagnostic::error(names::CIRCULAR_DEFINITION, name.span, message));
@@ -85,7 +91,11 @@ impl Checker<'_> {
         let value = match ty {
             Some(written) => {
                 let ty = self.written_type(written);
-                let expected = Expected { ty, name: name.text.clone(), declared: Some(written.span) };
+                let expected = Expected {
+                    ty,
+                    name: name.text.clone(),
+                    declared: Some(written.span),
+                };
                 self.expression(value, &expected)
             }
             None => self.infer(value, None),
@@ -115,15 +125,22 @@ impl Checker<'_> {
         let mut parts: Vec<(String, String, BTreeMap<String, Expression>)> = Vec::new();
         let mut places: BTreeMap<String, Span> = BTreeMap::new();
         for statement in &block.statements {
-            let StatementKind::Named { word, name, block } = &statement.kind else { continue };
+            let StatementKind::Named { word, name, block } = &statement.kind else {
+                continue;
+            };
             let (schema, text) = match word.text().as_str() {
                 "disk" => (Schema::Disk, "disk"),
                 "nic" => (Schema::Nic, "nic"),
                 other => {
                     let message = format!("a hardware has no part `{other}`");
-                    let unknown = Diagnostic::error(types::UNKNOWN_FIELD, word.span, message).suggest(other, ["disk", "nic"]);
+                    let unknown = Diagnostic::error(types::UNKNOWN_FIELD, word.span, message)
+                        .suggest(other, ["disk", "nic"]);
                     let help = unknown.help.is_none();
-                    self.report(if help { unknown.help("it has `disk` and `nic`") } else { unknown });
+                    self.report(if help {
+                        unknown.help("it has `disk` and `nic`")
+                    } else {
+                        unknown
+                    });
                     continue;
                 }
             };
@@ -144,18 +161,26 @@ impl Checker<'_> {
             let fields = self.fields(block, &declared, &owner);
             parts.push((text.to_owned(), name.text.clone(), fields));
         }
-        let construct = Construct { name: name.text.clone(), span: name.span, fields, parts };
+        let construct = Construct {
+            name: name.text.clone(),
+            span: name.span,
+            fields,
+            parts,
+        };
         self.typed.constructs.insert(id, construct);
     }
 
     fn declarations(&mut self, block: &ast::Block) -> Vec<super::Parameter> {
         let mut fields: Vec<super::Parameter> = Vec::new();
         for statement in &block.statements {
-            let StatementKind::Declaration { key, parameter } = &statement.kind else { continue };
+            let StatementKind::Declaration { key, parameter } = &statement.kind else {
+                continue;
+            };
             let field = self.parameter(parameter, *key);
             if let Some(first) = fields.iter().find(|f| f.name == field.name) {
                 let message = format!("the field `{}` is declared twice", field.name);
-                let twice = Diagnostic::error(types::DUPLICATE_FIELD, parameter.name.span, message).here("here again");
+                let twice = Diagnostic::error(types::DUPLICATE_FIELD, parameter.name.span, message)
+                    .here("here again");
                 let twice = match first.span {
                     Some(span) => twice.label(span, "first declared here"),
                     None => twice,
@@ -176,8 +201,15 @@ impl Checker<'_> {
             let diagnostic = Diagnostic::error(types::NO_ACTION, name.span, message)
                 .suggest(&name.text, actions.iter().map(String::as_str));
             let names: Vec<&str> = actions.iter().map(String::as_str).collect();
-            let help = format!("a kind is called like the agent's action: one of {}", list_of(&names));
-            self.report(if diagnostic.help.is_none() { diagnostic.help(help) } else { diagnostic });
+            let help = format!(
+                "a kind is called like the agent's action: one of {}",
+                list_of(&names)
+            );
+            self.report(if diagnostic.help.is_none() {
+                diagnostic.help(help)
+            } else {
+                diagnostic
+            });
         }
         let fields = self.declarations(block);
         if !fields.iter().any(|f| f.key) && !unreadable(block) {
@@ -196,7 +228,9 @@ impl Checker<'_> {
         let mut removal = None;
         for statement in &block.statements {
             match &statement.kind {
-                StatementKind::Requires { capability } => kind.requires.push((capability.text(), capability.span)),
+                StatementKind::Requires { capability } => {
+                    kind.requires.push((capability.text(), capability.span))
+                }
                 StatementKind::Needs { fields } => {
                     for field in fields {
                         if !kind.fields.iter().any(|f| f.name == field.text) {
@@ -224,9 +258,14 @@ impl Checker<'_> {
                 }
                 StatementKind::Field { name: field, .. } => {
                     let message = format!("a kind has no field `{}`", field.text);
-                    let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message).suggest(&field.text, ["removal"]);
+                    let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message)
+                        .suggest(&field.text, ["removal"]);
                     let bare = unknown.help.is_none();
-                    self.report(if bare { unknown.help("fields of its steps are declared with a type: `mode: Mode`") } else { unknown });
+                    self.report(if bare {
+                        unknown.help("fields of its steps are declared with a type: `mode: Mode`")
+                    } else {
+                        unknown
+                    });
                 }
                 _ => {}
             }
@@ -234,7 +273,10 @@ impl Checker<'_> {
         match removal {
             Some(removal) => kind.removal = removal,
             None if !unreadable(block) => {
-                let message = format!("the kind `{}` does not say what happens when a step leaves the spec", name.text);
+                let message = format!(
+                    "the kind `{}` does not say what happens when a step leaves the spec",
+                    name.text
+                );
                 let help = "write `removal = Restore`, `Remove`, `Forget` or, for what only looks, `Nothing`";
                 self.report(Diagnostic::error(types::MISSING_FIELD, name.span, message).help(help));
             }
@@ -247,10 +289,16 @@ impl Checker<'_> {
         let fields = self.declarations(block);
         let mut provides: BTreeMap<String, (Level, Span)> = BTreeMap::new();
         for statement in &block.statements {
-            let StatementKind::Provides { capability, level } = &statement.kind else { continue };
+            let StatementKind::Provides { capability, level } = &statement.kind else {
+                continue;
+            };
             let Some(value) = level_of(level) else {
                 let help = "write `exact`, `emulated(\"how\")` or `absent`";
-                let message = format!("this does not say how well `{}` provides `{}`", name.text, capability.text());
+                let message = format!(
+                    "this does not say how well `{}` provides `{}`",
+                    name.text,
+                    capability.text()
+                );
                 self.report(Diagnostic::error(types::BAD_LEVEL, level.span, message).help(help));
                 continue;
             };
@@ -260,18 +308,32 @@ impl Checker<'_> {
                 self.report(twice.here("here again").label(first, "first here"));
             }
         }
-        let backend = Backend { name: name.text.clone(), span: name.span, fields, provides };
+        let backend = Backend {
+            name: name.text.clone(),
+            span: name.span,
+            fields,
+            provides,
+        };
         self.typed.backends.insert(id, backend);
     }
 
     fn site(&mut self, id: ItemId, name: &ast::Name, block: &ast::Block) {
-        let mut site = Site { name: name.text.clone(), span: name.span, backend: None, accepted: BTreeMap::new() };
+        let mut site = Site {
+            name: name.text.clone(),
+            span: name.span,
+            backend: None,
+            accepted: BTreeMap::new(),
+        };
         let mut machines: Option<Span> = None;
         for statement in &block.statements {
             match &statement.kind {
                 StatementKind::Field { name: field, value } if field.text == "machines" => {
                     if let Some(first) = machines.replace(field.span) {
-                        let twice = Diagnostic::error(types::DUPLICATE_FIELD, field.span, "`machines` is given twice");
+                        let twice = Diagnostic::error(
+                            types::DUPLICATE_FIELD,
+                            field.span,
+                            "`machines` is given twice",
+                        );
                         self.report(twice.here("here again").label(first, "first given here"));
                         continue;
                     }
@@ -279,13 +341,18 @@ impl Checker<'_> {
                 }
                 StatementKind::Field { name: field, .. } => {
                     let message = format!("a site has no field `{}`", field.text);
-                    let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message).suggest(&field.text, ["machines"]);
+                    let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message)
+                        .suggest(&field.text, ["machines"]);
                     let bare = unknown.help.is_none();
                     if !bare {
                         // A slip of the pen: that `machines` is missing would be said twice.
                         machines = machines.or(Some(field.span));
                     }
-                    self.report(if bare { unknown.help("it has `machines`, and `accept gap`") } else { unknown });
+                    self.report(if bare {
+                        unknown.help("it has `machines`, and `accept gap`")
+                    } else {
+                        unknown
+                    });
                 }
                 StatementKind::AcceptGap { capability, block } => {
                     let owner = Owner {
@@ -297,8 +364,13 @@ impl Checker<'_> {
                     };
                     let declared = self.schema(Schema::Gap);
                     let mut fields = self.fields(block, &declared, &owner);
-                    let because = fields.remove("because").unwrap_or_else(|| super::expressions::error(capability.span));
-                    if let Some((_, first)) = site.accepted.insert(capability.text(), (because, capability.span)) {
+                    let because = fields
+                        .remove("because")
+                        .unwrap_or_else(|| super::expressions::error(capability.span));
+                    if let Some((_, first)) = site
+                        .accepted
+                        .insert(capability.text(), (because, capability.span))
+                    {
                         let message = format!("the gap `{}` is accepted twice", capability.text());
                         let twice = Diagnostic::error(types::DUPLICATE_FIELD, capability.span, message);
                         self.report(twice.here("here again").label(first, "first here"));
@@ -324,10 +396,14 @@ impl Checker<'_> {
             ast::ExpressionKind::Error => return None,
             _ => None,
         };
-        let found = callee.and_then(|(name, arguments)| match self.resolved.references.get(&name.span) {
-            Some(Definition::Item(id)) if self.typed.backends.contains_key(id) => Some((*id, name, arguments)),
-            _ => None,
-        });
+        let found = callee.and_then(
+            |(name, arguments)| match self.resolved.references.get(&name.span) {
+                Some(Definition::Item(id)) if self.typed.backends.contains_key(id) => {
+                    Some((*id, name, arguments))
+                }
+                _ => None,
+            },
+        );
         let Some((id, name, arguments)) = found else {
             let broken = callee.is_some_and(|(name, _)| {
                 self.resolved.references.get(&name.span) == Some(&Definition::Broken)
@@ -374,7 +450,13 @@ impl Checker<'_> {
         let arguments = self.arguments(&deploy.arguments, &signature.parameters, &owner);
         if let Some(site) = site {
             let (name, span) = (deploy.name.text.clone(), deploy.name.span);
-            self.typed.deploys.push(Deploy { name, span, workload, arguments, site });
+            self.typed.deploys.push(Deploy {
+                name,
+                span,
+                workload,
+                arguments,
+                site,
+            });
         }
     }
 }

@@ -1,10 +1,10 @@
 //! `a.b`
 
+use super::Checker;
 use super::coerce::noun;
 use super::expressions::error;
 use super::typed::{Expression, ExpressionKind, Wait};
 use super::types::{TextForm, Thing, Type};
-use super::Checker;
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
 use crate::plan::{Column, Function};
@@ -48,7 +48,10 @@ impl Checker<'_> {
                     let ty = ty.clone();
                     plain(value, ty)
                 }
-                None => found(ExpressionKind::Column(Column::AddressOn(name.text.clone())), Type::Ip),
+                None => found(
+                    ExpressionKind::Column(Column::AddressOn(name.text.clone())),
+                    Type::Ip,
+                ),
             },
             Type::Thing(thing, members) => {
                 let Some(ty) = members.get(&name.text) else {
@@ -86,8 +89,8 @@ impl Checker<'_> {
             (ty, _) => noun(ty),
         };
         let message = format!("{what} has no member `{}`", name.text);
-        let mut diagnostic =
-            Diagnostic::error(types::UNKNOWN_MEMBER, name.span, message).suggest(&name.text, known.iter().copied());
+        let mut diagnostic = Diagnostic::error(types::UNKNOWN_MEMBER, name.span, message)
+            .suggest(&name.text, known.iter().copied());
         if diagnostic.help.is_none() {
             diagnostic = match &value.ty {
                 Type::Optional(_) => diagnostic.help("it may be missing: say with `??` what to take instead"),

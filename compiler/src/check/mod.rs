@@ -20,8 +20,8 @@ mod written;
 
 pub use dump::dump;
 pub use typed::{
-    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter, Requirement,
-    RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
+    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter,
+    Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
@@ -41,7 +41,12 @@ pub struct Options {
 }
 
 /// Gives every expression its type.
-pub fn check(resolved: Resolved, sources: &Sources, options: &Options, diagnostics: &mut Diagnostics) -> Typed {
+pub fn check(
+    resolved: Resolved,
+    sources: &Sources,
+    options: &Options,
+    diagnostics: &mut Diagnostics,
+) -> Typed {
     let mut checker = Checker {
         resolved: &resolved,
         sources,
@@ -117,16 +122,27 @@ struct Expected {
 
 impl Expected {
     fn of(ty: Type) -> Expected {
-        Expected { ty, name: String::new(), declared: None }
+        Expected {
+            ty,
+            name: String::new(),
+            declared: None,
+        }
     }
 
     fn parameter(parameter: &Parameter) -> Expected {
-        Expected { ty: parameter.ty.clone(), name: parameter.name.clone(), declared: parameter.span }
+        Expected {
+            ty: parameter.ty.clone(),
+            name: parameter.name.clone(),
+            declared: parameter.span,
+        }
     }
 
     /// The same place, for a part of the value.
     fn part(&self, ty: &Type) -> Expected {
-        Expected { ty: ty.clone(), ..self.clone() }
+        Expected {
+            ty: ty.clone(),
+            ..self.clone()
+        }
     }
 }
 
@@ -150,5 +166,10 @@ impl Checker<'_> {
 /// Whether an expression means the same everywhere.
 fn is_closed(expression: &Expression) -> bool {
     use ExpressionKind as E;
-    !expression.any(&|e| matches!(e.kind, E::Error | E::Variable(_) | E::Column(_) | E::Comprehension { .. }))
+    !expression.any(&|e| {
+        matches!(
+            e.kind,
+            E::Error | E::Variable(_) | E::Column(_) | E::Comprehension { .. }
+        )
+    })
 }

@@ -57,7 +57,9 @@ pub(crate) fn result_type(operator: BinaryOperator, left: &Type, right: &Type) -
     let (a, b) = (left.base(), right.base());
     if matches!(a, Type::Error) || matches!(b, Type::Error) {
         return Some(match operator {
-            Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo | Op::Otherwise | Op::Range => Type::Error,
+            Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo | Op::Otherwise | Op::Range => {
+                Type::Error
+            }
             _ => Type::Bool,
         });
     }
@@ -111,7 +113,9 @@ pub(crate) fn advice(operator: BinaryOperator, left: &Type, right: &Type) -> Opt
         return Some("text is put together in a string: \"{a}{b}\"".to_owned());
     }
     if operator == BinaryOperator::Otherwise && !matches!(left, Type::Optional(_)) {
-        return Some("`??` gives a value for one that may be missing; the left one is always there".to_owned());
+        return Some(
+            "`??` gives a value for one that may be missing; the left one is always there".to_owned(),
+        );
     }
     if matches!(left, Type::Optional(_)) || matches!(right, Type::Optional(_)) {
         return Some("a value may be missing here: say with `??` what to take instead".to_owned());
@@ -166,10 +170,14 @@ fn contains(left: &Value, right: &Value, right_type: &Type) -> bool {
             [low, high] => within(left, low, high),
             _ => false,
         },
-        (_, Value::Array(list)) => list.iter().any(|e| e == left || compare(e, left) == Some(Ordering::Equal)),
+        (_, Value::Array(list)) => list
+            .iter()
+            .any(|e| e == left || compare(e, left) == Some(Ordering::Equal)),
         (_, Value::Object(map)) => left.as_str().is_some_and(|key| map.contains_key(key)),
         (_, Value::String(net)) => {
-            let Ok(net) = net.parse::<IpNet>() else { return false };
+            let Ok(net) = net.parse::<IpNet>() else {
+                return false;
+            };
             let inner = left.as_str().and_then(|text| text.parse::<IpNet>().ok());
             ip(left).is_some_and(|ip| net.contains(&ip)) || inner.is_some_and(|inner| net.contains(&inner))
         }
@@ -192,7 +200,10 @@ pub(crate) fn compare(left: &Value, right: &Value) -> Option<Ordering> {
 }
 
 fn integer(value: &Value) -> Option<i128> {
-    value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from))
+    value
+        .as_i64()
+        .map(i128::from)
+        .or_else(|| value.as_u64().map(i128::from))
 }
 
 fn arithmetic(
@@ -221,11 +232,17 @@ fn arithmetic(
             if result < 0 {
                 return Err(fail("the result is less than nothing"));
             }
-            return u64::try_from(result).map(Value::from).map_err(|_| Box::new(too_large()));
+            return u64::try_from(result)
+                .map(Value::from)
+                .map_err(|_| Box::new(too_large()));
         }
-        return i64::try_from(result).map(Value::from).map_err(|_| Box::new(too_large()));
+        return i64::try_from(result)
+            .map(Value::from)
+            .map_err(|_| Box::new(too_large()));
     }
-    let (Some(a), Some(b)) = (left.as_f64(), right.as_f64()) else { return Ok(Value::Null) };
+    let (Some(a), Some(b)) = (left.as_f64(), right.as_f64()) else {
+        return Ok(Value::Null);
+    };
     let result = match operator {
         Op::Add => a + b,
         Op::Subtract => a - b,
@@ -234,5 +251,7 @@ fn arithmetic(
         Op::Divide => a / b,
         _ => a.rem_euclid(b),
     };
-    serde_json::Number::from_f64(result).map(Value::Number).ok_or_else(|| Box::new(too_large()))
+    serde_json::Number::from_f64(result)
+        .map(Value::Number)
+        .ok_or_else(|| Box::new(too_large()))
 }

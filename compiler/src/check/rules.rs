@@ -26,12 +26,18 @@ pub(crate) fn holds(value: &Value, requirement: &Requirement, name: &str) -> Res
                 true => format!("`{shown}` is not in `{range}`"),
                 false => format!("`{shown}` is no `{name}`: it is not in `{range}`"),
             };
-            Err((types::OUT_OF_RANGE, message, Some(format!("give a value in `{range}`, both ends included"))))
+            Err((
+                types::OUT_OF_RANGE,
+                message,
+                Some(format!("give a value in `{range}`, both ends included")),
+            ))
         }
         Requirement::Rule(Rule::Matches(pattern)) => {
             let text = value.as_str().unwrap_or_default();
             // A pattern that is none has been reported where it is written.
-            let Ok(regex) = compile_pattern(pattern) else { return Ok(()) };
+            let Ok(regex) = compile_pattern(pattern) else {
+                return Ok(());
+            };
             if regex.is_match(text) {
                 return Ok(());
             }
@@ -46,7 +52,11 @@ pub(crate) fn holds(value: &Value, requirement: &Requirement, name: &str) -> Res
             let text = value.as_str().unwrap_or_default();
             form_of(text, *form).map_err(|cause| {
                 let help = format!("a `{}` looks like `{}`", form.name(), form.example());
-                (types::MALFORMED_TEXT, format!("`{text}` is no `{}`: {cause}", form.name()), Some(help))
+                (
+                    types::MALFORMED_TEXT,
+                    format!("`{text}` is no `{}`: {cause}", form.name()),
+                    Some(help),
+                )
             })
         }
     }
@@ -54,16 +64,19 @@ pub(crate) fn holds(value: &Value, requirement: &Requirement, name: &str) -> Res
 
 /// A pattern of the language, with bounded memory.
 pub(crate) fn compile_pattern(pattern: &str) -> Result<Regex, String> {
-    regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-        other => other
-            .to_string()
-            .lines()
-            .last()
-            .unwrap_or("it is not well formed")
-            .trim_start_matches("error: ")
-            .to_owned(),
-    })
+    regex::RegexBuilder::new(pattern)
+        .size_limit(1 << 20)
+        .build()
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
+            other => other
+                .to_string()
+                .lines()
+                .last()
+                .unwrap_or("it is not well formed")
+                .trim_start_matches("error: ")
+                .to_owned(),
+        })
 }
 
 /// Whether `low <= value <= high`, for numbers and addresses.
@@ -78,7 +91,9 @@ pub(crate) fn form_of(text: &str, form: TextForm) -> Result<(), String> {
         TextForm::Url => Url::parse(text).map(|_| ()),
         TextForm::Path => match text {
             _ if !text.starts_with('/') => Err("it does not begin with `/`".to_owned()),
-            _ if text.contains('\0') || text.contains('\n') => Err("it holds a line break or zero byte".to_owned()),
+            _ if text.contains('\0') || text.contains('\n') => {
+                Err("it holds a line break or zero byte".to_owned())
+            }
             _ if text.split('/').any(|part| part == "..") => Err("it goes up with `..`".to_owned()),
             _ => Ok(()),
         },
@@ -88,12 +103,16 @@ pub(crate) fn form_of(text: &str, form: TextForm) -> Result<(), String> {
                 return Err("a name has 1 to 253 letters".to_owned());
             }
             let bad = name.split('.').find(|label| !is_label(label));
-            bad.map_or(Ok(()), |label| Err(format!("`{label}` cannot be a part of a name")))
+            bad.map_or(Ok(()), |label| {
+                Err(format!("`{label}` cannot be a part of a name"))
+            })
         }
         TextForm::Version => {
             let numbers = text.split(['-', '+', '~']).next().unwrap_or(text);
             let starts = text.starts_with(|c: char| c.is_ascii_digit());
-            let clean = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '~' | ':'));
+            let clean = text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '~' | ':'));
             match starts && clean && !numbers.split('.').any(str::is_empty) {
                 true => Ok(()),
                 false => Err("numbers with dots are expected".to_owned()),
@@ -105,7 +124,11 @@ pub(crate) fn form_of(text: &str, form: TextForm) -> Result<(), String> {
 
 fn is_label(label: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-') && label.chars().all(inner)
+    !label.is_empty()
+        && label.len() <= 63
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.chars().all(inner)
 }
 
 /// Whether text that goes on after `start` in a way not yet known can have a form.
@@ -118,10 +141,20 @@ pub(crate) fn form_of_start(start: &str, form: TextForm) -> Result<(), String> {
             }
             let scheme = start.split([':', '/']).next().unwrap_or(start);
             let complete = start.len() > scheme.len();
-            let fits = is_scheme(scheme) && (!complete || "://".starts_with(&start[scheme.len()..]) || start[scheme.len()..].starts_with("://"));
-            if fits { Ok(()) } else { Err("it has no scheme such as `http://`".to_owned()) }
+            let fits = is_scheme(scheme)
+                && (!complete
+                    || "://".starts_with(&start[scheme.len()..])
+                    || start[scheme.len()..].starts_with("://"));
+            if fits {
+                Ok(())
+            } else {
+                Err("it has no scheme such as `http://`".to_owned())
+            }
         }
-        TextForm::Domain => match start.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))) {
+        TextForm::Domain => match start
+            .chars()
+            .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        {
             Some(bad) => Err(format!("{bad:?} cannot stand in a name")),
             None => Ok(()),
         },

@@ -61,20 +61,31 @@ impl Checker<'_> {
                 };
                 diagnostic
             }
-            RenderError::Broken { message, .. } | RenderError::Failed { message, .. } => {
-                Diagnostic::error(types::TEMPLATE_BROKEN, there, format!("the template `{file}` is broken: {message}"))
-                    .label(call, "it is used here")
-            }
+            RenderError::Broken { message, .. } | RenderError::Failed { message, .. } => Diagnostic::error(
+                types::TEMPLATE_BROKEN,
+                there,
+                format!("the template `{file}` is broken: {message}"),
+            )
+            .label(call, "it is used here"),
         }
     }
 }
 
 /// The rest of the line at a position that counts from 1.
 fn span_of(source: SourceId, text: &str, line: Option<usize>, column: Option<usize>) -> Span {
-    let Some(line) = line else { return Span::new(source, 0, text.find('\n').unwrap_or(text.len())) };
-    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let Some(line) = line else {
+        return Span::new(source, 0, text.find('\n').unwrap_or(text.len()));
+    };
+    let start: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
     let row = text[start.min(text.len())..].split('\n').next().unwrap_or("");
-    let skip = row.char_indices().nth(column.unwrap_or(1).saturating_sub(1)).map_or(0, |(at, _)| at);
+    let skip = row
+        .char_indices()
+        .nth(column.unwrap_or(1).saturating_sub(1))
+        .map_or(0, |(at, _)| at);
     let end = row[skip..].find("}}").map_or(row.len(), |at| skip + at + 2);
     Span::new(source, start + skip, start + end)
 }

@@ -99,13 +99,20 @@ impl Expression {
     pub fn children(&self) -> Vec<&Expression> {
         use ExpressionKind as E;
         match &self.kind {
-            E::Error | E::Value(_) | E::Variable(_) | E::Item(..) | E::Column(_) | E::StepName(_) => Vec::new(),
+            E::Error | E::Value(_) | E::Variable(_) | E::Item(..) | E::Column(_) | E::StepName(_) => {
+                Vec::new()
+            }
             E::Concat(list) | E::List(list) | E::Apply(_, list) => list.iter().collect(),
             E::Member(of, _) | E::Unary(_, of) | E::Checked(of, _) | E::Render(_, _, of) => vec![of],
             E::Record(fields) => fields.values().collect(),
             E::If(a, b, c) => vec![a, b, c],
             E::Binary(_, a, b) | E::JoinText(a, b) => vec![a, b],
-            E::Comprehension { element, list, condition, .. } => {
+            E::Comprehension {
+                element,
+                list,
+                condition,
+                ..
+            } => {
                 let mut all = vec![&**list, &**element];
                 all.extend(condition.as_deref());
                 all

@@ -160,7 +160,10 @@ impl Type {
 
     /// Whether this is a number with a unit.
     pub(crate) fn is_unit(&self) -> bool {
-        matches!(self.base(), Type::Bytes | Type::Rate | Type::Duration | Type::Frequency | Type::Percent)
+        matches!(
+            self.base(),
+            Type::Bytes | Type::Rate | Type::Duration | Type::Frequency | Type::Percent
+        )
     }
 
     /// Whether `<` means something.
@@ -186,7 +189,9 @@ impl Type {
             (Type::Map(key, value), Type::Map(k, v)) => key.accepts(k) && value.accepts(v),
             (Type::Record(fields), Type::Record(given)) => {
                 fields.len() == given.len()
-                    && fields.iter().all(|(name, ty)| given.get(name).is_some_and(|g| ty.accepts(g)))
+                    && fields
+                        .iter()
+                        .all(|(name, ty)| given.get(name).is_some_and(|g| ty.accepts(g)))
             }
             (Type::Thing(thing, _), Type::Thing(given, _)) => thing == given,
             (a, b) => a == b,

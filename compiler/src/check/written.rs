@@ -44,7 +44,10 @@ impl Checker<'_> {
             TypeKind::Matches { base, pattern } => {
                 let base = self.written_type(base);
                 if !matches!(base.base(), Type::String | Type::Text(_) | Type::Error) {
-                    let message = format!("`matches` is for text, and this is {}", super::coerce::noun(&base));
+                    let message = format!(
+                        "`matches` is for text, and this is {}",
+                        super::coerce::noun(&base)
+                    );
                     self.report(Diagnostic::error(types::BAD_REFINEMENT, ty.span, message));
                     return Type::Error;
                 }
@@ -54,7 +57,12 @@ impl Checker<'_> {
                     return base;
                 }
                 let rule = Rule::Matches(pattern.text.clone());
-                Type::Refined(Arc::new(Refined { name: None, base, rule, span: ty.span }))
+                Type::Refined(Arc::new(Refined {
+                    name: None,
+                    base,
+                    rule,
+                    span: ty.span,
+                }))
             }
         }
     }
@@ -69,16 +77,28 @@ impl Checker<'_> {
         }
         let bad = |message: String| Diagnostic::error(types::BAD_REFINEMENT, range.span, message);
         if !matches!(&expression.ty, Type::Range(inner) if base.accepts(inner)) {
-            self.report(bad(format!("`in` needs a range of `{base}` here, such as `1..100`")));
+            self.report(bad(format!(
+                "`in` needs a range of `{base}` here, such as `1..100`"
+            )));
             return base;
         }
-        match self.constant(&expression).as_ref().and_then(|v| v.as_array()).map(Vec::as_slice) {
+        match self
+            .constant(&expression)
+            .as_ref()
+            .and_then(|v| v.as_array())
+            .map(Vec::as_slice)
+        {
             Some([low, high]) => {
                 if !within(low, low, high) {
                     self.report(bad(format!("no value lies in `{shown}`")).help("write the lower end first"));
                 }
                 let rule = Rule::In(low.clone(), high.clone(), shown);
-                Type::Refined(Arc::new(Refined { name: None, base, rule, span: ty.span }))
+                Type::Refined(Arc::new(Refined {
+                    name: None,
+                    base,
+                    rule,
+                    span: ty.span,
+                }))
             }
             _ => {
                 self.report(bad("both ends of this range must be written out".to_owned()));

@@ -14,12 +14,20 @@ impl Layout<'_> {
     pub(super) fn addresses(&mut self, deploy: &str, ledger: &Ledger) -> Option<Ledger> {
         let empty = BTreeMap::new();
         let recorded = ledger.deploys.get(deploy).unwrap_or(&empty);
-        let names: Vec<Vec<String>> =
-            self.groups.iter().zip(&self.counts).map(|(g, count)| names(g, *count, recorded)).collect();
+        let names: Vec<Vec<String>> = self
+            .groups
+            .iter()
+            .zip(&self.counts)
+            .map(|(g, count)| names(g, *count, recorded))
+            .collect();
         let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
         for (name, (_, network)) in &self.networks {
             // Addresses of nodes that leave stay taken until they are gone.
-            let taken = recorded.values().filter_map(|n| n.addresses.get(name)).copied().collect();
+            let taken = recorded
+                .values()
+                .filter_map(|n| n.addresses.get(name))
+                .copied()
+                .collect();
             pools.insert(name.clone(), Pool::new(network, taken));
         }
         if !self.room(&names, recorded, &pools) {
@@ -32,10 +40,18 @@ impl Layout<'_> {
                 let mut addresses = BTreeMap::new();
                 for network in group.hardware.nics.values() {
                     let pool = pools.get_mut(network)?;
-                    let kept = before.and_then(|n| n.addresses.get(network)).filter(|a| pool.usable(**a));
+                    let kept = before
+                        .and_then(|n| n.addresses.get(network))
+                        .filter(|a| pool.usable(**a));
                     addresses.insert(network.clone(), kept.copied().or_else(|| pool.take())?);
                 }
-                nodes.insert(name.clone(), LedgerNode { group: group.name.clone(), addresses: addresses.clone() });
+                nodes.insert(
+                    name.clone(),
+                    LedgerNode {
+                        group: group.name.clone(),
+                        addresses: addresses.clone(),
+                    },
+                );
                 group.nodes.push(NodeInstance { name, addresses });
             }
         }
@@ -97,14 +113,21 @@ fn names(group: &GroupInstance, count: u64, recorded: &BTreeMap<String, LedgerNo
     }
     let prefix = format!("{}-", group.name);
     let number = |name: &String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
-    let held: Vec<u64> =
-        recorded.iter().filter(|(_, n)| n.group == group.name).filter_map(|(name, _)| number(name)).collect();
+    let held: Vec<u64> = recorded
+        .iter()
+        .filter(|(_, n)| n.group == group.name)
+        .filter_map(|(name, _)| number(name))
+        .collect();
     let mut numbers: Vec<u64> = held.clone();
     numbers.sort_unstable();
     numbers.truncate(usize::try_from(count).unwrap_or(usize::MAX));
     let taken: HashSet<u64> = held.into_iter().collect();
     let missing = count - numbers.len() as u64;
-    numbers.extend((1..).filter(|n| !taken.contains(n)).take(usize::try_from(missing).unwrap_or(0)));
+    numbers.extend(
+        (1..)
+            .filter(|n| !taken.contains(n))
+            .take(usize::try_from(missing).unwrap_or(0)),
+    );
     numbers.sort_unstable();
     numbers.into_iter().map(|n| format!("{prefix}{n}")).collect()
 }
@@ -132,8 +155,19 @@ impl Pool {
         }
         let gateway = network.gateway.map(number).filter(|g| (first..=last).contains(g));
         let version_4 = cidr.addr().is_ipv4();
-        let mut pool = Pool { version_4, first, last, gateway, taken: HashSet::new(), next: first };
-        pool.taken = taken.into_iter().filter(|a| pool.usable(*a)).map(number).collect();
+        let mut pool = Pool {
+            version_4,
+            first,
+            last,
+            gateway,
+            taken: HashSet::new(),
+            next: first,
+        };
+        pool.taken = taken
+            .into_iter()
+            .filter(|a| pool.usable(*a))
+            .map(number)
+            .collect();
         pool
     }
 

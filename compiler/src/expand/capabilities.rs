@@ -7,21 +7,27 @@ use serde_json::Value;
 use super::deploy::Layout;
 use crate::check::evaluate::Scope;
 use crate::check::{Deploy, Level, Site};
-use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::expand as codes;
 use crate::plan::Notice;
 
 impl Layout<'_> {
     /// Reports what is absent; what is emulated or accepted becomes a notice.
     pub(super) fn capabilities(&mut self, site: &Site, deploy: &Deploy) -> Vec<Notice> {
-        let Some((backend, _, machines)) = &site.backend else { return Vec::new() };
-        let Some(backend) = self.typed.backends.get(backend) else { return Vec::new() };
+        let Some((backend, _, machines)) = &site.backend else {
+            return Vec::new();
+        };
+        let Some(backend) = self.typed.backends.get(backend) else {
+            return Vec::new();
+        };
         let mut notices: BTreeMap<String, String> = BTreeMap::new();
         let mut used = BTreeSet::new();
         let steps: Vec<_> = self.steps.iter().flatten().copied().collect();
         let mut told = BTreeSet::new();
         for (kind_id, span) in steps {
-            let Some(kind) = self.typed.kinds.get(&kind_id) else { continue };
+            let Some(kind) = self.typed.kinds.get(&kind_id) else {
+                continue;
+            };
             for (capability, required) in &kind.requires {
                 let provided = backend.provides.get(capability);
                 match (provided.map(|(level, _)| level), site.accepted.get(capability)) {
@@ -39,8 +45,10 @@ impl Layout<'_> {
                         if !told.insert((span, capability.clone())) {
                             continue;
                         }
-                        let message =
-                            format!("the site `{}` lacks `{capability}`, which this step needs", site.name);
+                        let message = format!(
+                            "the site `{}` lacks `{capability}`, which this step needs",
+                            site.name
+                        );
                         let mut diagnostic = Diagnostic::error(codes::CAPABILITY_ABSENT, span, message)
                             .here("needed here")
                             .label(*required, format!("every `{}` requires it", kind.name))
@@ -57,18 +65,35 @@ impl Layout<'_> {
             }
         }
         self.unused(site, deploy, &used);
-        notices.into_iter().map(|(capability, text)| Notice { capability, text }).collect()
+        notices
+            .into_iter()
+            .map(|(capability, text)| Notice { capability, text })
+            .collect()
     }
 
     /// Warns of accepted gaps that are none, or that no deploy of the site needs.
     fn unused(&mut self, site: &Site, deploy: &Deploy, used: &BTreeSet<String>) {
-        let Some((backend, _, _)) = &site.backend else { return };
-        let deploys = self.typed.deploys.iter().filter(|d| d.site == deploy.site).count();
+        let Some((backend, _, _)) = &site.backend else {
+            return;
+        };
+        let deploys = self
+            .typed
+            .deploys
+            .iter()
+            .filter(|d| d.site == deploy.site)
+            .count();
         for (capability, (_, span)) in site.accepted.iter().filter(|(c, _)| !used.contains(*c)) {
-            let level = self.typed.backends.get(backend).and_then(|b| b.provides.get(capability));
+            let level = self
+                .typed
+                .backends
+                .get(backend)
+                .and_then(|b| b.provides.get(capability));
             let message = match level {
                 Some((Level::Exact | Level::Emulated(_), _)) => {
-                    format!("the site `{}` has `{capability}`; there is no gap to accept", site.name)
+                    format!(
+                        "the site `{}` has `{capability}`; there is no gap to accept",
+                        site.name
+                    )
                 }
                 // Another deploy of the site may need it.
                 _ if deploys > 1 => continue,

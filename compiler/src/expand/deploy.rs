@@ -77,7 +77,11 @@ pub(super) fn lay_out(
         site: site.name.clone(),
         spec: typed.spec.clone(),
         backend,
-        networks: layout.networks.into_iter().map(|(name, (_, network))| (name, network)).collect(),
+        networks: layout
+            .networks
+            .into_iter()
+            .map(|(name, (_, network))| (name, network))
+            .collect(),
         groups: layout.groups,
         runs: layout.runs,
         outputs: layout.outputs,
@@ -102,7 +106,9 @@ impl Layout<'_> {
 
     /// The value, or `None` when there is none and that has been reported.
     pub(super) fn evaluate(&mut self, expression: &Expression, scope: &mut Scope<'_>) -> Option<Template> {
-        evaluate(expression, scope).map_err(|stop| self.stopped(stop)).ok()
+        evaluate(expression, scope)
+            .map_err(|stop| self.stopped(stop))
+            .ok()
     }
 
     /// A value that decides the shape; `None` if it is missing or was reported.
@@ -113,7 +119,10 @@ impl Layout<'_> {
         decides: &str,
     ) -> Option<Value> {
         let value = evaluate(expression, scope).and_then(|value| known(value, expression.span, decides));
-        value.map_err(|stop| self.stopped(stop)).ok().filter(|value| !value.is_null())
+        value
+            .map_err(|stop| self.stopped(stop))
+            .ok()
+            .filter(|value| !value.is_null())
     }
 
     pub(super) fn branch<'s>(
@@ -177,29 +186,42 @@ impl Layout<'_> {
             }
             None => 1,
         };
-        let spread = group.fields.get("spread").and_then(|s| self.known(s, scope, "how nodes are spread"));
+        let spread = group
+            .fields
+            .get("spread")
+            .and_then(|s| self.known(s, scope, "how nodes are spread"));
         let hardware = group.fields.get("hardware").and_then(|hardware| {
             let value = self.evaluate(hardware, scope)?;
             as_item(&value)
         });
-        let hardware = hardware.and_then(|id| self.hardware(id)).unwrap_or_else(empty_hardware);
+        let hardware = hardware
+            .and_then(|id| self.hardware(id))
+            .unwrap_or_else(empty_hardware);
         let of = |column: Column| {
             let node = NodeReference::Member(group.name.clone());
             let column = Template::Column { node, column };
             match group.many {
-                true => Template::Each { group: group.name.clone(), element: Box::new(column) },
+                true => Template::Each {
+                    group: group.name.clone(),
+                    element: Box::new(column),
+                },
                 false => column,
             }
         };
         let on = |network: &String| (network.clone(), of(Column::AddressOn(network.clone())));
         let mut members = BTreeMap::from([
             ("name".to_owned(), of(Column::Name)),
-            ("addresses".to_owned(), Template::Record(hardware.nics.values().map(on).collect())),
+            (
+                "addresses".to_owned(),
+                Template::Record(hardware.nics.values().map(on).collect()),
+            ),
         ]);
         if !hardware.nics.is_empty() {
             members.insert("address".to_owned(), of(Column::Address));
         }
-        scope.variables.insert(group.name.clone(), Template::Record(members));
+        scope
+            .variables
+            .insert(group.name.clone(), Template::Record(members));
         self.groups.push(GroupInstance {
             name: group.name.clone(),
             many: group.many,
@@ -221,7 +243,9 @@ impl Layout<'_> {
         if let Some(role) = self.typed.functions.get(&run.role) {
             not_given(&role.parameters, &run.arguments, &mut arguments);
         }
-        let Some(group) = self.groups.iter().position(|g| g.name == run.group) else { return };
+        let Some(group) = self.groups.iter().position(|g| g.name == run.group) else {
+            return;
+        };
         let expanded = self.role(run, group, arguments);
         scope.variables.insert(run.name.clone(), expanded.outputs);
         let rollout = self.rollout(run, self.counts[group], scope);
@@ -235,9 +259,18 @@ impl Layout<'_> {
                 None => format!("`{}` is to come after `{}`", run.name, wait.run),
             };
             let (span, place) = (wait.span, wait.place.clone());
-            waits.push(WaitInstance { run: wait.run.clone(), reason, span, place });
+            waits.push(WaitInstance {
+                run: wait.run.clone(),
+                reason,
+                span,
+                place,
+            });
         }
-        let role = self.typed.functions.get(&run.role).map_or(String::new(), |r| r.name.clone());
+        let role = self
+            .typed
+            .functions
+            .get(&run.role)
+            .map_or(String::new(), |r| r.name.clone());
         self.runs.push(RunInstance {
             name: run.name.clone(),
             role,
@@ -261,10 +294,18 @@ impl Layout<'_> {
                 true => (value.as_f64()? * size as f64 / 100.0).ceil().max(1.0),
                 false => value.as_f64()?,
             };
-            let fits = if percent { (0.0..=100.0).contains(&value.as_f64()?) && value.as_f64()? > 0.0 } else { number >= 1.0 };
+            let fits = if percent {
+                (0.0..=100.0).contains(&value.as_f64()?) && value.as_f64()? > 0.0
+            } else {
+                number >= 1.0
+            };
             if !fits || number > f64::from(u32::MAX) {
                 let message = format!("`{name}` cannot be {value}{}", if percent { "%" } else { "" });
-                let help = if percent { "give a part from 1% to 100%" } else { "give at least 1" };
+                let help = if percent {
+                    "give a part from 1% to 100%"
+                } else {
+                    "give at least 1"
+                };
                 this.report(Diagnostic::error(codes::BAD_AMOUNT, field.span, message).help(help));
                 return None;
             }
@@ -272,17 +313,29 @@ impl Layout<'_> {
         };
         let canary = amount(self, "canary");
         let batch = amount(self, "batch");
-        let settle = run.fields.get("settle").and_then(|s| self.known(s, scope, "a rollout"));
-        Rollout { canary, batch, settle: settle.as_ref().and_then(Value::as_u64) }
+        let settle = run
+            .fields
+            .get("settle")
+            .and_then(|s| self.known(s, scope, "a rollout"));
+        Rollout {
+            canary,
+            batch,
+            settle: settle.as_ref().and_then(Value::as_u64),
+        }
     }
 
     fn backend(&mut self, site: &Site) -> Option<BackendChoice> {
         let (id, fields, _) = site.backend.as_ref()?;
-        let mut choice =
-            BackendChoice { name: self.typed.backends.get(id)?.name.clone(), image: None, settings: BTreeMap::new() };
+        let mut choice = BackendChoice {
+            name: self.typed.backends.get(id)?.name.clone(),
+            image: None,
+            settings: BTreeMap::new(),
+        };
         let mut scope = Scope::of(self.typed);
         for (name, field) in fields {
-            let Some(value) = self.evaluate(field, &mut scope) else { continue };
+            let Some(value) = self.evaluate(field, &mut scope) else {
+                continue;
+            };
             if let Some(item) = as_item(&value) {
                 choice.image = self.image(item);
             } else if let Template::Value(value) = value {
@@ -306,5 +359,11 @@ fn not_given(
 
 /// What stands for a hardware that could not be read; the reason has been reported.
 fn empty_hardware() -> Hardware {
-    Hardware { name: String::new(), cpu: 0, memory: 0, disks: BTreeMap::new(), nics: BTreeMap::new() }
+    Hardware {
+        name: String::new(),
+        cpu: 0,
+        memory: 0,
+        disks: BTreeMap::new(),
+        nics: BTreeMap::new(),
+    }
 }

@@ -8,7 +8,11 @@ use crate::plan::Template;
 /// Stable text for people and baselines.
 pub fn dump(instances: &Instances) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "deploy {} on {} ({})", instances.deploy, instances.site, instances.backend.name);
+    let _ = writeln!(
+        text,
+        "deploy {} on {} ({})",
+        instances.deploy, instances.site, instances.backend.name
+    );
     for (name, network) in &instances.networks {
         let _ = write!(text, "network {name} {}", network.cidr);
         if let Some(gateway) = network.gateway {

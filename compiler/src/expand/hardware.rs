@@ -22,7 +22,11 @@ impl Layout<'_> {
         let memory = self.amount(construct.fields.get("memory")?, "size of memory")?;
         let Ok(cpu) = u32::try_from(cpu) else {
             let span = construct.fields.get("cpu")?.span;
-            self.report(Diagnostic::error(codes::BAD_AMOUNT, span, format!("{cpu} processors are too many")));
+            self.report(Diagnostic::error(
+                codes::BAD_AMOUNT,
+                span,
+                format!("{cpu} processors are too many"),
+            ));
             return None;
         };
         let mut hardware = Hardware {
@@ -34,14 +38,22 @@ impl Layout<'_> {
         };
         for (word, name, fields) in &construct.parts {
             if word == "disk" {
-                let size = fields.get("size").and_then(|size| self.amount(size, "size of a disk"));
+                let size = fields
+                    .get("size")
+                    .and_then(|size| self.amount(size, "size of a disk"));
                 hardware.disks.insert(name.clone(), size.unwrap_or(0));
                 continue;
             }
-            let Some(field) = fields.get("network") else { continue };
+            let Some(field) = fields.get("network") else {
+                continue;
+            };
             let value = self.evaluate(field, &mut Scope::of(self.typed));
-            let Some(network) = value.as_ref().and_then(as_item) else { continue };
-            let Some(network_name) = self.network(network, field) else { continue };
+            let Some(network) = value.as_ref().and_then(as_item) else {
+                continue;
+            };
+            let Some(network_name) = self.network(network, field) else {
+                continue;
+            };
             if let Some((other, _)) = hardware.nics.iter().find(|(_, n)| **n == network_name) {
                 let message = format!("`{other}` and `{name}` are on the same network `{network_name}`");
                 let help = "a node has one address on a network: put one of them on another network";
@@ -60,7 +72,9 @@ impl Layout<'_> {
             Some(number) if number > 0 => Some(number),
             _ => {
                 let message = format!("the {what} cannot be {value}");
-                self.report(Diagnostic::error(codes::BAD_AMOUNT, field.span, message).help("give at least 1"));
+                self.report(
+                    Diagnostic::error(codes::BAD_AMOUNT, field.span, message).help("give at least 1"),
+                );
                 None
             }
         }
@@ -74,7 +88,11 @@ impl Layout<'_> {
                 let message = format!("two networks of this deploy are called `{}`", construct.name);
                 let label = other.span;
                 let twice = Diagnostic::error(names::DUPLICATE_NAME, used.span, message);
-                self.report(twice.label(construct.span, "this one").label(label, "and this one"));
+                self.report(
+                    twice
+                        .label(construct.span, "this one")
+                        .label(label, "and this one"),
+                );
                 return None;
             }
             None => {}
@@ -113,15 +131,24 @@ impl Layout<'_> {
                 );
             }
         }
-        let instance = NetworkInstance { cidr: cidr.trunc(), gateway, mtu, vlan, span: construct.span };
+        let instance = NetworkInstance {
+            cidr: cidr.trunc(),
+            gateway,
+            mtu,
+            vlan,
+            span: construct.span,
+        };
         self.networks.insert(construct.name.clone(), (id, instance));
         Some(construct.name.clone())
     }
 
     /// Networks of one deploy must not share addresses.
     pub(super) fn check_networks(&mut self) {
-        let all: Vec<(String, NetworkInstance)> =
-            self.networks.iter().map(|(name, (_, network))| (name.clone(), network.clone())).collect();
+        let all: Vec<(String, NetworkInstance)> = self
+            .networks
+            .iter()
+            .map(|(name, (_, network))| (name.clone(), network.clone()))
+            .collect();
         for (index, (name, network)) in all.iter().enumerate() {
             for (other, second) in &all[index + 1..] {
                 if network.cidr.contains(&second.cidr) || second.cidr.contains(&network.cidr) {
@@ -144,9 +171,18 @@ impl Layout<'_> {
             let value = self.known(field, &mut Scope::of(self.typed), "an image");
             fields.insert(name.as_str(), value.unwrap_or(Value::Null));
         }
-        let text = |name: &str| fields.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            fields
+                .get(name)
+                .and_then(|v| v.as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
         let packages = match fields.get("packages") {
-            Some(Value::Array(list)) => list.iter().filter_map(|p| p.as_str().map(str::to_owned)).collect(),
+            Some(Value::Array(list)) => list
+                .iter()
+                .filter_map(|p| p.as_str().map(str::to_owned))
+                .collect(),
             _ => Vec::new(),
         };
         Some(Image {

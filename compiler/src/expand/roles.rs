@@ -22,14 +22,21 @@ pub(super) struct Expanded {
 }
 
 impl Layout<'_> {
-    pub(super) fn role(&mut self, run: &Run, group: usize, arguments: BTreeMap<String, Template>) -> Expanded {
+    pub(super) fn role(
+        &mut self,
+        run: &Run,
+        group: usize,
+        arguments: BTreeMap<String, Template>,
+    ) -> Expanded {
         let mut expanded = Expanded {
             steps: Vec::new(),
             kinds: Vec::new(),
             outputs: Template::Value(Value::Null),
             hash: String::new(),
         };
-        let Some(role) = self.typed.functions.get(&run.role) else { return expanded };
+        let Some(role) = self.typed.functions.get(&run.role) else {
+            return expanded;
+        };
         let group = self.groups[group].clone();
         let mut scope = Scope::of(self.typed);
         scope.variables = arguments;
@@ -41,9 +48,10 @@ impl Layout<'_> {
         let mut seen = BTreeMap::new();
         for (name, (value, span)) in outputs {
             let value = match outside(value, &group.name, false) {
-                Some(value) if group.many => {
-                    Template::Each { group: group.name.clone(), element: Box::new(value) }
-                }
+                Some(value) if group.many => Template::Each {
+                    group: group.name.clone(),
+                    element: Box::new(value),
+                },
                 Some(value) => value,
                 None => {
                     self.report(*two_nodes(&group.name, span));
@@ -99,12 +107,16 @@ impl Layout<'_> {
     }
 
     fn step(&mut self, step: &TypedStep, scope: &mut Scope<'_>, expanded: &mut Expanded) {
-        let Some(kind) = self.typed.kinds.get(&step.kind) else { return };
+        let Some(kind) = self.typed.kinds.get(&step.kind) else {
+            return;
+        };
         let mut fields = BTreeMap::new();
         let mut reload_on: Vec<String> = Vec::new();
         for (name, value) in &step.fields {
             let is_steps = kind.fields.iter().any(|f| f.name == *name && is_steps(&f.ty));
-            let Some(value) = self.evaluate(value, scope) else { continue };
+            let Some(value) = self.evaluate(value, scope) else {
+                continue;
+            };
             match value {
                 Template::Value(Value::Null) => {}
                 Template::Value(Value::Array(list)) if is_steps => {
@@ -118,15 +130,28 @@ impl Layout<'_> {
         }
         let mut members = fields.clone();
         for field in &kind.fields {
-            members.entry(field.name.clone()).or_insert(Template::Value(Value::Null));
+            members
+                .entry(field.name.clone())
+                .or_insert(Template::Value(Value::Null));
         }
-        scope.variables.insert(step.name.clone(), Template::Record(members));
-        let loads = expanded.steps.iter().filter(|s| reload_on.contains(&s.name)).map(|s| s.hash.as_str());
+        scope
+            .variables
+            .insert(step.name.clone(), Template::Record(members));
+        let loads = expanded
+            .steps
+            .iter()
+            .filter(|s| reload_on.contains(&s.name))
+            .map(|s| s.hash.as_str());
         let hash = crate::plan::step_hash(&kind.name, &fields, loads);
         expanded.steps.push(Step {
             name: step.name.clone(),
             kind: kind.name.clone(),
-            key: kind.fields.iter().filter(|f| f.key).map(|f| f.name.clone()).collect(),
+            key: kind
+                .fields
+                .iter()
+                .filter(|f| f.key)
+                .map(|f| f.name.clone())
+                .collect(),
             fields,
             reload_on,
             removal: kind.removal,
@@ -155,7 +180,10 @@ fn absorb_templates(hash: &mut Sha256, expression: &Expression) {
     if let ExpressionKind::Render(_, text, _) = &expression.kind {
         absorb(hash, text);
     }
-    expression.children().into_iter().for_each(|child| absorb_templates(hash, child));
+    expression
+        .children()
+        .into_iter()
+        .for_each(|child| absorb_templates(hash, child));
 }
 
 /// A value of a node as others see it: its own columns become those of a member of its group. `None` if that
@@ -163,18 +191,32 @@ fn absorb_templates(hash: &mut Sha256, expression: &Expression) {
 fn outside(value: Template, group: &str, within: bool) -> Option<Template> {
     Some(match value {
         Template::Value(value) => Template::Value(value),
-        Template::Column { node: NodeReference::Own, .. } if within => return None,
-        Template::Column { node: NodeReference::Own, column } => {
-            Template::Column { node: NodeReference::Member(group.to_owned()), column }
-        }
+        Template::Column {
+            node: NodeReference::Own,
+            ..
+        } if within => return None,
+        Template::Column {
+            node: NodeReference::Own,
+            column,
+        } => Template::Column {
+            node: NodeReference::Member(group.to_owned()),
+            column,
+        },
         Template::Column { node, column } => Template::Column { node, column },
-        Template::Each { group: through, element } => {
+        Template::Each {
+            group: through,
+            element,
+        } => {
             let element = outside(*element, group, within || through == group)?;
-            Template::Each { group: through, element: Box::new(element) }
+            Template::Each {
+                group: through,
+                element: Box::new(element),
+            }
         }
-        Template::Apply { function, arguments } => {
-            Template::Apply { function, arguments: outside_all(arguments, group, within)? }
-        }
+        Template::Apply { function, arguments } => Template::Apply {
+            function,
+            arguments: outside_all(arguments, group, within)?,
+        },
         Template::List(list) => Template::List(outside_all(list, group, within)?),
         Template::Record(fields) => {
             let mut record = BTreeMap::new();
@@ -187,5 +229,7 @@ fn outside(value: Template, group: &str, within: bool) -> Option<Template> {
 }
 
 fn outside_all(list: Vec<Template>, group: &str, within: bool) -> Option<Vec<Template>> {
-    list.into_iter().map(|value| outside(value, group, within)).collect()
+    list.into_iter()
+        .map(|value| outside(value, group, within))
+        .collect()
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::deploy::Layout;
+use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::codes::plan as plan_codes;
-use crate::diagnostics::Diagnostic;
 use crate::plan::{FillContext, Template};
 use crate::source::Span;
 
@@ -16,10 +16,18 @@ impl Layout<'_> {
         for group in &self.groups {
             // By kind and key: the run and step that came first.
             let mut owners: HashMap<(&str, Vec<String>), (usize, usize)> = HashMap::new();
-            for (run_index, run) in self.runs.iter().enumerate().filter(|(_, r)| r.group == group.name) {
+            for (run_index, run) in self
+                .runs
+                .iter()
+                .enumerate()
+                .filter(|(_, r)| r.group == group.name)
+            {
                 for (step_index, step) in run.steps.iter().enumerate() {
-                    let key: Vec<String> =
-                        step.key.iter().map(|field| canonical(step.fields.get(field))).collect();
+                    let key: Vec<String> = step
+                        .key
+                        .iter()
+                        .map(|field| canonical(step.fields.get(field)))
+                        .collect();
                     let Some((first_run, first_step)) =
                         owners.insert((&step.kind, key), (run_index, step_index))
                     else {
@@ -28,7 +36,11 @@ impl Layout<'_> {
                     let first = &self.runs[first_run].steps[first_step];
                     let same = first.fields == step.fields && first_run != run_index;
                     if !same {
-                        conflicts.push(((first_run, first_step), (run_index, step_index), group.name.clone()));
+                        conflicts.push((
+                            (first_run, first_step),
+                            (run_index, step_index),
+                            group.name.clone(),
+                        ));
                     }
                 }
             }
@@ -39,7 +51,11 @@ impl Layout<'_> {
                 format!("`{}.{}`", self.runs[run].name, self.runs[run].steps[step].name)
             };
             let step = &self.runs[second.0].steps[second.1];
-            let key: Vec<String> = step.key.iter().map(|field| shown(step.fields.get(field))).collect();
+            let key: Vec<String> = step
+                .key
+                .iter()
+                .map(|field| shown(step.fields.get(field)))
+                .collect();
             let message = format!(
                 "{} and {} manage the same {} {} on the nodes of `{group}`",
                 name(first),
@@ -47,12 +63,18 @@ impl Layout<'_> {
                 step.kind,
                 key.join(" ")
             );
-            let mut diagnostic = Diagnostic::error(codes::SAME_THING_TWICE, place(second), message).here("managed here");
+            let mut diagnostic =
+                Diagnostic::error(codes::SAME_THING_TWICE, place(second), message).here("managed here");
             diagnostic = match place(first) == place(second) {
-                true => diagnostic.label(self.runs[first.0].span, "by this run").label(self.runs[second.0].span, "and by this one"),
+                true => diagnostic
+                    .label(self.runs[first.0].span, "by this run")
+                    .label(self.runs[second.0].span, "and by this one"),
                 false => diagnostic.label(place(first), "and here"),
             };
-            self.report(diagnostic.help("each thing on a node has one owner: keep one of the two, or make them the same"));
+            self.report(
+                diagnostic
+                    .help("each thing on a node has one owner: keep one of the two, or make them the same"),
+            );
         }
     }
 
@@ -62,7 +84,9 @@ impl Layout<'_> {
         {
             let context = FillContext::of_groups(&self.groups);
             for (run_index, run) in self.runs.iter().enumerate() {
-                let Some(group) = self.groups.iter().find(|g| g.name == run.group) else { continue };
+                let Some(group) = self.groups.iter().find(|g| g.name == run.group) else {
+                    continue;
+                };
                 if group.nodes.is_empty() {
                     continue;
                 }
@@ -84,7 +108,9 @@ impl Layout<'_> {
 }
 
 fn canonical(value: Option<&Template>) -> String {
-    value.and_then(|v| serde_json::to_string(v).ok()).unwrap_or_default()
+    value
+        .and_then(|v| serde_json::to_string(v).ok())
+        .unwrap_or_default()
 }
 
 /// A key for people.

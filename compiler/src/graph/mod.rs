@@ -49,23 +49,43 @@ pub fn build<'a>(instances: &'a Instances, diagnostics: &mut Diagnostics) -> Gra
     // The last segment of each group.
     let mut lanes: BTreeMap<&str, NodeIndex> = BTreeMap::new();
     for run in &instances.runs {
-        let node = order.add_node(Segment { run: run.name.clone(), group: run.group.clone() });
+        let node = order.add_node(Segment {
+            run: run.name.clone(),
+            group: run.group.clone(),
+        });
         nodes.insert(&run.name, node);
     }
     for run in &instances.runs {
         let node = nodes[run.name.as_str()];
         for wait in &run.waits {
-            let Some(first) = nodes.get(wait.run.as_str()) else { continue };
-            let edge =
-                Edge { gate: true, reason: wait.reason.clone(), span: wait.span, place: wait.place.clone() };
+            let Some(first) = nodes.get(wait.run.as_str()) else {
+                continue;
+            };
+            let edge = Edge {
+                gate: true,
+                reason: wait.reason.clone(),
+                span: wait.span,
+                place: wait.place.clone(),
+            };
             order.add_edge(*first, node, edge);
         }
         if let Some(before) = lanes.insert(&run.group, node)
             && !order.contains_edge(before, node)
         {
-            let reason =
-                format!("`{}` is written after `{}`, on the same nodes", run.name, order[before].run);
-            order.add_edge(before, node, Edge { gate: false, reason, span: run.span, place: String::new() });
+            let reason = format!(
+                "`{}` is written after `{}`, on the same nodes",
+                run.name, order[before].run
+            );
+            order.add_edge(
+                before,
+                node,
+                Edge {
+                    gate: false,
+                    reason,
+                    span: run.span,
+                    place: String::new(),
+                },
+            );
         }
     }
     let mut graph = Graph { instances, order };
@@ -85,7 +105,11 @@ impl Graph<'_> {
                 .filter_map(|e| self.order.edge_endpoints(*e))
                 .map(|(from, _)| format!("`{}`", self.order[from].run))
                 .collect();
-            let message = format!("these runs wait for each other: {} → {}", names.join(" → "), names[0]);
+            let message = format!(
+                "these runs wait for each other: {} → {}",
+                names.join(" → "),
+                names[0]
+            );
             let mut diagnostic = Diagnostic::error(order::CYCLE, self.order[path[0]].span, message)
                 .here(self.order[path[0]].reason.clone());
             for edge in &path[1..] {
@@ -131,11 +155,23 @@ impl Graph<'_> {
         for node in self.order.node_indices() {
             let segment = &self.order[node];
             let _ = writeln!(text, "{} on {}", segment.run, segment.group);
-            let mut edges: Vec<_> = self.order.edges_directed(node, petgraph::Direction::Incoming).collect();
+            let mut edges: Vec<_> = self
+                .order
+                .edges_directed(node, petgraph::Direction::Incoming)
+                .collect();
             edges.sort_by_key(|e| e.source());
             for edge in edges {
-                let kind = if edge.weight().gate { "after all of" } else { "after" };
-                let _ = writeln!(text, "  {kind} {}: {}", self.order[edge.source()].run, edge.weight().reason);
+                let kind = if edge.weight().gate {
+                    "after all of"
+                } else {
+                    "after"
+                };
+                let _ = writeln!(
+                    text,
+                    "  {kind} {}: {}",
+                    self.order[edge.source()].run,
+                    edge.weight().reason
+                );
             }
         }
         text
@@ -172,7 +208,11 @@ mod tests {
             deploy: "d".into(),
             site: "s".into(),
             spec: String::new(),
-            backend: crate::plan::BackendChoice { name: "local".into(), image: None, settings: BTreeMap::new() },
+            backend: crate::plan::BackendChoice {
+                name: "local".into(),
+                image: None,
+                settings: BTreeMap::new(),
+            },
             networks: BTreeMap::new(),
             groups: Vec::new(),
             runs: vec![run("a", &["c"]), run("b", &["a"]), run("c", &["b"])],

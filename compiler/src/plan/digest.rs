@@ -80,7 +80,10 @@ impl<'a> Digests<'a> {
             for node in &group.nodes {
                 parts.add(node);
                 if let Some(row) = rows.get(node.as_str()) {
-                    let first = plan.patterns.get(row.pattern).and_then(|p| p.hardware.nics.values().next());
+                    let first = plan
+                        .patterns
+                        .get(row.pattern)
+                        .and_then(|p| p.hardware.nics.values().next());
                     parts.add_json(&(first, &row.addresses));
                 }
             }
@@ -111,7 +114,9 @@ impl<'a> Digests<'a> {
 
     /// The digests of a node's steps in order.
     pub(crate) fn node(&self, node: &NodeRow) -> Vec<String> {
-        let Some(uses) = self.uses.get(node.pattern) else { return Vec::new() };
+        let Some(uses) = self.uses.get(node.pattern) else {
+            return Vec::new();
+        };
         uses.iter().map(|uses| self.digest(uses, node)).collect()
     }
 
@@ -141,16 +146,25 @@ impl<'a> Digests<'a> {
 }
 
 fn uses_of(step: &Step) -> Uses<'_> {
-    let mut uses = Uses { hash: &step.hash, ..Uses::default() };
+    let mut uses = Uses {
+        hash: &step.hash,
+        ..Uses::default()
+    };
     // Not recursive, so that depth does not matter.
     let mut open: Vec<&Template> = step.fields.values().collect();
     while let Some(template) = open.pop() {
         match template {
             Template::Value(_) => {}
-            Template::Column { node: NodeReference::Own, column } => {
+            Template::Column {
+                node: NodeReference::Own,
+                column,
+            } => {
                 uses.own.insert(column);
             }
-            Template::Column { node: NodeReference::Member(group), .. } => {
+            Template::Column {
+                node: NodeReference::Member(group),
+                ..
+            } => {
                 uses.groups.insert(group);
             }
             Template::Each { group, element } => {
@@ -169,9 +183,15 @@ fn uses_of(step: &Step) -> Uses<'_> {
 /// plan has no such step there. For many steps make one [`super::Filler`] and use that.
 pub fn step_digest(plan: &Plan, node: &NodeRow, address: &str) -> Option<String> {
     let pattern = plan.patterns.get(node.pattern)?;
-    let mut addresses = pattern.segments.iter().flat_map(|s| s.steps.iter().map(move |step| (s, step)));
+    let mut addresses = pattern
+        .segments
+        .iter()
+        .flat_map(|s| s.steps.iter().map(move |step| (s, step)));
     let index = addresses.position(|(segment, step)| {
-        address.strip_prefix(&segment.run).and_then(|rest| rest.strip_prefix('.')) == Some(&step.name)
+        address
+            .strip_prefix(&segment.run)
+            .and_then(|rest| rest.strip_prefix('.'))
+            == Some(&step.name)
     })?;
     Digests::new(plan).node(node).into_iter().nth(index)
 }

@@ -63,14 +63,19 @@ fn consistent(plan: &Plan) -> Result<(), String> {
     let mut of_group = BTreeSet::new();
     for pattern in &plan.patterns {
         if !plan.groups.contains_key(&pattern.group) {
-            return Err(format!("a pattern is for the group `{}`, which it has not", pattern.group));
+            return Err(format!(
+                "a pattern is for the group `{}`, which it has not",
+                pattern.group
+            ));
         }
         if !of_group.insert(&pattern.group) {
             return Err(format!("the group `{}` has two patterns", pattern.group));
         }
         for network in pattern.hardware.nics.values() {
             if !plan.networks.contains_key(network) {
-                return Err(format!("an interface is on the network `{network}`, which it has not"));
+                return Err(format!(
+                    "an interface is on the network `{network}`, which it has not"
+                ));
             }
         }
         for segment in &pattern.segments {
@@ -78,7 +83,10 @@ fn consistent(plan: &Plan) -> Result<(), String> {
             for step in &segment.steps {
                 let missing = step.reload_on.iter().find(|name| !steps.contains(name.as_str()));
                 if let Some(name) = missing {
-                    return Err(format!("`{}.{}` loads `{name}`, which is not above it", segment.run, step.name));
+                    return Err(format!(
+                        "`{}.{}` loads `{name}`, which is not above it",
+                        segment.run, step.name
+                    ));
                 }
                 if !steps.insert(step.name.as_str()) {
                     return Err(format!("the step `{}.{}` is there twice", segment.run, step.name));
@@ -118,12 +126,23 @@ fn consistent(plan: &Plan) -> Result<(), String> {
     }
     for node in &plan.nodes {
         let Some(pattern) = plan.patterns.get(node.pattern) else {
-            return Err(format!("the node `{}` follows a pattern that is not there", node.name));
+            return Err(format!(
+                "the node `{}` follows a pattern that is not there",
+                node.name
+            ));
         };
         if members.get(node.name.as_str()) != Some(&pattern.group.as_str()) {
-            return Err(format!("the node `{}` is not in the group of its pattern", node.name));
+            return Err(format!(
+                "the node `{}` is not in the group of its pattern",
+                node.name
+            ));
         }
-        if let Some(network) = pattern.hardware.nics.values().find(|n| !node.addresses.contains_key(*n)) {
+        if let Some(network) = pattern
+            .hardware
+            .nics
+            .values()
+            .find(|n| !node.addresses.contains_key(*n))
+        {
             return Err(format!("the node `{}` has no address on `{network}`", node.name));
         }
         if let StepVerbs::Some { ensure, .. } = &node.steps {
@@ -133,11 +152,18 @@ fn consistent(plan: &Plan) -> Result<(), String> {
                 !(segment && runs.get(run).is_some_and(|steps| steps.contains(step)))
             };
             if let Some(address) = ensure.keys().find(of_pattern) {
-                return Err(format!("`{}` is to carry out `{address}`, which it has not", node.name));
+                return Err(format!(
+                    "`{}` is to carry out `{address}`, which it has not",
+                    node.name
+                ));
             }
         }
     }
-    match plan.leaving.iter().find(|l| members.contains_key(l.name.as_str())) {
+    match plan
+        .leaving
+        .iter()
+        .find(|l| members.contains_key(l.name.as_str()))
+    {
         Some(leaving) => Err(format!("the node `{}` both stays and leaves", leaving.name)),
         None => Ok(()),
     }
@@ -183,7 +209,11 @@ pub fn counts(plan: &Plan) -> Counts {
     for node in &plan.nodes {
         match &node.steps {
             StepVerbs::All => {
-                let segments = plan.patterns.get(node.pattern).map(|p| p.segments.as_slice()).unwrap_or_default();
+                let segments = plan
+                    .patterns
+                    .get(node.pattern)
+                    .map(|p| p.segments.as_slice())
+                    .unwrap_or_default();
                 counts.create += segments.iter().map(|s| s.steps.len()).sum::<usize>();
             }
             StepVerbs::Some { ensure, remove } => {

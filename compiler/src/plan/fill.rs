@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use handlebars::Handlebars;
 use serde_json::{Map, Value};
 
+use super::Plan;
 use super::functions::{self, FunctionError};
 use super::render;
 use super::template::{Column, Function, NodeReference, Template};
-use super::Plan;
 use crate::expand::GroupInstance;
 
 /// Levels of templates within each other.
@@ -77,14 +77,30 @@ impl<'a> FillContext<'a> {
         let members = |(name, group): (&'a String, &'a super::Group)| {
             let columns = |node: &'a String| {
                 let row = rows.get(node.as_str())?;
-                let first = plan.patterns.get(row.pattern).and_then(|p| p.hardware.nics.values().next());
+                let first = plan
+                    .patterns
+                    .get(row.pattern)
+                    .and_then(|p| p.hardware.nics.values().next());
                 let address = first.and_then(|network| row.addresses.get(network)).copied();
-                Some(Columns { name: node, address, addresses: &row.addresses })
+                Some(Columns {
+                    name: node,
+                    address,
+                    addresses: &row.addresses,
+                })
             };
-            (name.as_str(), Members { many: group.many, nodes: group.nodes.iter().filter_map(columns).collect() })
+            (
+                name.as_str(),
+                Members {
+                    many: group.many,
+                    nodes: group.nodes.iter().filter_map(columns).collect(),
+                },
+            )
         };
         let groups = plan.groups.iter().map(members).collect();
-        FillContext { groups, registry: Mutex::new(render::registry()) }
+        FillContext {
+            groups,
+            registry: Mutex::new(render::registry()),
+        }
     }
 
     /// The nodes of instances.
@@ -96,10 +112,19 @@ impl<'a> FillContext<'a> {
                 address: first.and_then(|network| node.addresses.get(network)).copied(),
                 addresses: &node.addresses,
             };
-            (group.name.as_str(), Members { many: group.many, nodes: group.nodes.iter().map(columns).collect() })
+            (
+                group.name.as_str(),
+                Members {
+                    many: group.many,
+                    nodes: group.nodes.iter().map(columns).collect(),
+                },
+            )
         };
         let groups = groups.iter().map(members).collect();
-        FillContext { groups, registry: Mutex::new(render::registry()) }
+        FillContext {
+            groups,
+            registry: Mutex::new(render::registry()),
+        }
     }
 
     /// Fills a template. `own` is the group and the place in it (in name order) of the node whose lane this is.
@@ -107,7 +132,12 @@ impl<'a> FillContext<'a> {
     /// # Errors
     /// [`FillError`]: only templates that the compiler did not make, or edited ones, should give any.
     pub fn fill(&self, template: &Template, own: Option<(&str, usize)>) -> Result<Value, FillError> {
-        let mut filling = Filling { context: self, own, turns: Vec::new(), left: MAX_VALUES };
+        let mut filling = Filling {
+            context: self,
+            own,
+            turns: Vec::new(),
+            left: MAX_VALUES,
+        };
         filling.fill(template, 0)
     }
 }
@@ -147,7 +177,9 @@ impl<'a, 'c> Filling<'a, 'c> {
                     values.push(self.fill(argument, depth + 1)?);
                 }
                 match (function, values.as_slice()) {
-                    (Function::Render, [Value::String(text), record]) => Ok(self.render(text, record)?.into()),
+                    (Function::Render, [Value::String(text), record]) => {
+                        Ok(self.render(text, record)?.into())
+                    }
                     _ => Ok(functions::apply(*function, &values)?),
                 }
             }
@@ -170,7 +202,11 @@ impl<'a, 'c> Filling<'a, 'c> {
 
     fn render(&self, text: &str, record: &Value) -> Result<String, FillError> {
         // A panic inside of the renderer is caught there, and leaves the registry whole.
-        let mut registry = self.context.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = self
+            .context
+            .registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if !registry.has_template(text) {
             registry.register_template(text, render::compile(text).map_err(FunctionError::from)?);
         }
@@ -178,14 +214,22 @@ impl<'a, 'c> Filling<'a, 'c> {
     }
 
     fn members(&self, group: &str) -> Result<&'a Members<'c>, FillError> {
-        self.context.groups.get(group).ok_or_else(|| FillError::NoGroup(group.to_owned()))
+        self.context
+            .groups
+            .get(group)
+            .ok_or_else(|| FillError::NoGroup(group.to_owned()))
     }
 
     fn column(&self, node: &NodeReference, column: &Column) -> Result<Value, FillError> {
         let (group, index) = match node {
             NodeReference::Own => self.own.ok_or(FillError::NoOwnNode)?,
             NodeReference::Member(group) => {
-                let turn = self.turns.iter().rev().find(|(g, _)| g == group).map(|(_, index)| *index);
+                let turn = self
+                    .turns
+                    .iter()
+                    .rev()
+                    .find(|(g, _)| g == group)
+                    .map(|(_, index)| *index);
                 let members = self.members(group)?;
                 let index = match turn {
                     Some(index) => index,
@@ -195,14 +239,22 @@ impl<'a, 'c> Filling<'a, 'c> {
                 (group.as_str(), index)
             }
         };
-        let columns = self.members(group)?.nodes.get(index).ok_or(FillError::NoOwnNode)?;
-        let missing = |network: String| FillError::NoAddress { node: columns.name.to_owned(), network };
+        let columns = self
+            .members(group)?
+            .nodes
+            .get(index)
+            .ok_or(FillError::NoOwnNode)?;
+        let missing = |network: String| FillError::NoAddress {
+            node: columns.name.to_owned(),
+            network,
+        };
         let address = match column {
             Column::Name => return Ok(columns.name.into()),
             Column::Address => columns.address.ok_or_else(|| missing("any network".to_owned()))?,
-            Column::AddressOn(network) => {
-                *columns.addresses.get(network).ok_or_else(|| missing(format!("`{network}`")))?
-            }
+            Column::AddressOn(network) => *columns
+                .addresses
+                .get(network)
+                .ok_or_else(|| missing(format!("`{network}`")))?,
         };
         Ok(address.to_string().into())
     }

@@ -33,9 +33,20 @@ impl<'a> Filler<'a> {
     pub fn new(plan: &'a Plan) -> Filler<'a> {
         let mut places = HashMap::new();
         for group in plan.groups.values() {
-            places.extend(group.nodes.iter().enumerate().map(|(index, name)| (name.as_str(), index)));
+            places.extend(
+                group
+                    .nodes
+                    .iter()
+                    .enumerate()
+                    .map(|(index, name)| (name.as_str(), index)),
+            );
         }
-        Filler { plan, context: FillContext::of_plan(plan), digests: Digests::new(plan), places }
+        Filler {
+            plan,
+            context: FillContext::of_plan(plan),
+            digests: Digests::new(plan),
+            places,
+        }
     }
 
     /// All steps of one node in order, filled, with their digests.
@@ -43,7 +54,9 @@ impl<'a> Filler<'a> {
     /// # Errors
     /// [`FillError`] for the first field that cannot be filled.
     pub fn steps(&self, node: &NodeRow) -> Result<Vec<FilledStep>, FillError> {
-        let Some(pattern) = self.plan.patterns.get(node.pattern) else { return Ok(Vec::new()) };
+        let Some(pattern) = self.plan.patterns.get(node.pattern) else {
+            return Ok(Vec::new());
+        };
         let digests = self.digests.node(node);
         let mut all = Vec::new();
         for segment in &pattern.segments {
@@ -51,9 +64,18 @@ impl<'a> Filler<'a> {
             for (index, step) in segment.steps.iter().enumerate() {
                 let fields = self.fields(node, step)?;
                 let position = first + index;
-                let loads = segment.steps.iter().enumerate().filter(|(_, s)| step.reload_on.contains(&s.name));
+                let loads = segment
+                    .steps
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, s)| step.reload_on.contains(&s.name));
                 let loads = loads
-                    .map(|(other, s)| (format!("{}.{}", segment.run, s.name), digests[first + other].clone()))
+                    .map(|(other, s)| {
+                        (
+                            format!("{}.{}", segment.run, s.name),
+                            digests[first + other].clone(),
+                        )
+                    })
                     .collect();
                 let recorded = RecordedStep {
                     address: format!("{}.{}", segment.run, step.name),
@@ -64,7 +86,11 @@ impl<'a> Filler<'a> {
                     removal: step.removal,
                     position: position as u32,
                 };
-                all.push(FilledStep { run: segment.run.clone(), step: recorded, loads });
+                all.push(FilledStep {
+                    run: segment.run.clone(),
+                    step: recorded,
+                    loads,
+                });
             }
         }
         Ok(all)

@@ -54,7 +54,9 @@ pub(crate) fn apply(function: Function, arguments: &[Value]) -> Result<Value, Fu
         Function::UrlScheme => with_url(arguments, |url, _| Ok(url.scheme.into())),
         Function::UrlHost => with_url(arguments, |url, _| Ok(url.host.into())),
         Function::UrlPort => with_url(arguments, |url, text| {
-            url.port_or_default().map(Value::from).ok_or_else(|| FunctionError::NoPort(text.to_owned()))
+            url.port_or_default()
+                .map(Value::from)
+                .ok_or_else(|| FunctionError::NoPort(text.to_owned()))
         }),
         Function::UrlPath => with_url(arguments, |url, _| Ok(url.path.into())),
         Function::Length => match arguments {
@@ -80,8 +82,13 @@ fn with_url(
     arguments: &[Value],
     part: impl FnOnce(&Url<'_>, &str) -> Result<Value, FunctionError>,
 ) -> Result<Value, FunctionError> {
-    let [Value::String(text)] = arguments else { return Err(FunctionError::Arguments("url")) };
-    let url = Url::parse(text).map_err(|cause| FunctionError::NotUrl { text: text.clone(), cause })?;
+    let [Value::String(text)] = arguments else {
+        return Err(FunctionError::Arguments("url"));
+    };
+    let url = Url::parse(text).map_err(|cause| FunctionError::NotUrl {
+        text: text.clone(),
+        cause,
+    })?;
     part(&url, text)
 }
 

@@ -27,13 +27,17 @@ fn desired(graph: &Graph<'_>, snapshot: &Snapshot) -> Plan {
     let mut groups = BTreeMap::new();
     let mut nodes = Vec::new();
     for (index, group) in instances.groups.iter().enumerate() {
-        let segments = instances.runs.iter().filter(|r| r.group == group.name).map(|run| Segment {
-            run: run.name.clone(),
-            role: run.role.clone(),
-            hash: run.hash.clone(),
-            steps: run.steps.clone(),
-            rollout: run.rollout.clone(),
-        });
+        let segments = instances
+            .runs
+            .iter()
+            .filter(|r| r.group == group.name)
+            .map(|run| Segment {
+                run: run.name.clone(),
+                role: run.role.clone(),
+                hash: run.hash.clone(),
+                steps: run.steps.clone(),
+                rollout: run.rollout.clone(),
+            });
         patterns.push(Pattern {
             group: group.name.clone(),
             hardware: group.hardware.clone(),
@@ -42,7 +46,11 @@ fn desired(graph: &Graph<'_>, snapshot: &Snapshot) -> Plan {
         let names = group.nodes.iter().map(|n| n.name.clone()).collect();
         groups.insert(
             group.name.clone(),
-            Group { many: group.many, nodes: names, spread: group.spread.clone() },
+            Group {
+                many: group.many,
+                nodes: names,
+                spread: group.spread.clone(),
+            },
         );
         nodes.extend(group.nodes.iter().map(|node| NodeRow {
             name: node.name.clone(),
@@ -72,21 +80,33 @@ fn desired(graph: &Graph<'_>, snapshot: &Snapshot) -> Plan {
             let recorded = snapshot.networks.get(name);
             let verb = match recorded {
                 None => ObjectVerb::Create,
-                Some(recorded) if recorded.cidr != network.cidr => {
-                    ObjectVerb::Replace { because: format!("its addresses were {}", recorded.cidr) }
-                }
-                Some(recorded) if recorded.gateway != network.gateway => {
-                    ObjectVerb::Replace { because: "its gateway has changed".to_owned() }
-                }
+                Some(recorded) if recorded.cidr != network.cidr => ObjectVerb::Replace {
+                    because: format!("its addresses were {}", recorded.cidr),
+                },
+                Some(recorded) if recorded.gateway != network.gateway => ObjectVerb::Replace {
+                    because: "its gateway has changed".to_owned(),
+                },
                 Some(recorded) if !recorded.live => ObjectVerb::Create,
                 Some(_) => ObjectVerb::Keep,
             };
             let (cidr, gateway, mtu, vlan) = (network.cidr, network.gateway, network.mtu, network.vlan);
-            (name.clone(), Network { cidr, gateway, mtu, vlan, verb })
+            (
+                name.clone(),
+                Network {
+                    cidr,
+                    gateway,
+                    mtu,
+                    vlan,
+                    verb,
+                },
+            )
         })
         .collect();
     let stays: BTreeSet<&str> = nodes.iter().map(|n| n.name.as_str()).collect();
-    let leaving = snapshot.nodes.iter().filter(|(name, _)| !stays.contains(name.as_str()));
+    let leaving = snapshot
+        .nodes
+        .iter()
+        .filter(|(name, _)| !stays.contains(name.as_str()));
     let leaving = leaving.map(|(name, node)| LeavingNode {
         name: name.clone(),
         group: node.group.clone(),
@@ -103,7 +123,12 @@ fn desired(graph: &Graph<'_>, snapshot: &Snapshot) -> Plan {
         patterns,
         gates,
         leaving: leaving.collect(),
-        leaving_networks: snapshot.networks.keys().filter(|n| !networks.contains_key(*n)).cloned().collect(),
+        leaving_networks: snapshot
+            .networks
+            .keys()
+            .filter(|n| !networks.contains_key(*n))
+            .cloned()
+            .collect(),
         networks,
         nodes,
         outputs: instances.outputs.clone(),
@@ -139,7 +164,9 @@ fn machine(plan: &Plan, row: &NodeRow, recorded: &RecordedNode) -> ObjectVerb {
             true => "its image, hardware or networks have changed",
             false => "its addresses have changed",
         };
-        return ObjectVerb::Replace { because: because.to_owned() };
+        return ObjectVerb::Replace {
+            because: because.to_owned(),
+        };
     }
     match recorded.live {
         Machine::Stopped => ObjectVerb::Start,
@@ -165,7 +192,10 @@ fn steps(
     // Whether something is done on this lane before the step in turn: then what only looks, looks again.
     let mut acted = machine == &ObjectVerb::Start || leaves(pattern, recorded);
     let digests = filler.digests(row);
-    let listed = pattern.segments.iter().flat_map(|s| s.steps.iter().map(move |step| (s, step)));
+    let listed = pattern
+        .segments
+        .iter()
+        .flat_map(|s| s.steps.iter().map(move |step| (s, step)));
     for ((segment, step), digest) in listed.zip(digests) {
         let address = format!("{}.{}", segment.run, step.name);
         let known = recorded.steps.get(&address);
@@ -209,10 +239,20 @@ fn steps(
         .iter()
         .flat_map(|s| s.steps.iter().map(move |step| format!("{}.{}", s.run, step.name)))
         .collect();
-    remove.extend(recorded.steps.values().filter(|step| !listed.contains(&step.address)).cloned());
+    remove.extend(
+        recorded
+            .steps
+            .values()
+            .filter(|step| !listed.contains(&step.address))
+            .cloned(),
+    );
     // What another step of the spec manages now stays; that step has taken it over.
     remove.retain(|step| !wanted.contains_key(&format!("{} {}", step.kind, step.key)));
-    remove.sort_by(|a, b| b.position.cmp(&a.position).then_with(|| a.address.cmp(&b.address)));
+    remove.sort_by(|a, b| {
+        b.position
+            .cmp(&a.position)
+            .then_with(|| a.address.cmp(&b.address))
+    });
     StepVerbs::Some { ensure, remove }
 }
 
@@ -231,5 +271,9 @@ fn changed(
     now: &BTreeMap<String, serde_json::Value>,
 ) -> Vec<String> {
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    names.into_iter().filter(|name| before.get(*name) != now.get(*name)).cloned().collect()
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != now.get(*name))
+        .cloned()
+        .collect()
 }

@@ -60,7 +60,11 @@ impl RenderError {
     }
 
     fn broken(message: impl Into<String>) -> RenderError {
-        RenderError::Broken { line: None, column: None, message: message.into() }
+        RenderError::Broken {
+            line: None,
+            column: None,
+            message: message.into(),
+        }
     }
 }
 
@@ -89,7 +93,11 @@ pub(crate) fn compile(text: &str) -> Result<Template, RenderError> {
     check_depth(text)?;
     let template = Template::compile(text).map_err(|error| {
         let (line, column) = error.pos().map_or((None, None), |(l, c)| (Some(l), Some(c)));
-        RenderError::Broken { line, column, message: explain(error.reason()) }
+        RenderError::Broken {
+            line,
+            column,
+            message: explain(error.reason()),
+        }
     })?;
     refuse_partials(&template)?;
     Ok(template)
@@ -103,11 +111,7 @@ pub(crate) fn render_once(text: &str, record: &Value) -> Result<String, RenderEr
 }
 
 /// Renders a registered template.
-pub(crate) fn render(
-    registry: &Handlebars<'_>,
-    name: &str,
-    record: &Value,
-) -> Result<String, RenderError> {
+pub(crate) fn render(registry: &Handlebars<'_>, name: &str, record: &Value) -> Result<String, RenderError> {
     let mut output = Limited(Vec::new());
     // The renderer indexes paths that the template wrote; a template that makes it panic must not end the program.
     let rendered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -131,13 +135,21 @@ pub(crate) fn render(
 fn translate(error: &handlebars::RenderError) -> RenderError {
     let (line, column) = (error.line_no, error.column_no);
     match error.reason() {
-        RenderErrorReason::MissingVariable(name) => {
-            RenderError::Missing { line, column, name: name.clone().unwrap_or_default() }
-        }
-        RenderErrorReason::HelperNotFound(name) => {
-            RenderError::Broken { line, column, message: format!("there is no helper `{name}`") }
-        }
-        reason => RenderError::Failed { line, column, message: lower_first(&reason.to_string()) },
+        RenderErrorReason::MissingVariable(name) => RenderError::Missing {
+            line,
+            column,
+            name: name.clone().unwrap_or_default(),
+        },
+        RenderErrorReason::HelperNotFound(name) => RenderError::Broken {
+            line,
+            column,
+            message: format!("there is no helper `{name}`"),
+        },
+        reason => RenderError::Failed {
+            line,
+            column,
+            message: lower_first(&reason.to_string()),
+        },
     }
 }
 
@@ -146,11 +158,16 @@ fn explain(reason: &TemplateErrorReason) -> String {
         TemplateErrorReason::MismatchingClosedHelper(opened, closing)
         | TemplateErrorReason::MismatchingClosedDecorator(opened, closing) => {
             let name = |text: &str| text.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
-            format!("`{{{{#{}}}}}` is closed by `{{{{/{}}}}}`", name(opened), name(closing))
+            format!(
+                "`{{{{#{}}}}}` is closed by `{{{{/{}}}}}`",
+                name(opened),
+                name(closing)
+            )
         }
         // The parser's own words speak of its rules.
         TemplateErrorReason::InvalidSyntax(_) => {
-            "this cannot be read; is every `{{` closed by `}}`, and every `{{#…}}` by its `{{/…}}`?".to_owned()
+            "this cannot be read; is every `{{` closed by `}}`, and every `{{#…}}` by its `{{/…}}`?"
+                .to_owned()
         }
         other => lower_first(&other.to_string()),
     }
@@ -158,7 +175,9 @@ fn explain(reason: &TemplateErrorReason) -> String {
 
 fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Bounds the nesting before the parser sees the text.
@@ -242,19 +261,40 @@ mod tests {
     #[test]
     fn renders_strictly_and_without_escaping() {
         assert_eq!(render_once("a {{b}}", &json!({"b": "<&>"})).unwrap(), "a <&>");
-        assert!(matches!(render_once("\n{{c}}", &json!({})), Err(RenderError::Missing { line: Some(2), .. })));
-        assert!(matches!(render_once("{{#each x}", &json!({})), Err(RenderError::Broken { .. })));
+        assert!(matches!(
+            render_once("\n{{c}}", &json!({})),
+            Err(RenderError::Missing { line: Some(2), .. })
+        ));
+        assert!(matches!(
+            render_once("{{#each x}", &json!({})),
+            Err(RenderError::Broken { .. })
+        ));
     }
 
     #[test]
     fn refuses_what_could_run_without_end() {
         let endless = "{{#*inline \"a\"}}{{> a}}{{/inline}}{{> a}}";
-        assert!(matches!(render_once(endless, &json!({})), Err(RenderError::Broken { .. })));
+        assert!(matches!(
+            render_once(endless, &json!({})),
+            Err(RenderError::Broken { .. })
+        ));
         let deep = "{{#if a}}".repeat(100_000);
-        assert!(matches!(render_once(&deep, &json!({})), Err(RenderError::Broken { .. })));
+        assert!(matches!(
+            render_once(&deep, &json!({})),
+            Err(RenderError::Broken { .. })
+        ));
         let brackets = format!("{{{{a {}", "(".repeat(100_000));
-        assert!(matches!(render_once(&brackets, &json!({})), Err(RenderError::Broken { .. })));
-        for text in ["{{../../../a}}", "{{@root.a}}", "{{lookup a b}}", "{{this.[}}", "{{#each ../..}}{{/each}}"] {
+        assert!(matches!(
+            render_once(&brackets, &json!({})),
+            Err(RenderError::Broken { .. })
+        ));
+        for text in [
+            "{{../../../a}}",
+            "{{@root.a}}",
+            "{{lookup a b}}",
+            "{{this.[}}",
+            "{{#each ../..}}{{/each}}",
+        ] {
             let _ = render_once(text, &json!({"a": [1]}));
         }
     }

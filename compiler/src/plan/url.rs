@@ -21,7 +21,9 @@ impl<'a> Url<'a> {
         if let Some(bad) = text.chars().find(|c| c.is_whitespace() || c.is_control()) {
             return Err(format!("{bad:?} cannot stand in a URL"));
         }
-        let (scheme, rest) = text.split_once("://").ok_or("it has no scheme such as `http://`")?;
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or("it has no scheme such as `http://`")?;
         if !is_scheme(scheme) {
             return Err(format!("`{scheme}` is not a scheme"));
         }
@@ -32,7 +34,12 @@ impl<'a> Url<'a> {
         if host.is_empty() {
             return Err("it has no host".to_owned());
         }
-        Ok(Url { scheme, host, port, path: if path.is_empty() { "/" } else { path } })
+        Ok(Url {
+            scheme,
+            host,
+            port,
+            path: if path.is_empty() { "/" } else { path },
+        })
     }
 
     /// The port that is written, or the usual one of the scheme.
@@ -56,7 +63,9 @@ impl<'a> Url<'a> {
 /// Whether `text` can stand before `://`.
 pub(crate) fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
@@ -87,7 +96,10 @@ mod tests {
     #[test]
     fn cuts_urls() {
         let url = Url::parse("http://user@10.20.0.2:8080/a?b").unwrap();
-        assert_eq!((url.scheme, url.host, url.port, url.path), ("http", "10.20.0.2", Some(8080), "/a?b"));
+        assert_eq!(
+            (url.scheme, url.host, url.port, url.path),
+            ("http", "10.20.0.2", Some(8080), "/a?b")
+        );
         assert_eq!(Url::parse("https://[fd00::1]:1/").unwrap().host, "fd00::1");
         assert_eq!(Url::parse("https://a").unwrap().port_or_default(), Some(443));
         assert!(Url::parse("a.b/c").is_err());

@@ -8,7 +8,12 @@ use crate::source::Sources;
 /// Stable text for people and baselines. Modules of the library are left out.
 pub fn dump(resolved: &Resolved, sources: &Sources) -> String {
     let mut text = String::new();
-    for module in resolved.modules.list.iter().filter(|m| !m.name.starts_with("std.")) {
+    for module in resolved
+        .modules
+        .list
+        .iter()
+        .filter(|m| !m.name.starts_with("std."))
+    {
         let _ = writeln!(text, "module {}", module.name);
         for item in &module.ast.items {
             if let Some(name) = name_of(item) {
@@ -16,11 +21,20 @@ pub fn dump(resolved: &Resolved, sources: &Sources) -> String {
                 let _ = writeln!(text, "  {public}{} is {}", name.text, noun(item));
             }
         }
-        let mut uses: Vec<_> = resolved.references.iter().filter(|(s, _)| s.source == module.source).collect();
+        let mut uses: Vec<_> = resolved
+            .references
+            .iter()
+            .filter(|(s, _)| s.source == module.source)
+            .collect();
         uses.sort_by_key(|(span, _)| **span);
         for (span, definition) in uses {
             let (line, column) = sources.position(*span);
-            let _ = writeln!(text, "  {line}:{column} {} -> {}", sources.slice(*span), describe(resolved, sources, definition));
+            let _ = writeln!(
+                text,
+                "  {line}:{column} {} -> {}",
+                sources.slice(*span),
+                describe(resolved, sources, definition)
+            );
         }
     }
     text
@@ -34,7 +48,10 @@ fn describe(resolved: &Resolved, sources: &Sources, definition: &Definition) -> 
             format!("{line}:{column}")
         }
         Definition::Builtin(builtin) => {
-            let name = Builtin::ALL.into_iter().find(|(_, b)| b == builtin).map_or("", |(name, _)| name);
+            let name = Builtin::ALL
+                .into_iter()
+                .find(|(_, b)| b == builtin)
+                .map_or("", |(name, _)| name);
             format!("the language's {name}")
         }
         Definition::Broken => "unknown".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Builtin, BUILTIN_TYPES, Definition, ItemId, Resolved, name_of, noun};
+use super::{BUILTIN_TYPES, Builtin, Definition, ItemId, Resolved, name_of, noun};
 use crate::diagnostics::codes::names;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::Span;
@@ -46,7 +46,10 @@ pub(super) fn report_unused(resolved: &Resolved, tables: &[Table], diagnostics: 
         }
         for (name, import) in table.imports.iter().filter(|(_, i)| !i.used) {
             let message = format!("`{name}` is imported and not used");
-            diagnostics.push(Diagnostic::warning(names::UNUSED_IMPORT, import.span, message).help("remove it from this `use`"));
+            diagnostics.push(
+                Diagnostic::warning(names::UNUSED_IMPORT, import.span, message)
+                    .help("remove it from this `use`"),
+            );
         }
     }
 }
@@ -58,39 +61,61 @@ fn own_items(resolved: &mut Resolved, diagnostics: &mut Diagnostics) {
             let Some(name) = name_of(item) else { continue };
             if BUILTIN_TYPES.contains(&name.text.as_str()) || Builtin::find(&name.text).is_some() {
                 let message = format!("`{}` is a name of the language itself", name.text);
-                diagnostics.push(Diagnostic::error(names::SHADOWS, name.span, message).help("choose another name"));
+                diagnostics
+                    .push(Diagnostic::error(names::SHADOWS, name.span, message).help("choose another name"));
                 continue;
             }
             if let Some(first) = table.get(&name.text) {
                 let first = &module.ast.items[first.item];
                 let before = name_of(first).map_or(first.span, |n| n.span);
                 diagnostics.push(
-                    Diagnostic::error(names::DUPLICATE_NAME, name.span, format!("`{}` is defined twice", name.text))
-                        .here("here again")
-                        .label(before, format!("first defined here, as {}", noun(first)))
-                        .help("give one of them another name"),
+                    Diagnostic::error(
+                        names::DUPLICATE_NAME,
+                        name.span,
+                        format!("`{}` is defined twice", name.text),
+                    )
+                    .here("here again")
+                    .label(before, format!("first defined here, as {}", noun(first)))
+                    .help("give one of them another name"),
                 );
                 continue;
             }
-            table.insert(name.text.clone(), ItemId { module: index, item: item_index });
+            table.insert(
+                name.text.clone(),
+                ItemId {
+                    module: index,
+                    item: item_index,
+                },
+            );
         }
         resolved.items.push(table);
     }
-    let Some(prelude) = resolved.modules.find(super::modules::PRELUDE) else { return };
+    let Some(prelude) = resolved.modules.find(super::modules::PRELUDE) else {
+        return;
+    };
     for (index, module) in resolved.modules.list.iter().enumerate() {
         if index == prelude {
             continue;
         }
         for (name, id) in &resolved.items[index] {
-            let Some(known) = resolved.items[prelude].get(name) else { continue };
+            let Some(known) = resolved.items[prelude].get(name) else {
+                continue;
+            };
             let (Some(here), Some(there)) = (name_of(&module.ast.items[id.item]), resolved.item_name(*known))
             else {
                 continue;
             };
             diagnostics.push(
-                Diagnostic::error(names::SHADOWS, here.span, format!("`{name}` is known everywhere already"))
-                    .label(there.span, format!("{} of the library", noun(resolved.item(*known))))
-                    .help("choose another name"),
+                Diagnostic::error(
+                    names::SHADOWS,
+                    here.span,
+                    format!("`{name}` is known everywhere already"),
+                )
+                .label(
+                    there.span,
+                    format!("{} of the library", noun(resolved.item(*known))),
+                )
+                .help("choose another name"),
             );
         }
     }
@@ -98,9 +123,18 @@ fn own_items(resolved: &mut Resolved, diagnostics: &mut Diagnostics) {
 
 fn imports_of(resolved: &Resolved, module: usize, diagnostics: &mut Diagnostics) -> Table {
     let this = &resolved.modules.list[module];
-    let mut table = Table { lenient: this.incomplete, ..Table::default() };
+    let mut table = Table {
+        lenient: this.incomplete,
+        ..Table::default()
+    };
     for item in &this.ast.items {
-        let ast::ItemKind::Use { module: path, names: list } = &item.kind else { continue };
+        let ast::ItemKind::Use {
+            module: path,
+            names: list,
+        } = &item.kind
+        else {
+            continue;
+        };
         let target = resolved.modules.find(&path.text());
         match target {
             Some(target) => table.modules.push((target, path.text())),
@@ -118,15 +152,29 @@ fn imports_of(resolved: &Resolved, module: usize, diagnostics: &mut Diagnostics)
             });
             if let Some(before) = taken {
                 diagnostics.push(
-                    Diagnostic::error(names::DUPLICATE_NAME, local.span, format!("`{}` is defined twice", local.text))
-                        .here("imported here")
-                        .label(before, "defined here as well")
-                        .help(format!("give the import another name: `{} as …`", entry.name.text)),
+                    Diagnostic::error(
+                        names::DUPLICATE_NAME,
+                        local.span,
+                        format!("`{}` is defined twice", local.text),
+                    )
+                    .here("imported here")
+                    .label(before, "defined here as well")
+                    .help(format!(
+                        "give the import another name: `{} as …`",
+                        entry.name.text
+                    )),
                 );
                 continue;
             }
             let used = definition == Definition::Broken;
-            table.imports.insert(local.text.clone(), Import { definition, span: local.span, used });
+            table.imports.insert(
+                local.text.clone(),
+                Import {
+                    definition,
+                    span: local.span,
+                    used,
+                },
+            );
         }
     }
     table
@@ -137,7 +185,10 @@ fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mu
     let items = &resolved.items[target];
     let Some(id) = items.get(&name.text) else {
         if !module.incomplete {
-            let public = items.iter().filter(|(_, id)| resolved.item(**id).public).map(|(n, _)| n.as_str());
+            let public = items
+                .iter()
+                .filter(|(_, id)| resolved.item(**id).public)
+                .map(|(n, _)| n.as_str());
             let known: Vec<&str> = public.collect();
             let diagnostic = Diagnostic::error(
                 names::NOT_IN_MODULE,
@@ -155,12 +206,19 @@ fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mu
     let item = resolved.item(*id);
     if !item.public {
         let at = name_of(item).map_or(item.span, |n| n.span);
-        let start = Span { end: item.span.start, ..item.span };
+        let start = Span {
+            end: item.span.start,
+            ..item.span
+        };
         diagnostics.push(
-            Diagnostic::error(names::PRIVATE, name.span, format!("`{}` is private to `{}`", name.text, module.name))
-                .label(at, "defined here, without `pub`")
-                .help("write `pub` before it, if other modules may use it")
-                .fix(start, "pub ", "write `pub` before it"),
+            Diagnostic::error(
+                names::PRIVATE,
+                name.span,
+                format!("`{}` is private to `{}`", name.text, module.name),
+            )
+            .label(at, "defined here, without `pub`")
+            .help("write `pub` before it, if other modules may use it")
+            .fix(start, "pub ", "write `pub` before it"),
         );
         return Definition::Broken;
     }
@@ -171,7 +229,11 @@ fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mu
 pub(crate) fn list_of(names: &[&str]) -> String {
     match names {
         [] => "nothing".to_owned(),
-        _ => names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "),
+        _ => names
+            .iter()
+            .map(|n| format!("`{n}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 
@@ -182,7 +244,9 @@ fn find_cycles(resolved: &Resolved, diagnostics: &mut Diagnostics) {
         .iter()
         .map(|module| {
             let used = |item: &ast::Item| match &item.kind {
-                ast::ItemKind::Use { module, .. } => Some((resolved.modules.find(&module.text())?, module.span)),
+                ast::ItemKind::Use { module, .. } => {
+                    Some((resolved.modules.find(&module.text())?, module.span))
+                }
                 _ => None,
             };
             module.ast.items.iter().filter_map(used).collect()
@@ -209,8 +273,10 @@ fn find_cycles(resolved: &Resolved, diagnostics: &mut Diagnostics) {
                 }
                 1 => {
                     let from = path.iter().position(|(m, _)| m == target).unwrap_or(0);
-                    let circle: Vec<(usize, Span)> =
-                        path[from..].iter().map(|(m, next)| (*m, edges[*m][next - 1].1)).collect();
+                    let circle: Vec<(usize, Span)> = path[from..]
+                        .iter()
+                        .map(|(m, next)| (*m, edges[*m][next - 1].1))
+                        .collect();
                     diagnostics.push(cycle(resolved, &circle));
                 }
                 _ => {}

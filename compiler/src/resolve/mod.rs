@@ -54,7 +54,10 @@ pub enum Builtin {
 impl Builtin {
     /// The builtin called `name`.
     pub(crate) fn find(name: &str) -> Option<Builtin> {
-        Builtin::ALL.into_iter().find(|(text, _)| *text == name).map(|(_, builtin)| builtin)
+        Builtin::ALL
+            .into_iter()
+            .find(|(text, _)| *text == name)
+            .map(|(_, builtin)| builtin)
     }
 
     /// All of them with their names.
@@ -68,8 +71,27 @@ impl Builtin {
 
 /// Names of types that the language itself has.
 pub(crate) const BUILTIN_TYPES: [&str; 21] = [
-    "Bool", "Int", "Float", "String", "Bytes", "Rate", "Duration", "Frequency", "Percent", "Ip", "Cidr", "Mac",
-    "Domain", "Url", "Path", "Version", "Regex", "List", "Map", "Step", "Image",
+    "Bool",
+    "Int",
+    "Float",
+    "String",
+    "Bytes",
+    "Rate",
+    "Duration",
+    "Frequency",
+    "Percent",
+    "Ip",
+    "Cidr",
+    "Mac",
+    "Domain",
+    "Url",
+    "Path",
+    "Version",
+    "Regex",
+    "List",
+    "Map",
+    "Step",
+    "Image",
 ];
 
 /// All modules, and what each name in them stands for.
@@ -106,9 +128,11 @@ impl Resolved {
 
     /// All items in the order of modules and text.
     pub fn ids(&self) -> impl Iterator<Item = ItemId> + '_ {
-        self.modules.list.iter().enumerate().flat_map(|(module, m)| {
-            (0..m.ast.items.len()).map(move |item| ItemId { module, item })
-        })
+        self.modules
+            .list
+            .iter()
+            .enumerate()
+            .flat_map(|(module, m)| (0..m.ast.items.len()).map(move |item| ItemId { module, item }))
     }
 
     /// An item of the prelude by name.
@@ -171,7 +195,10 @@ pub(crate) fn is_value(item: &ast::Item) -> bool {
 
 /// Gives every name its definition.
 pub fn resolve(modules: Modules, diagnostics: &mut Diagnostics) -> Resolved {
-    let mut resolved = Resolved { modules, ..Resolved::default() };
+    let mut resolved = Resolved {
+        modules,
+        ..Resolved::default()
+    };
     let mut tables = imports::tables(&mut resolved, diagnostics);
     scopes::resolve_bodies(&mut resolved, &mut tables, diagnostics);
     imports::report_unused(&resolved, &tables, diagnostics);

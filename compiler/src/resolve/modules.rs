@@ -55,15 +55,42 @@ impl Modules {
 pub fn load(library: &Library<'_>, sources: &mut Sources, diagnostics: &mut Diagnostics) -> Modules {
     let mut modules = Modules::default();
     match library.project.read("main.rebar") {
-        Ok(text) => add(library, "main", "main.rebar", &text, sources, diagnostics, &mut modules),
+        Ok(text) => add(
+            library,
+            "main",
+            "main.rebar",
+            &text,
+            sources,
+            diagnostics,
+            &mut modules,
+        ),
         Err(error) => {
             diagnostics.push(no_main(&error));
-            add(library, "main", "main.rebar", "", sources, diagnostics, &mut modules);
+            add(
+                library,
+                "main",
+                "main.rebar",
+                "",
+                sources,
+                diagnostics,
+                &mut modules,
+            );
         }
     }
     match library.std.read("std/prelude.rebar") {
-        Ok(text) => add(library, PRELUDE, "std/prelude.rebar", &text, sources, diagnostics, &mut modules),
-        Err(error) => diagnostics.push(Diagnostic::without_place(project::MISSING_MODULE, error.to_string())),
+        Ok(text) => add(
+            library,
+            PRELUDE,
+            "std/prelude.rebar",
+            &text,
+            sources,
+            diagnostics,
+            &mut modules,
+        ),
+        Err(error) => diagnostics.push(Diagnostic::without_place(
+            project::MISSING_MODULE,
+            error.to_string(),
+        )),
     }
     let mut next = 0;
     while next < modules.list.len() {
@@ -91,7 +118,11 @@ fn uses(file: &ast::File) -> Vec<(String, Span)> {
 }
 
 fn files_of<'a>(library: &Library<'a>, module: &str) -> &'a dyn Files {
-    if module.starts_with("std.") { library.std } else { library.project }
+    if module.starts_with("std.") {
+        library.std
+    } else {
+        library.project
+    }
 }
 
 fn add(
@@ -105,7 +136,10 @@ fn add(
 ) {
     let source = sources.add(path, text);
     let ast = crate::syntax::parse(sources, source, diagnostics).ast;
-    let incomplete = ast.items.iter().any(|item| matches!(item.kind, ast::ItemKind::Error));
+    let incomplete = ast
+        .items
+        .iter()
+        .any(|item| matches!(item.kind, ast::ItemKind::Error));
     let mut module = Module {
         name: name.to_owned(),
         source,
@@ -151,10 +185,11 @@ fn named_templates(file: &ast::File) -> Vec<String> {
 
 fn no_main(error: &FileError) -> Diagnostic {
     match error {
-        FileError::Missing(_) => {
-            Diagnostic::without_place(project::NO_MAIN, "this folder holds no project: there is no `main.rebar`")
-                .help("run rebar in the folder of `main.rebar`, or begin a project there")
-        }
+        FileError::Missing(_) => Diagnostic::without_place(
+            project::NO_MAIN,
+            "this folder holds no project: there is no `main.rebar`",
+        )
+        .help("run rebar in the folder of `main.rebar`, or begin a project there"),
         other => unreadable(other, None),
     }
 }
@@ -172,7 +207,9 @@ fn unreadable(error: &FileError, span: Option<Span>) -> Diagnostic {
 }
 
 fn no_module(library: &Library<'_>, name: &str, span: Span, error: &FileError) -> Diagnostic {
-    let FileError::Missing(path) = error else { return unreadable(error, Some(span)) };
+    let FileError::Missing(path) = error else {
+        return unreadable(error, Some(span));
+    };
     let of = |files: &dyn Files| -> Vec<String> {
         let module = |path: String| Some(path.strip_suffix(".rebar")?.replace('/', "."));
         files.list().into_iter().filter_map(module).collect()
@@ -180,12 +217,22 @@ fn no_module(library: &Library<'_>, name: &str, span: Span, error: &FileError) -
     let mut known: Vec<String> = of(library.project);
     known.retain(|module| module != "main");
     known.extend(of(library.std).into_iter().filter(|module| module != PRELUDE));
-    let diagnostic = Diagnostic::error(project::MISSING_MODULE, span, format!("there is no module `{name}`"))
-        .here(format!("this reads `{path}`"));
+    let diagnostic = Diagnostic::error(
+        project::MISSING_MODULE,
+        span,
+        format!("there is no module `{name}`"),
+    )
+    .here(format!("this reads `{path}`"));
     if nearest(name, known.iter().map(String::as_str)).is_some() {
         return diagnostic.suggest(name, known.iter().map(String::as_str));
     }
-    let library: Vec<String> =
-        known.iter().filter(|m| m.starts_with("std.")).map(|m| format!("`{m}`")).collect();
-    diagnostic.help(format!("a module is a file of the project; the library has {}", library.join(", ")))
+    let library: Vec<String> = known
+        .iter()
+        .filter(|m| m.starts_with("std."))
+        .map(|m| format!("`{m}`"))
+        .collect();
+    diagnostic.help(format!(
+        "a module is a file of the project; the library has {}",
+        library.join(", ")
+    ))
 }

@@ -45,7 +45,8 @@ enum Class {
 /// What stands where: the one table.
 fn allowed(place: Place) -> &'static [Class] {
     use Class::{
-        AcceptGap, Assert, Declaration, Deploy, Field, If, Let, Named, Needs, Nodes, Out, Provides, Requires, Run,
+        AcceptGap, Assert, Declaration, Deploy, Field, If, Let, Named, Needs, Nodes, Out, Provides, Requires,
+        Run,
     };
     match place {
         Place::Network | Place::Image | Place::Settings => &[Field],
@@ -80,9 +81,10 @@ fn place_noun(place: Place) -> &'static str {
 fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
     Some(match statement {
         StatementKind::Field { name, .. } => (Class::Field, format!("the field `{}`", name.text)),
-        StatementKind::Declaration { parameter, .. } => {
-            (Class::Declaration, format!("the declaration of `{}`", parameter.name.text))
-        }
+        StatementKind::Declaration { parameter, .. } => (
+            Class::Declaration,
+            format!("the declaration of `{}`", parameter.name.text),
+        ),
         StatementKind::Let { .. } => (Class::Let, "`let`".to_owned()),
         StatementKind::Named { word, .. } => (Class::Named, format!("`{}`", word.text())),
         StatementKind::Nodes { many, .. } => {
@@ -113,7 +115,9 @@ fn belongs(class: Class, place: Place) -> &'static str {
             Place::Backend => "a backend declares what it takes with a type: `image: Image`",
             _ => "fields belong into networks, hardware, images, kinds, sites and the blocks of steps",
         },
-        Class::Declaration => "a `:` gives a type, and belongs into kinds and backends; use `=` to give a value",
+        Class::Declaration => {
+            "a `:` gives a type, and belongs into kinds and backends; use `=` to give a value"
+        }
         Class::Let => "`let` belongs into roles and workloads, or to the top of a file",
         Class::Named => match place {
             Place::Workload | Place::WorkloadBranch => {
@@ -131,7 +135,9 @@ fn belongs(class: Class, place: Place) -> &'static str {
             }
             _ => "outputs belong into roles and workloads",
         },
-        Class::If => "`if` with blocks belongs into roles and workloads; for a value write `if … then … else …`",
+        Class::If => {
+            "`if` with blocks belongs into roles and workloads; for a value write `if … then … else …`"
+        }
         Class::Requires => "`requires` belongs into a kind: it says what its steps need of a backend",
         Class::Provides => "`provides` belongs into a backend",
         Class::Needs => "`needs` belongs into a kind: it says which fields a step cannot leave out",
@@ -148,14 +154,15 @@ pub(crate) fn misplaced(place: Place, statement: &Statement) -> Option<Diagnosti
         return None;
     }
     let message = format!("{words} cannot stand in {}", place_noun(place));
-    Some(
-        Diagnostic::error(names::MISPLACED_STATEMENT, head(statement), message).help(belongs(class, place)),
-    )
+    Some(Diagnostic::error(names::MISPLACED_STATEMENT, head(statement), message).help(belongs(class, place)))
 }
 
 /// The place to point at: names rather than whole blocks, so that the label stays short.
 fn head(statement: &Statement) -> crate::source::Span {
-    let to = |end: crate::source::Span| crate::source::Span { end: end.end, ..statement.span };
+    let to = |end: crate::source::Span| crate::source::Span {
+        end: end.end,
+        ..statement.span
+    };
     match &statement.kind {
         StatementKind::Named { name, .. } | StatementKind::Nodes { name, .. } => to(name.span),
         StatementKind::Run { on, .. } => to(on.span),

@@ -90,7 +90,12 @@ impl Walker<'_> {
                     self.lenient = has_errors(block);
                     self.block(place_of(*word), block);
                 }
-                ItemKind::Function { word, parameters, block, .. } => {
+                ItemKind::Function {
+                    word,
+                    parameters,
+                    block,
+                    ..
+                } => {
                     self.lenient = has_errors(block);
                     self.function(*word, parameters, block);
                 }
@@ -129,7 +134,10 @@ impl Walker<'_> {
     fn deploy(&mut self, deploy: &Deploy) {
         self.item(&deploy.workload, Wanted::Workload);
         self.arguments(&deploy.arguments);
-        let site = DottedName { names: vec![deploy.site.clone()], span: deploy.site.span };
+        let site = DottedName {
+            names: vec![deploy.site.clone()],
+            span: deploy.site.span,
+        };
         self.item(&site, Wanted::Site);
     }
 
@@ -176,7 +184,13 @@ impl Walker<'_> {
                 self.block(Place::Settings, block);
                 self.declare(name, "group");
             }
-            StatementKind::Run { name, role, arguments, on, block } => {
+            StatementKind::Run {
+                name,
+                role,
+                arguments,
+                on,
+                block,
+            } => {
                 self.item(role, Wanted::Role);
                 self.arguments(arguments);
                 self.value(on);
@@ -232,7 +246,11 @@ impl Walker<'_> {
     }
 
     fn declare_step(&mut self, name: &Name) {
-        let twin = self.declared.iter().find(|d| d.noun == "step" && d.name == name.text).cloned();
+        let twin = self
+            .declared
+            .iter()
+            .find(|d| d.noun == "step" && d.name == name.text)
+            .cloned();
         match twin {
             // The first of its name may stand in a branch that is already closed.
             Some(first) if first.span != name.span && !self.locals.iter().any(|l| l.name == name.text) => {
@@ -249,25 +267,41 @@ impl Walker<'_> {
         if let Some((id, span)) = self.outer_value(&name.text) {
             let item = self.resolved.item(id);
             self.diagnostics.push(
-                Diagnostic::error(names::SHADOWS, name.span, format!("`{}` has a meaning here already", name.text))
-                    .label(span, format!("{} of this name", super::noun(item)))
-                    .help("names do not hide each other: choose another one"),
+                Diagnostic::error(
+                    names::SHADOWS,
+                    name.span,
+                    format!("`{}` has a meaning here already", name.text),
+                )
+                .label(span, format!("{} of this name", super::noun(item)))
+                .help("names do not hide each other: choose another one"),
             );
         } else if super::Builtin::find(&name.text).is_some() {
             self.diagnostics.push(
-                Diagnostic::error(names::SHADOWS, name.span, format!("`{}` is a name of the language itself", name.text))
-                    .help("choose another name"),
+                Diagnostic::error(
+                    names::SHADOWS,
+                    name.span,
+                    format!("`{}` is a name of the language itself", name.text),
+                )
+                .help("choose another name"),
             );
         }
-        self.locals.push(Local { name: name.text.clone(), span: name.span, noun });
+        self.locals.push(Local {
+            name: name.text.clone(),
+            span: name.span,
+            noun,
+        });
     }
 
     fn duplicate(&mut self, name: &Name, before: &Local) {
         self.diagnostics.push(
-            Diagnostic::error(names::DUPLICATE_NAME, name.span, format!("`{}` is defined twice", name.text))
-                .here("here again")
-                .label(before.span, format!("first defined here, as a {}", before.noun))
-                .help("give one of them another name"),
+            Diagnostic::error(
+                names::DUPLICATE_NAME,
+                name.span,
+                format!("`{}` is defined twice", name.text),
+            )
+            .here("here again")
+            .label(before.span, format!("first defined here, as a {}", before.noun))
+            .help("give one of them another name"),
         );
     }
 
@@ -308,7 +342,12 @@ impl Walker<'_> {
                 }
                 self.arguments(arguments);
             }
-            ExpressionKind::Comprehension { element, variable, list, condition } => {
+            ExpressionKind::Comprehension {
+                element,
+                variable,
+                list,
+                condition,
+            } => {
                 self.expression(list);
                 let depth = self.locals.len();
                 self.declare(variable, "variable");
@@ -323,7 +362,9 @@ impl Walker<'_> {
                     }
                 }
             }
-            _ => walk::children(expression).into_iter().for_each(|e| self.expression(e)),
+            _ => walk::children(expression)
+                .into_iter()
+                .for_each(|e| self.expression(e)),
         }
     }
 
@@ -364,7 +405,13 @@ fn place_of(word: BlockWord) -> Place {
 fn declarations(block: &Block) -> Vec<Local> {
     let mut all = Vec::new();
     for statement in &block.statements {
-        let mut add = |name: &Name, noun| all.push(Local { name: name.text.clone(), span: name.span, noun });
+        let mut add = |name: &Name, noun| {
+            all.push(Local {
+                name: name.text.clone(),
+                span: name.span,
+                noun,
+            })
+        };
         match &statement.kind {
             StatementKind::Let { name, .. } => add(name, "value"),
             StatementKind::Named { name, .. } => add(name, "step"),

@@ -1,7 +1,8 @@
 //! Walks over all expressions of a file.
 
 use super::ast::{
-    Argument, Block, Expression, ExpressionKind, File, ItemKind, Parameter, Statement, StatementKind, StringPart,
+    Argument, Block, Expression, ExpressionKind, File, ItemKind, Parameter, Statement, StatementKind,
+    StringPart,
 };
 
 /// Calls `visit` for each expression of `file`, outer ones before inner ones. Types are not entered.
@@ -10,7 +11,9 @@ pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
         match &item.kind {
             ItemKind::Let { value, .. } => expression(value, visit),
             ItemKind::Block { block, .. } | ItemKind::Test { block, .. } => self::block(block, visit),
-            ItemKind::Function { parameters, block, .. } => {
+            ItemKind::Function {
+                parameters, block, ..
+            } => {
                 parameters.iter().for_each(|p| parameter(p, visit));
                 self::block(block, visit);
             }
@@ -22,7 +25,9 @@ pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
 
 /// The text of a string without interpolation.
 pub fn plain_text(expression: &Expression) -> Option<String> {
-    let ExpressionKind::String(parts) = &expression.kind else { return None };
+    let ExpressionKind::String(parts) = &expression.kind else {
+        return None;
+    };
     let mut text = String::new();
     for part in parts {
         match part {
@@ -45,17 +50,26 @@ pub fn children(of: &Expression) -> Vec<&Expression> {
             })
             .collect(),
         ExpressionKind::Member { of, .. } => vec![of],
-        ExpressionKind::Call { callee, arguments } => {
-            std::iter::once(&**callee).chain(arguments.iter().map(|a| &a.value)).collect()
-        }
+        ExpressionKind::Call { callee, arguments } => std::iter::once(&**callee)
+            .chain(arguments.iter().map(|a| &a.value))
+            .collect(),
         ExpressionKind::List(elements) => elements.iter().collect(),
         ExpressionKind::Record(fields) => fields.iter().filter_map(|(_, value)| value.as_ref()).collect(),
-        ExpressionKind::Comprehension { element, list, condition, .. } => {
+        ExpressionKind::Comprehension {
+            element,
+            list,
+            condition,
+            ..
+        } => {
             let mut all = vec![&**list, &**element];
             all.extend(condition.as_deref());
             all
         }
-        ExpressionKind::If { condition, then, otherwise } => vec![condition, then, otherwise],
+        ExpressionKind::If {
+            condition,
+            then,
+            otherwise,
+        } => vec![condition, then, otherwise],
         ExpressionKind::Unary { operand, .. } => vec![operand],
         ExpressionKind::Binary { left, right, .. } => vec![left, right],
     }
@@ -69,7 +83,8 @@ fn expression<'a>(of: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
 }
 
 fn arguments<'a>(list: &'a [Argument], visit: &mut dyn FnMut(&'a Expression)) {
-    list.iter().for_each(|argument| expression(&argument.value, visit));
+    list.iter()
+        .for_each(|argument| expression(&argument.value, visit));
 }
 
 fn parameter<'a>(parameter: &'a Parameter, visit: &mut dyn FnMut(&'a Expression)) {
@@ -89,7 +104,11 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
         StatementKind::Named { block: b, .. }
         | StatementKind::Nodes { block: b, .. }
         | StatementKind::AcceptGap { block: b, .. } => block(b, visit),
-        StatementKind::Run { arguments: list, block: b, .. } => {
+        StatementKind::Run {
+            arguments: list,
+            block: b,
+            ..
+        } => {
             arguments(list, visit);
             block(b, visit);
         }

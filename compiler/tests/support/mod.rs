@@ -1,5 +1,5 @@
 //! What several test programs need.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,10 @@ use rebar_compiler::{Sources, Span};
 
 /// The standard library as files.
 pub(crate) fn standard_library() -> BTreeMap<String, String> {
-    rebar_stdlib::FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    rebar_stdlib::FILES
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect()
 }
 
 /// All files below a folder, baselines aside.
@@ -59,12 +62,21 @@ fn excerpt(sources: &Sources, span: Span, text: &str) -> String {
     let whole = &sources.get(span.source).text;
     let start = whole[..span.start as usize].rfind('\n').map_or(0, |at| at + 1);
     let line = whole[start..].split('\n').next().unwrap_or("");
-    let covered = sources.slice(span).split('\n').next().unwrap_or("").chars().count().max(1);
+    let covered = sources
+        .slice(span)
+        .split('\n')
+        .next()
+        .unwrap_or("")
+        .chars()
+        .count()
+        .max(1);
     let marks = format!("{}{}", " ".repeat(column - 1), "^".repeat(covered));
     // The library changes more often than a case: its lines count for nothing here.
     let place = match &*sources.get(span.source).name {
         name if name.starts_with("std/") => name.to_owned(),
         _ => sources.place(span),
     };
-    format!("  --> {place}\n      {line}\n      {marks} {text}").trim_end().to_owned()
+    format!("  --> {place}\n      {line}\n      {marks} {text}")
+        .trim_end()
+        .to_owned()
 }

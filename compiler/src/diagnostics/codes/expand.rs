@@ -31,17 +31,17 @@ pub const TWO_INTERFACES: Code = Code("E0413");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
-        DEPENDS_ON_NODE,
-        CAPABILITY_ABSENT,
-        UNUSED_ACCEPT,
-        SAME_THING_TWICE,
-        GATEWAY,
-        NETWORK_FULL,
-        NETWORKS_OVERLAP,
-        UNKNOWN_DEPLOY,
-        BAD_AMOUNT,
-        NO_INTERFACE,
-        ARITHMETIC,
-        TWO_NODES_AT_ONCE,
-        TWO_INTERFACES,
-    ];
+    DEPENDS_ON_NODE,
+    CAPABILITY_ABSENT,
+    UNUSED_ACCEPT,
+    SAME_THING_TWICE,
+    GATEWAY,
+    NETWORK_FULL,
+    NETWORKS_OVERLAP,
+    UNKNOWN_DEPLOY,
+    BAD_AMOUNT,
+    NO_INTERFACE,
+    ARITHMETIC,
+    TWO_NODES_AT_ONCE,
+    TWO_INTERFACES,
+];

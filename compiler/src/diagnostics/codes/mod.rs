@@ -12,5 +12,14 @@ use super::Code;
 
 /// All codes that the compiler can report.
 pub fn all() -> Vec<Code> {
-    [syntax::ALL, names::ALL, types::ALL, expand::ALL, order::ALL, plan::ALL, project::ALL].concat()
+    [
+        syntax::ALL,
+        names::ALL,
+        types::ALL,
+        expand::ALL,
+        order::ALL,
+        plan::ALL,
+        project::ALL,
+    ]
+    .concat()
 }

@@ -27,15 +27,15 @@ pub const CIRCULAR_DEFINITION: Code = Code("E0211");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
-        UNKNOWN_NAME,
-        DUPLICATE_NAME,
-        SHADOWS,
-        NOT_IN_MODULE,
-        PRIVATE,
-        IMPORT_CYCLE,
-        UNUSED_IMPORT,
-        WRONG_THING,
-        MISPLACED_STATEMENT,
-        TEST_NOT_RUN,
-        CIRCULAR_DEFINITION,
-    ];
+    UNKNOWN_NAME,
+    DUPLICATE_NAME,
+    SHADOWS,
+    NOT_IN_MODULE,
+    PRIVATE,
+    IMPORT_CYCLE,
+    UNUSED_IMPORT,
+    WRONG_THING,
+    MISPLACED_STATEMENT,
+    TEST_NOT_RUN,
+    CIRCULAR_DEFINITION,
+];

@@ -11,10 +11,34 @@ impl Wanted {
     fn fits(self, item: &Item) -> bool {
         match self {
             Wanted::Type => matches!(item.kind, ItemKind::Type { .. } | ItemKind::Enum { .. }),
-            Wanted::Kind => matches!(item.kind, ItemKind::Block { word: BlockWord::Kind, .. }),
-            Wanted::Role => matches!(item.kind, ItemKind::Function { word: FunctionWord::Role, .. }),
-            Wanted::Workload => matches!(item.kind, ItemKind::Function { word: FunctionWord::Workload, .. }),
-            Wanted::Site => matches!(item.kind, ItemKind::Block { word: BlockWord::Site, .. }),
+            Wanted::Kind => matches!(
+                item.kind,
+                ItemKind::Block {
+                    word: BlockWord::Kind,
+                    ..
+                }
+            ),
+            Wanted::Role => matches!(
+                item.kind,
+                ItemKind::Function {
+                    word: FunctionWord::Role,
+                    ..
+                }
+            ),
+            Wanted::Workload => matches!(
+                item.kind,
+                ItemKind::Function {
+                    word: FunctionWord::Workload,
+                    ..
+                }
+            ),
+            Wanted::Site => matches!(
+                item.kind,
+                ItemKind::Block {
+                    word: BlockWord::Site,
+                    ..
+                }
+            ),
         }
     }
 
@@ -58,7 +82,15 @@ impl Walker<'_> {
                 if !self.forgiving() {
                     let functions = Builtin::ALL.into_iter().map(|(n, _)| n).filter(|n| *n != "node");
                     let mut known: Vec<String> = functions.map(str::to_owned).collect();
-                    known.extend(self.names_of(|item| matches!(item.kind, ItemKind::Block { word: BlockWord::Backend, .. })));
+                    known.extend(self.names_of(|item| {
+                        matches!(
+                            item.kind,
+                            ItemKind::Block {
+                                word: BlockWord::Backend,
+                                ..
+                            }
+                        )
+                    }));
                     let message = format!("there is no function `{}`", name.text);
                     self.diagnostics.push(
                         Diagnostic::error(names::UNKNOWN_NAME, name.span, message)
@@ -98,7 +130,8 @@ impl Walker<'_> {
                     diagnostic = diagnostic.label(at.span, "defined here");
                 }
                 if wanted == Wanted::Role && Wanted::Workload.fits(item) {
-                    diagnostic = diagnostic.help("a run takes a role; a workload is put on a site by `deploy`");
+                    diagnostic =
+                        diagnostic.help("a run takes a role; a workload is put on a site by `deploy`");
                 }
                 self.diagnostics.push(diagnostic);
                 Definition::Broken
@@ -131,10 +164,15 @@ impl Walker<'_> {
     fn where_to_find(&self, diagnostic: Diagnostic, name: &DottedName, wanted: Wanted) -> Diagnostic {
         let text = name.text();
         for (index, module) in self.resolved.modules.list.iter().enumerate() {
-            let Some(id) = self.resolved.items[index].get(&text) else { continue };
+            let Some(id) = self.resolved.items[index].get(&text) else {
+                continue;
+            };
             let item = self.resolved.item(*id);
             if index != self.module && item.public && wanted.fits(item) {
-                return diagnostic.help(format!("`{}` has it: `use {} {{ {text} }}`", module.name, module.name));
+                return diagnostic.help(format!(
+                    "`{}` has it: `use {} {{ {text} }}`",
+                    module.name, module.name
+                ));
             }
         }
         let known = self.names_of(|item| wanted.fits(item));
@@ -142,19 +180,27 @@ impl Walker<'_> {
         match wanted {
             Wanted::Type | Wanted::Kind | Wanted::Role if known.is_empty() => diagnostic
                 .help("define it in this file, or take it from a module: `use std.linux { package, file }`"),
-            _ if known.is_empty() => diagnostic.help("define it in this file, or take it from a module with `use`"),
+            _ if known.is_empty() => {
+                diagnostic.help("define it in this file, or take it from a module with `use`")
+            }
             _ => diagnostic.help(format!("this file knows {}", list_of(&known))),
         }
     }
 
     fn find_in_module(&mut self, path: &str, last: &Name) -> Option<Definition> {
         let short = |name: &str| name.rsplit('.').next() == Some(path);
-        let (module, _) = self.table.modules.iter().find(|(_, name)| name == path || short(name))?.clone();
+        let (module, _) = self
+            .table
+            .modules
+            .iter()
+            .find(|(_, name)| name == path || short(name))?
+            .clone();
         let id = *self.resolved.items[module].get(&last.text)?;
         if !self.resolved.item(id).public {
             let module = &self.resolved.modules.list[module].name;
             let message = format!("`{}` is private to `{module}`", last.text);
-            self.diagnostics.push(Diagnostic::error(names::PRIVATE, last.span, message));
+            self.diagnostics
+                .push(Diagnostic::error(names::PRIVATE, last.span, message));
             return Some(Definition::Broken);
         }
         Some(Definition::Item(id))
@@ -214,9 +260,13 @@ impl Walker<'_> {
                     .label(declared.span, format!("this {} is written later", declared.noun))
                     .help("the written order is the order of work: move the one that is used above the one that uses it")
             } else {
-                Diagnostic::error(names::UNKNOWN_NAME, name.span, format!("`{}` is not known here", name.text))
-                    .label(declared.span, "it is known only inside of this `if`")
-                    .help("whether it is there depends on the condition: use it in the same branch")
+                Diagnostic::error(
+                    names::UNKNOWN_NAME,
+                    name.span,
+                    format!("`{}` is not known here", name.text),
+                )
+                .label(declared.span, "it is known only inside of this `if`")
+                .help("whether it is there depends on the condition: use it in the same branch")
             };
             return self.diagnostics.push(diagnostic);
         }
@@ -227,7 +277,9 @@ impl Walker<'_> {
             let message = "`node` is known only in a role";
             let diagnostic = Diagnostic::error(names::UNKNOWN_NAME, name.span, message);
             return self.diagnostics.push(
-                diagnostic.help("a workload speaks of groups: `web.address` has the addresses of the nodes of `web`"),
+                diagnostic.help(
+                    "a workload speaks of groups: `web.address` has the addresses of the nodes of `web`",
+                ),
             );
         }
         let mut known: Vec<String> = self.locals.iter().map(|l| l.name.clone()).collect();
@@ -255,7 +307,9 @@ impl Walker<'_> {
             _ => None,
         });
         let prelude = self.resolved.modules.find(super::super::modules::PRELUDE);
-        let everywhere = prelude.into_iter().flat_map(|m| self.resolved.items[m].iter().map(|(n, id)| (n, *id)));
+        let everywhere = prelude
+            .into_iter()
+            .flat_map(|m| self.resolved.items[m].iter().map(|(n, id)| (n, *id)));
         for (name, id) in own.chain(imported).chain(everywhere) {
             if filter(self.resolved.item(id)) {
                 all.push(name.clone());
