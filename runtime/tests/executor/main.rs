@@ -6,4 +6,6 @@
 mod support;
 
 mod crashes;
+mod faults;
 mod order;
+mod refusals;
