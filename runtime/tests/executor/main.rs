@@ -7,5 +7,7 @@ mod support;
 
 mod crashes;
 mod faults;
+mod files;
+mod journal;
 mod order;
 mod refusals;
