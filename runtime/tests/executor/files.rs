@@ -271,3 +271,38 @@ fn a_plan_file_is_read_as_it_was_written_or_not_at_all() {
         "E1101"
     );
 }
+
+/// The codes that stand in the sources of state, journal, observation and execution.
+fn codes(folder: &Path, found: &mut std::collections::BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            codes(&path, found);
+        } else {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            for part in text.split('"').filter(|part| part.len() == 5) {
+                if ["E10", "E11", "E12"]
+                    .iter()
+                    .any(|prefix| part.starts_with(prefix))
+                {
+                    found.insert(part.to_owned());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_code_has_a_page() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = std::collections::BTreeSet::new();
+    codes(&root.join("src"), &mut found);
+    assert!(found.len() >= 28, "{found:?}");
+    for code in found {
+        let page = std::fs::read_to_string(root.join(format!("../docs/errors/{code}.md")));
+        assert!(
+            page.is_ok_and(|text| text.starts_with("# ")),
+            "{code} has no page"
+        );
+    }
+}
