@@ -17,6 +17,7 @@
 pub mod check;
 pub mod diagnostics;
 pub mod expand;
+pub mod format;
 pub mod graph;
 pub mod plan;
 pub mod resolve;

@@ -1,36 +1,16 @@
 //! The example project: it compiles without a word, and plans.
 
-use std::collections::BTreeMap;
+mod support;
+
 use std::path::Path;
 
 use rebar_compiler::plan::{self, Ledger, Snapshot};
 use rebar_compiler::{Library, analyse};
 
-fn standard_library() -> BTreeMap<String, String> {
-    rebar_stdlib::FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
-}
-
-fn folder(path: &Path) -> BTreeMap<String, String> {
-    let mut files = BTreeMap::new();
-    let mut open = vec![path.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap().path();
-            if entry.is_dir() {
-                open.push(entry);
-            } else {
-                let name = entry.strip_prefix(path).unwrap().to_str().unwrap().to_owned();
-                files.insert(name, std::fs::read_to_string(entry).unwrap());
-            }
-        }
-    }
-    files
-}
-
 #[test]
 fn the_shop_compiles_and_plans() {
-    let project = folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shop"));
-    let std = standard_library();
+    let project = support::folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shop"));
+    let std = support::standard_library();
     let mut analysis = analyse(&Library { project: &project, std: &std });
     analysis.examine();
     let said: Vec<String> = analysis.diagnostics.sorted().iter().map(|d| format!("{} {}", d.code.0, d.message)).collect();

@@ -82,7 +82,7 @@ impl Checker<'_> {
     ) -> Option<Vec<&'e ast::Expression>> {
         let usage = format!("write `{}({})`", name.text, wanted.join(", "));
         if let Some(extra) = arguments.get(wanted.len()) {
-            let message = format!("`{}` takes {} arguments", name.text, wanted.len());
+            let message = format!("`{}` takes {} and no more", name.text, if wanted.len() == 1 { "one argument" } else { "two arguments" });
             self.report(Diagnostic::error(types::TOO_MANY_ARGUMENTS, extra.span, message).help(usage));
             return None;
         }

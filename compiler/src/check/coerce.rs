@@ -26,8 +26,10 @@ impl Checker<'_> {
     pub(super) fn keep(&mut self, value: Expression, check: Check, expected: &Expected) -> Expression {
         if let Some(known) = self.constant(&value) {
             if let Err(mut diagnostic) = super::evaluate::keep(&known, &check, value.span) {
-                if let Some(declared) = expected.declared.filter(|d| Some(*d) != check.declared) {
-                    *diagnostic = diagnostic.label(declared, format!("`{}` is a `{}`", expected.name, expected.ty));
+                // A rule that is written where the field is declared needs no second pointer there.
+                if let Some(declared) = expected.declared.filter(|_| !check.name.is_empty()) {
+                    let text = format!("`{}` is {}", expected.name, noun(&expected.ty));
+                    *diagnostic = diagnostic.label(declared, text);
                 }
                 self.report(*diagnostic);
                 return Expression { kind: ExpressionKind::Error, ty: Type::Error, ..value };
@@ -43,7 +45,7 @@ impl Checker<'_> {
 fn requirement(expected: &Type, given: &Type) -> Option<Check> {
     match expected {
         Type::Refined(refined) if expected != given => {
-            let name = refined.name.clone().unwrap_or_else(|| expected.to_string());
+            let name = refined.name.clone().unwrap_or_default();
             let rule = Requirement::Rule(refined.rule.clone());
             Some(Check { requirement: rule, name, declared: Some(refined.span) })
         }

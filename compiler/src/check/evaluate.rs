@@ -17,7 +17,7 @@ use crate::syntax::ast::{BinaryOperator, UnaryOperator};
 
 /// What names stand for while an expression is evaluated.
 pub(crate) struct Scope<'a> {
-    /// Parameters, `let`s, steps, runs and groups by name.
+    /// Parameters, `let`s, steps, runs and groups by name; those whose value was reported as wrong are missing.
     pub(crate) variables: BTreeMap<String, Template>,
     /// Values with names.
     pub(crate) values: &'a BTreeMap<ItemId, Expression>,
@@ -29,8 +29,23 @@ pub(crate) struct Scope<'a> {
     pub(crate) turns: Vec<(String, String)>,
 }
 
+/// Why there is no value.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It comes from something that has been reported already.
+    Told,
+    /// This is wrong.
+    Error(Box<Diagnostic>),
+}
+
+impl From<Box<Diagnostic>> for Stop {
+    fn from(diagnostic: Box<Diagnostic>) -> Stop {
+        Stop::Error(diagnostic)
+    }
+}
+
 /// What evaluation gives, or why there is no value.
-pub(crate) type Evaluated = Result<Template, Box<Diagnostic>>;
+pub(crate) type Evaluated = Result<Template, Stop>;
 
 impl<'a> Scope<'a> {
     /// A scope in which only items are known.
@@ -62,7 +77,7 @@ pub(crate) fn as_item(value: &Template) -> Option<ItemId> {
 pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
     let span = expression.span;
     Ok(match &expression.kind {
-        ExpressionKind::Error => Template::Value(Value::Null),
+        ExpressionKind::Error => return Err(Stop::Told),
         ExpressionKind::Value(value) => Template::Value(value.clone()),
         ExpressionKind::StepName(name) => Template::Value(Value::String(name.clone())),
         ExpressionKind::Concat(parts) => {
@@ -70,7 +85,7 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
             apply(Function::Concat, parts, span)?
         }
         ExpressionKind::Variable(name) => {
-            scope.variables.get(name).cloned().unwrap_or(Template::Value(Value::Null))
+            scope.variables.get(name).cloned().ok_or(Stop::Told)?
         }
         ExpressionKind::Item(id, _) => match scope.values.get(id) {
             Some(value) => evaluate(value, scope)?,
@@ -151,31 +166,31 @@ pub(crate) fn truth(
     condition: &Expression,
     scope: &mut Scope<'_>,
     decides: &str,
-) -> Result<bool, Box<Diagnostic>> {
+) -> Result<bool, Stop> {
     let value = known(evaluate(condition, scope)?, condition.span, decides)?;
     Ok(value == Value::Bool(true))
 }
 
 /// The value of something that must be known before anything runs.
-pub(crate) fn known(value: Template, span: Span, decides: &str) -> Result<Value, Box<Diagnostic>> {
+pub(crate) fn known(value: Template, span: Span, decides: &str) -> Result<Value, Stop> {
     match value {
         Template::Value(value) => Ok(value),
-        _ => Err(Box::new(
+        _ => Err(Stop::from(Box::new(
             Diagnostic::error(
                 expand::DEPENDS_ON_NODE,
                 span,
-                format!("{decides} cannot depend on the node"),
+                format!("{decides} cannot depend on names or addresses of nodes"),
             )
             .here("this differs from node to node")
             .help(
                 "all nodes of a group have the same steps; names and addresses of nodes can fill fields, and \
                  decide nothing. Give nodes that differ a group of their own",
             ),
-        )),
+        ))),
     }
 }
 
-fn all(list: &[Expression], scope: &mut Scope<'_>) -> Result<Vec<Template>, Box<Diagnostic>> {
+fn all(list: &[Expression], scope: &mut Scope<'_>) -> Result<Vec<Template>, Stop> {
     list.iter().map(|e| evaluate(e, scope)).collect()
 }
 
@@ -189,14 +204,14 @@ fn own_column(column: &Column, scope: &Scope<'_>, span: Span) -> Evaluated {
             Column::AddressOn(_) => None,
         };
         if let Some(missing) = missing {
-            return Err(Box::new(
+            return Err(Stop::from(Box::new(
                 Diagnostic::error(
                     expand::NO_INTERFACE,
                     span,
                     format!("nodes of `{group}` have no interface on {missing}"),
                 )
                 .help("add a `nic` to their hardware, or run this role on another group"),
-            ));
+            )));
         }
     }
     Ok(Template::Column { node: NodeReference::Own, column: column.clone() })
@@ -221,11 +236,11 @@ fn member(value: Template, name: &str, ty: &Type, scope: &mut Scope<'_>, span: S
     match (found, ty) {
         (Some(found), _) => Ok(found),
         // The group has no interface on that network.
-        (None, Type::Thing(Thing::Addresses | Thing::Group, _)) => Err(Box::new(Diagnostic::error(
+        (None, Type::Thing(Thing::Addresses | Thing::Group, _)) => Err(Stop::from(Box::new(Diagnostic::error(
             expand::NO_INTERFACE,
             span,
             format!("these nodes have no interface on network `{name}`"),
-        ))),
+        )))),
         (None, _) => Ok(Template::Value(Value::Null)),
     }
 }
@@ -242,7 +257,7 @@ fn comprehend(
             for (_, outer) in scope.turns.iter().filter(|(g, _)| *g == group) {
                 let uses = |e: &Expression| matches!(&e.kind, ExpressionKind::Variable(name) if name == outer);
                 if element.any(&uses) {
-                    return Err(two_nodes(&group, element.span));
+                    return Err(two_nodes(&group, element.span).into());
                 }
             }
             scope.variables.insert(variable.to_owned(), *member);
@@ -326,7 +341,7 @@ fn binary(
     let second = evaluate(right, scope)?;
     let first = known(first, left.span, operators::decides(operator))?;
     let second = known(second, right.span, operators::decides(operator))?;
-    operators::compute(operator, &first, &second, &left.ty, &right.ty, span).map(Template::Value)
+    Ok(Template::Value(operators::compute(operator, &first, &second, &left.ty, &right.ty, span)?))
 }
 
 /// A list; all values if its elements are.
@@ -364,7 +379,7 @@ fn apply(function: Function, arguments: Vec<Template>, span: Span) -> Evaluated 
         .collect();
     match known {
         Some(values) => functions::apply(function, &values).map(Template::Value).map_err(|error| {
-            Box::new(Diagnostic::error(plan::CANNOT_FILL, span, error.to_string()))
+            Stop::from(Box::new(Diagnostic::error(plan::CANNOT_FILL, span, error.to_string())))
         }),
         None => Ok(Template::Apply { function, arguments }),
     }
@@ -378,7 +393,10 @@ pub(crate) fn keep(value: &Value, check: &Check, span: Span) -> Result<(), Box<D
     let Err((code, message, help)) = rules::holds(value, &check.requirement, &check.name) else { return Ok(()) };
     let mut diagnostic = Diagnostic::error(code, span, message);
     if let Some(declared) = check.declared {
-        diagnostic = diagnostic.label(declared, format!("`{}` is declared here", check.name));
+        diagnostic = diagnostic.label(declared, match check.name.as_str() {
+            "" => "declared here".to_owned(),
+            name => format!("`{name}` is declared here"),
+        });
     }
     if let Some(help) = help {
         diagnostic = diagnostic.help(help);

@@ -351,10 +351,13 @@ impl Checker<'_> {
                 _ => None,
             },
             BinaryOperator::In => Some(Type::list(left.ty.clone())),
+            BinaryOperator::Add if matches!(left.ty, Type::List(_)) => Some(left.ty.clone()),
             _ => left_hint,
         };
         let right = match (&right_hint, operator) {
-            (Some(hint), BinaryOperator::In) if matches!(right.kind, ast::ExpressionKind::List(_)) => {
+            (Some(hint @ Type::List(_)), BinaryOperator::In | BinaryOperator::Add)
+                if matches!(right.kind, ast::ExpressionKind::List(_)) =>
+            {
                 self.expression(right, &Expected::of(hint.clone()))
             }
             (Some(hint), BinaryOperator::Otherwise) => self.expression(right, &Expected::of(hint.clone())),

@@ -117,7 +117,10 @@ impl Checker<'_> {
             }
             if diagnostic.help.is_none() {
                 let known: Vec<&str> = declared.iter().map(|p| p.name.as_str()).collect();
-                diagnostic = diagnostic.help(format!("it has {}", list_of(&known)));
+                diagnostic = diagnostic.help(match known.is_empty() {
+                    true => "it takes none".to_owned(),
+                    false => format!("it has {}", list_of(&known)),
+                });
             }
             self.report(diagnostic);
         }

@@ -276,11 +276,14 @@ impl Checker<'_> {
                     }
                     site.backend = self.machines(value);
                 }
-                StatementKind::Field { name: field, value } => {
-                    let _ = self.infer(value, None);
+                StatementKind::Field { name: field, .. } => {
                     let message = format!("a site has no field `{}`", field.text);
                     let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message).suggest(&field.text, ["machines"]);
                     let bare = unknown.help.is_none();
+                    if !bare {
+                        // A slip of the pen: that `machines` is missing would be said twice.
+                        machines = machines.or(Some(field.span));
+                    }
                     self.report(if bare { unknown.help("it has `machines`, and `accept gap`") } else { unknown });
                 }
                 StatementKind::AcceptGap { capability, block } => {

@@ -116,6 +116,10 @@ pub(crate) fn advice(operator: BinaryOperator, left: &Type, right: &Type) -> Opt
     if matches!(left, Type::Optional(_)) || matches!(right, Type::Optional(_)) {
         return Some("a value may be missing here: say with `??` what to take instead".to_owned());
     }
+    let float = |t: &Type| *t == Type::Float;
+    if (a.is_unit() && float(b)) || (float(a) && b.is_unit()) {
+        return Some("multiply or divide by a whole number".to_owned());
+    }
     if a.is_unit() || b.is_unit() {
         return Some("values of different units do not mix; write both in the same unit".to_owned());
     }

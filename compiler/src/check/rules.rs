@@ -36,7 +36,11 @@ pub(crate) fn holds(value: &Value, requirement: &Requirement, name: &str) -> Res
                 return Ok(());
             }
             let help = format!("it must match `{pattern}`");
-            Err((types::DOES_NOT_MATCH, format!("`{text}` is no `{name}`"), Some(help)))
+            let message = match name.is_empty() {
+                true => format!("`{text}` does not match the pattern of this type"),
+                false => format!("`{text}` is no `{name}`"),
+            };
+            Err((types::DOES_NOT_MATCH, message, Some(help)))
         }
         Requirement::Form(form) => {
             let text = value.as_str().unwrap_or_default();

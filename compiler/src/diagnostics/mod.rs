@@ -6,8 +6,12 @@
 
 pub mod codes;
 mod nearest;
+mod render;
+mod render_json;
 
 pub use nearest::nearest;
+pub use render::{one_line, render_human, summary};
+pub use render_json::render_json;
 
 use crate::source::Span;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{GroupInstance, Instances, NetworkInstance, RunInstance, WaitInstance};
-use crate::check::evaluate::{Evaluated, Scope, as_item, evaluate, known, truth};
-use crate::check::{Deploy, Expression, Group, Run, Site, Statement, Typed};
+use crate::check::evaluate::{Scope, Stop, as_item, evaluate, known, truth};
+use crate::check::{Deploy, Expression, Group, Parameter, Run, Site, Statement, Typed};
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::plan::{BackendChoice, Column, Hardware, Ledger, NodeReference, Rollout, Template};
@@ -54,9 +54,11 @@ pub(super) fn lay_out(
     let mut scope = Scope::of(typed);
     let mut arguments = Scope::of(typed);
     for (name, value) in &deploy.arguments {
-        let value = layout.evaluate(value, &mut arguments);
-        scope.variables.insert(name.clone(), value);
+        if let Some(value) = layout.evaluate(value, &mut arguments) {
+            scope.variables.insert(name.clone(), value);
+        }
     }
+    not_given(&workload.parameters, &deploy.arguments, &mut scope.variables);
     layout.statements(&workload.body, &mut scope);
     let notices = layout.capabilities(site, deploy);
     layout.same_things();
@@ -90,17 +92,17 @@ impl Layout<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// The value, or a missing one when there is none and that has been reported.
-    pub(super) fn evaluate(&mut self, expression: &Expression, scope: &mut Scope<'_>) -> Template {
-        let value = evaluate(expression, scope);
-        self.or_report(value)
+    /// What stopped an evaluation, unless that has been told.
+    fn stopped(&mut self, stop: Stop) {
+        self.failed = true;
+        if let Stop::Error(diagnostic) = stop {
+            self.diagnostics.push(*diagnostic);
+        }
     }
 
-    pub(super) fn or_report(&mut self, value: Evaluated) -> Template {
-        value.unwrap_or_else(|diagnostic| {
-            self.report(*diagnostic);
-            Template::Value(Value::Null)
-        })
+    /// The value, or `None` when there is none and that has been reported.
+    pub(super) fn evaluate(&mut self, expression: &Expression, scope: &mut Scope<'_>) -> Option<Template> {
+        evaluate(expression, scope).map_err(|stop| self.stopped(stop)).ok()
     }
 
     /// A value that decides the shape; `None` if it is missing or was reported.
@@ -111,14 +113,7 @@ impl Layout<'_> {
         decides: &str,
     ) -> Option<Value> {
         let value = evaluate(expression, scope).and_then(|value| known(value, expression.span, decides));
-        match value {
-            Ok(Value::Null) => None,
-            Ok(value) => Some(value),
-            Err(diagnostic) => {
-                self.report(*diagnostic);
-                None
-            }
-        }
+        value.map_err(|stop| self.stopped(stop)).ok().filter(|value| !value.is_null())
     }
 
     pub(super) fn branch<'s>(
@@ -131,8 +126,8 @@ impl Layout<'_> {
             match truth(condition, scope, "a condition") {
                 Ok(true) => return body,
                 Ok(false) => {}
-                Err(diagnostic) => {
-                    self.report(*diagnostic);
+                Err(stop) => {
+                    self.stopped(stop);
                     return &[];
                 }
             }
@@ -144,14 +139,16 @@ impl Layout<'_> {
         for statement in body {
             match statement {
                 Statement::Let(name, value) => {
-                    let value = self.evaluate(value, scope);
-                    scope.variables.insert(name.clone(), value);
+                    if let Some(value) = self.evaluate(value, scope) {
+                        scope.variables.insert(name.clone(), value);
+                    }
                 }
                 Statement::Group(group) => self.group(group, scope),
                 Statement::Run(run) => self.run(run, scope),
                 Statement::Out(name, value) => {
-                    let value = self.evaluate(value, scope);
-                    self.outputs.insert(name.clone(), value);
+                    if let Some(value) = self.evaluate(value, scope) {
+                        self.outputs.insert(name.clone(), value);
+                    }
                 }
                 Statement::If(branches, otherwise) => {
                     let body = self.branch(branches, otherwise, scope);
@@ -182,7 +179,7 @@ impl Layout<'_> {
         };
         let spread = group.fields.get("spread").and_then(|s| self.known(s, scope, "how nodes are spread"));
         let hardware = group.fields.get("hardware").and_then(|hardware| {
-            let value = self.evaluate(hardware, scope);
+            let value = self.evaluate(hardware, scope)?;
             as_item(&value)
         });
         let hardware = hardware.and_then(|id| self.hardware(id)).unwrap_or_else(empty_hardware);
@@ -217,7 +214,12 @@ impl Layout<'_> {
     fn run(&mut self, run: &Run, scope: &mut Scope<'_>) {
         let mut arguments = BTreeMap::new();
         for (name, value) in &run.arguments {
-            arguments.insert(name.clone(), self.evaluate(value, scope));
+            if let Some(value) = self.evaluate(value, scope) {
+                arguments.insert(name.clone(), value);
+            }
+        }
+        if let Some(role) = self.typed.functions.get(&run.role) {
+            not_given(&role.parameters, &run.arguments, &mut arguments);
         }
         let Some(group) = self.groups.iter().position(|g| g.name == run.group) else { return };
         let expanded = self.role(run, group, arguments);
@@ -280,7 +282,7 @@ impl Layout<'_> {
             BackendChoice { name: self.typed.backends.get(id)?.name.clone(), image: None, settings: BTreeMap::new() };
         let mut scope = Scope::of(self.typed);
         for (name, field) in fields {
-            let value = self.evaluate(field, &mut scope);
+            let Some(value) = self.evaluate(field, &mut scope) else { continue };
             if let Some(item) = as_item(&value) {
                 choice.image = self.image(item);
             } else if let Template::Value(value) = value {
@@ -288,6 +290,17 @@ impl Layout<'_> {
             }
         }
         Some(choice)
+    }
+}
+
+/// Optional parameters that nobody gave are missing values.
+fn not_given(
+    parameters: &[Parameter],
+    given: &BTreeMap<String, Expression>,
+    values: &mut BTreeMap<String, Template>,
+) {
+    for parameter in parameters.iter().filter(|p| !given.contains_key(&p.name)) {
+        values.insert(parameter.name.clone(), Template::Value(Value::Null));
     }
 }
 

@@ -40,7 +40,7 @@ impl Layout<'_> {
             }
             let Some(field) = fields.get("network") else { continue };
             let value = self.evaluate(field, &mut Scope::of(self.typed));
-            let Some(network) = as_item(&value) else { continue };
+            let Some(network) = value.as_ref().and_then(as_item) else { continue };
             let Some(network_name) = self.network(network, field) else { continue };
             if let Some((other, _)) = hardware.nics.iter().find(|(_, n)| **n == network_name) {
                 let message = format!("`{other}` and `{name}` are on the same network `{network_name}`");

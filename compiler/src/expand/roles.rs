@@ -70,8 +70,9 @@ impl Layout<'_> {
                 Statement::Let(name, value) => {
                     absorb(symbolic, &format!("let {name} = {value}"));
                     absorb_templates(symbolic, value);
-                    let value = self.evaluate(value, scope);
-                    scope.variables.insert(name.clone(), value);
+                    if let Some(value) = self.evaluate(value, scope) {
+                        scope.variables.insert(name.clone(), value);
+                    }
                 }
                 Statement::Step(step) => {
                     absorb(symbolic, &format!("step {}", step.name));
@@ -83,8 +84,9 @@ impl Layout<'_> {
                 }
                 Statement::Out(name, value) => {
                     let span = value.span;
-                    let value = self.evaluate(value, scope);
-                    outputs.insert(name.clone(), (value, span));
+                    if let Some(value) = self.evaluate(value, scope) {
+                        outputs.insert(name.clone(), (value, span));
+                    }
                 }
                 Statement::If(branches, otherwise) => {
                     let body = self.branch(branches, otherwise, scope);
@@ -102,7 +104,7 @@ impl Layout<'_> {
         let mut reload_on: Vec<String> = Vec::new();
         for (name, value) in &step.fields {
             let is_steps = kind.fields.iter().any(|f| f.name == *name && is_steps(&f.ty));
-            let value = self.evaluate(value, scope);
+            let Some(value) = self.evaluate(value, scope) else { continue };
             match value {
                 Template::Value(Value::Null) => {}
                 Template::Value(Value::Array(list)) if is_steps => {

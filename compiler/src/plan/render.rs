@@ -4,7 +4,7 @@
 //! are limited, because the parser and the renderer go down one level of stack for each level of nesting.
 
 use handlebars::template::TemplateElement;
-use handlebars::{Handlebars, RenderErrorReason, Template};
+use handlebars::{Handlebars, RenderErrorReason, Template, TemplateErrorReason};
 use serde_json::Value;
 
 /// Levels of `{{#…}}` and of brackets in one expression.
@@ -89,7 +89,7 @@ pub(crate) fn compile(text: &str) -> Result<Template, RenderError> {
     check_depth(text)?;
     let template = Template::compile(text).map_err(|error| {
         let (line, column) = error.pos().map_or((None, None), |(l, c)| (Some(l), Some(c)));
-        RenderError::Broken { line, column, message: lower_first(&error.reason().to_string()) }
+        RenderError::Broken { line, column, message: explain(error.reason()) }
     })?;
     refuse_partials(&template)?;
     Ok(template)
@@ -138,6 +138,21 @@ fn translate(error: &handlebars::RenderError) -> RenderError {
             RenderError::Broken { line, column, message: format!("there is no helper `{name}`") }
         }
         reason => RenderError::Failed { line, column, message: lower_first(&reason.to_string()) },
+    }
+}
+
+fn explain(reason: &TemplateErrorReason) -> String {
+    match reason {
+        TemplateErrorReason::MismatchingClosedHelper(opened, closing)
+        | TemplateErrorReason::MismatchingClosedDecorator(opened, closing) => {
+            let name = |text: &str| text.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+            format!("`{{{{#{}}}}}` is closed by `{{{{/{}}}}}`", name(opened), name(closing))
+        }
+        // The parser's own words speak of its rules.
+        TemplateErrorReason::InvalidSyntax(_) => {
+            "this cannot be read; is every `{{` closed by `}}`, and every `{{#…}}` by its `{{/…}}`?".to_owned()
+        }
+        other => lower_first(&other.to_string()),
     }
 }
 

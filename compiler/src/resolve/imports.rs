@@ -15,6 +15,8 @@ pub(super) struct Table {
     pub(super) imports: BTreeMap<String, Import>,
     /// Imported modules: index and name.
     pub(super) modules: Vec<(usize, String)>,
+    /// Whether something that was not looked at may use an import.
+    pub(super) tolerant: bool,
     /// Whether unknown names may be the fault of something already reported.
     pub(super) lenient: bool,
 }
@@ -39,7 +41,7 @@ pub(super) fn tables(resolved: &mut Resolved, diagnostics: &mut Diagnostics) -> 
 pub(super) fn report_unused(resolved: &Resolved, tables: &[Table], diagnostics: &mut Diagnostics) {
     for (module, table) in resolved.modules.list.iter().zip(tables) {
         // The library is not the user's to tidy, and what a broken file uses is not known.
-        if module.name.starts_with("std.") || table.lenient {
+        if module.name.starts_with("std.") || table.lenient || table.tolerant {
             continue;
         }
         for (name, import) in table.imports.iter().filter(|(_, i)| !i.used) {

@@ -104,7 +104,7 @@ impl Walker<'_> {
                             .help("take it out, or into a comment, until this version of rebar can run it"),
                     );
                     // What it uses is not looked at, so an import may be there for it.
-                    self.table.lenient = true;
+                    self.table.tolerant = true;
                 }
             }
         }
@@ -147,6 +147,7 @@ impl Walker<'_> {
     fn may_stand(&mut self, place: Place, statement: &Statement) -> bool {
         let misplaced = misplaced(place, statement);
         let fits = misplaced.is_none();
+        self.table.tolerant |= !fits;
         misplaced.into_iter().for_each(|d| self.diagnostics.push(d));
         fits
     }
@@ -211,9 +212,10 @@ impl Walker<'_> {
     /// The block of a run: `all(…)` in `after` is a word, not a name.
     fn run_settings(&mut self, block: &Block) {
         for statement in &block.statements {
-            if let Some(diagnostic) = misplaced(Place::Settings, statement) {
-                self.diagnostics.push(diagnostic);
-            } else if let StatementKind::Field { name, value } = &statement.kind {
+            if !self.may_stand(Place::Settings, statement) {
+                continue;
+            }
+            if let StatementKind::Field { name, value } = &statement.kind {
                 match (&value.kind, name.text == "after") {
                     (ExpressionKind::List(waits), true) => {
                         for wait in waits {

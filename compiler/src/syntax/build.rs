@@ -91,15 +91,13 @@ pub(super) fn item(
     };
     let item = builder.item(region);
     if !region.broken {
-        let earlier = &layout.problems;
+        let earlier = &layout.problems[region.problems.clone()];
         let consequence = |found: &Diagnostic| {
             let Some(place) = found.labels.first().map(|l| l.span) else {
                 return false;
             };
-            earlier
-                .iter()
-                .flat_map(|p| p.labels.first())
-                .any(|l| l.span.start < place.end.max(place.start + 1) + 1 && place.start < l.span.end + 1)
+            let mut spans = earlier.iter().flat_map(|p| p.labels.first()).map(|l| l.span);
+            spans.any(|s| s.start <= place.end.max(place.start + 1) && place.start <= s.end)
         };
         problems.extend(
             builder
@@ -157,7 +155,7 @@ impl<'t> Builder<'t> {
         let kind = match Grammar::parse(rule, &input) {
             Ok(mut pairs) => pairs.next().and_then(|p| self.item_kind(rule, p)),
             Err(error) => {
-                self.report(self.reader(span).explain(&error, self.base));
+                self.report(self.reader(span, "a new line").explain(&error, self.base));
                 None
             }
         };
@@ -350,11 +348,12 @@ impl<'t> Builder<'t> {
     }
 
     /// Explains errors within `span`.
-    pub(super) fn reader(&self, span: Span) -> Reader<'_> {
+    pub(super) fn reader(&self, span: Span, ends: &'static str) -> Reader<'_> {
         Reader {
             text: self.text,
             tokens: &self.layout.tokens,
             span,
+            ends,
         }
     }
 }

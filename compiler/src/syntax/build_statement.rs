@@ -34,7 +34,7 @@ impl Builder<'_> {
     /// Tells why a statement cannot be read: by trying again without the fallback.
     fn unreadable(&self, pair: &Pair<'_, Rule>) {
         let span = self.span(pair);
-        let reader = self.reader(span);
+        let reader = self.reader(span, "a new line or `,`");
         if span.start == span.end {
             return self.report(reader.empty_statement());
         }

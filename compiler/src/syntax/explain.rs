@@ -53,6 +53,8 @@ pub(super) struct Reader<'t> {
     pub(super) tokens: &'t [Token],
     /// The statement or item.
     pub(super) span: Span,
+    /// What ends it.
+    pub(super) ends: &'static str,
 }
 
 /// What stands around the place of an error.
@@ -63,6 +65,7 @@ struct Around<'t> {
     found: Option<Token>,
     text: &'t str,
     expected: Vec<Rule>,
+    ends: &'static str,
 }
 
 impl Around<'_> {
@@ -161,27 +164,23 @@ impl Reader<'_> {
             found: found.copied(),
             text: self.text,
             expected,
+            ends: self.ends,
         }
     }
 
     /// `requries node.files` is read as a step of the kind `requries`; the nearest word says it better.
     fn suggest_word(&self, problem: Diagnostic) -> Diagnostic {
-        let first = self
-            .tokens
-            .iter()
-            .skip_while(|t| t.start < self.span.start)
-            .find(|t| !t.is_trivia());
-        let Some(first) = first.filter(|t| t.kind == TokenKind::Word && problem.help.is_none()) else {
+        let index = self.tokens.partition_point(|t| t.start < self.span.start);
+        let mut words = self.tokens[index..].iter().filter(|t| !t.is_trivia());
+        let Some(first) = words
+            .next()
+            .filter(|t| t.kind == TokenKind::Word && problem.help.is_none())
+        else {
             return problem;
         };
         let word = first.text(self.text);
         let known = STATEMENT_WORDS.contains(&word) || ITEM_WORDS.contains(&word);
-        let second = self
-            .tokens
-            .iter()
-            .skip_while(|t| t.start <= first.start)
-            .find(|t| !t.is_trivia());
-        let two_words = second.is_some_and(|t| t.kind == TokenKind::Word);
+        let two_words = words.next().is_some_and(|t| t.kind == TokenKind::Word);
         match nearest(word, STATEMENT_WORDS.iter().copied().filter(|w| w.len() > 2)) {
             Some(near) if !known && two_words => {
                 let span = Span {
@@ -235,7 +234,8 @@ fn describe(around: &Around<'_>) -> (Code, String) {
     // A word alone may become a field, a declaration or a named block: what follows decides what is missing.
     let head = around.expects(&[Rule::assign]) && around.expects(&[Rule::colon]);
     let names = around.expects(NAMES) && !(head && found != "{");
-    if names && RESERVED_WORDS.contains(&found) {
+    let begun = head && STATEMENT_WORDS.contains(&around.before_text());
+    if (names || begun) && RESERVED_WORDS.contains(&found) {
         return (
             codes::RESERVED_WORD,
             format!("`{found}` is a word of the language and cannot be a name"),
@@ -259,14 +259,16 @@ fn describe(around: &Around<'_>) -> (Code, String) {
     }
     wanted.sort_unstable();
     wanted.dedup();
-    let ends = around.expects(&[Rule::end_of_statement, Rule::end_of_item]);
+    // After a value it is always possible to go on; what should end it is worth telling.
+    if around.expects(&[Rule::member]) {
+        wanted.retain(|w| *w != "`(`");
+    }
+    if wanted.contains(&"`)`") {
+        wanted.retain(|w| *w != "`=`");
+    }
+    let ends = around.expects(&[Rule::end_of_statement, Rule::end_of_item, Rule::EOI]);
     if ends && around.found.is_some() {
-        let separator = if around.expects(&[Rule::end_of_statement]) || !around.expects(&[Rule::end_of_item])
-        {
-            "a new line or `,`"
-        } else {
-            "a new line"
-        };
+        let separator = around.ends;
         return (
             codes::MISSING_SEPARATOR,
             format!("expected {separator} before {}", shown(found)),
@@ -291,7 +293,7 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::assign => "`=`",
         Rule::colon => "`:`",
         Rule::comma => "`,`",
-        Rule::separator => "`,` or a new line",
+        Rule::separator => "`,`",
         Rule::open_brace | Rule::block | Rule::use_list | Rule::variant_list => "`{`",
         Rule::close_brace => "`}`",
         Rule::open_paren | Rule::parameters => "`(`",
@@ -339,6 +341,9 @@ fn hint(around: &Around<'_>) -> Option<String> {
         .is_some_and(|(b, f)| b.end == f.start);
     if found == "-" && touching && around.before.is_some_and(|t| t.kind == TokenKind::Word) {
         return Some("names have letters, digits and `_`, but no `-`".into());
+    }
+    if found == "{" && around.expects(&[Rule::parameters]) {
+        return Some(format!("without parameters it is written `{before}()`"));
     }
     if found == "=" && around.expects(&[Rule::equal]) {
         return Some("`=` gives a value, `==` compares".into());

@@ -4,6 +4,8 @@
 //! newlines that end nothing: those within `(` and `[`, and those after a trailing operator or comma. The
 //! grammar reads the masked copy and therefore knows neither comments nor continuation lines.
 
+use std::ops::Range;
+
 use crate::diagnostics::{Diagnostic, codes::syntax as codes};
 use crate::source::{SourceId, Span};
 
@@ -35,6 +37,8 @@ pub(super) struct Region {
     pub broken: bool,
     /// Whether it is nested too deeply to be read.
     pub deep: bool,
+    /// Which problems of the layout lie in it.
+    pub problems: Range<usize>,
 }
 
 /// What the first look finds.
@@ -222,6 +226,7 @@ impl<'t> Scanner<'t> {
                 missing: String::new(),
                 broken: false,
                 deep: false,
+                problems: self.problems.len()..self.problems.len(),
             });
             self.last = None;
         }
@@ -418,6 +423,7 @@ impl<'t> Scanner<'t> {
         if let Some(mut region) = self.region.take() {
             region.end = end.unwrap_or(region.start);
             region.missing = missing;
+            region.problems.end = self.problems.len();
             self.regions.push(region);
         }
         self.last = None;
@@ -430,10 +436,13 @@ impl<'t> Scanner<'t> {
         let Some(last) = self.last.filter(|_| self.region.is_some()) else {
             return;
         };
-        if self.brackets.top().is_some_and(|b| b != b'{') || self.goes_on(last) {
+        if self.brackets.top().is_some_and(|b| b != b'{') {
             return self.mask(start, start + 1, b' ');
         }
         let next = self.next_significant();
+        if self.goes_on(last) && !self.begins_statement(next) {
+            return self.mask(start, start + 1, b' ');
+        }
         let begins_else = self.bytes[next..].starts_with(b"else")
             && !self.bytes.get(next + 4).copied().is_some_and(token::in_word);
         if begins_else && last.text(self.text) == "}" {
@@ -460,6 +469,24 @@ impl<'t> Scanner<'t> {
         if self.brackets.is_empty() {
             self.end_region();
         }
+    }
+
+    /// Whether the line at `next` clearly is a statement of its own: `name =`, `name:` or an item word at the margin.
+    /// Then an operator before it lacks its operand, and what follows must not be swallowed.
+    fn begins_statement(&self, next: usize) -> bool {
+        if !self.bytes.get(next).copied().is_some_and(begins_word) {
+            return false;
+        }
+        let end = word_end(self.bytes, next);
+        let rest = &self.bytes[end..];
+        let spaces = rest.iter().take_while(|b| **b == b' ').count();
+        let followed = match rest.get(spaces..) {
+            Some([b'=', b'=', ..]) => false,
+            Some([b'=' | b':', ..]) => true,
+            _ => false,
+        };
+        let margin = next == 0 || self.bytes[next - 1] == b'\n';
+        followed || (margin && ITEM_WORDS.contains(&&self.text[next..end]) && spaces > 0)
     }
 
     /// Whether a line that ends with `token` goes on in the next one.
@@ -568,6 +595,10 @@ impl<'t> Scanner<'t> {
             "or"
         } else {
             self.mask(start, start + length, b' ');
+            if rest.starts_with(';') && self.brackets.top() == Some(b'{') {
+                // Whoever writes `;` means the end of a statement.
+                self.masked[start] = b',';
+            }
             ""
         };
         if self.unknown_line.replace(self.line) != Some(self.line) {

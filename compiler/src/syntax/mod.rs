@@ -10,6 +10,7 @@ mod build_expression;
 mod build_statement;
 mod build_type;
 mod docs;
+mod early_end;
 mod explain;
 mod grammar;
 mod layout;
@@ -63,7 +64,8 @@ pub fn parse(sources: &Sources, id: SourceId, diagnostics: &mut Diagnostics) -> 
             ast,
         };
     }
-    let layout = layout::scan(id, text);
+    let mut layout = layout::scan(id, text);
+    early_end::join(&mut layout, text);
     let mut problems = Vec::new();
     let items = layout
         .regions

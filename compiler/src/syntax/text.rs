@@ -91,20 +91,22 @@ impl Builder<'_> {
         good.then_some((parts, height))
     }
 
-    /// The text of a string in which nothing may be interpolated.
+    /// The text of a string in which nothing is interpolated, such as a pattern: braces are plain.
     pub(super) fn plain_text(&self, span: Span) -> String {
-        let mut plain = String::new();
-        for part in self.string(span).unwrap_or_default().0 {
-            match part {
-                StringPart::Text(text) => plain.push_str(&text),
-                StringPart::Interpolation(inner) => {
-                    let message = "only plain text can stand here";
-                    let problem = Diagnostic::error(codes::PLAIN_TEXT_ONLY, inner.span, message);
-                    self.report(problem.help("write `\\{` for a brace, or use a raw string: `'…'`"));
-                }
+        let inside = self.inside(span);
+        let mut text = String::new();
+        let mut at = inside.start;
+        while at < inside.end {
+            let rest = &self.text[at..inside.end];
+            if rest.starts_with('\\') && !inside.raw {
+                self.escape(&mut at, inside.end, &mut text);
+                continue;
             }
+            let plain = rest.find('\\').filter(|_| !inside.raw).unwrap_or(rest.len());
+            text.push_str(&rest[..plain]);
+            at += plain;
         }
-        plain
+        text
     }
 
     fn inside(&self, span: Span) -> Inside {
@@ -237,7 +239,7 @@ impl Builder<'_> {
                 .map(|value| inner.interpolated(value)),
             Err(error) => {
                 let span = Span::new(self.source, start, end);
-                let problem = inner.reader(span).explain(&error, start);
+                let problem = inner.reader(span, "`}`").explain(&error, start);
                 let brace = Span::new(self.source, start - 1, start);
                 self.report(match problem.help {
                     Some(_) => problem,

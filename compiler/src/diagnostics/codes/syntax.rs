@@ -42,8 +42,6 @@ pub const MISSING_SEPARATOR: Code = Code("E0118");
 pub const RESERVED_WORD: Code = Code("E0119");
 /// The file is too large.
 pub const TOO_LARGE: Code = Code("E0120");
-/// An interpolation where only plain text can stand.
-pub const PLAIN_TEXT_ONLY: Code = Code("E0121");
 
 /// All of them.
 pub const ALL: &[Code] = &[
@@ -67,5 +65,4 @@ pub const ALL: &[Code] = &[
     MISSING_SEPARATOR,
     RESERVED_WORD,
     TOO_LARGE,
-    PLAIN_TEXT_ONLY,
 ];

@@ -1,0 +1,118 @@
+//! Diagnostics for programs: a JSON array.
+
+use serde::Serialize;
+
+use crate::source::{Sources, Span};
+
+use super::{Diagnostic, Diagnostics, Severity};
+
+/// One diagnostic. Lines and columns count from 1, columns in characters; ends are exclusive.
+#[derive(Debug, Serialize)]
+struct JsonDiagnostic<'a> {
+    code: &'a str,
+    /// `error` or `warning`
+    severity: &'a str,
+    message: &'a str,
+    labels: Vec<JsonLabel<'a>>,
+    help: Option<&'a str>,
+    fix: Option<JsonFix<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonLabel<'a> {
+    #[serde(flatten)]
+    place: JsonPlace<'a>,
+    text: &'a str,
+    primary: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonFix<'a> {
+    #[serde(flatten)]
+    place: JsonPlace<'a>,
+    replacement: &'a str,
+    title: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonPlace<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    end_line: usize,
+    end_column: usize,
+}
+
+/// A JSON array of all diagnostics, sorted:
+/// `[{code, severity, message, labels: [{file, line, column, end_line, end_column, text, primary}], help, fix}]`;
+/// `fix` is `{file, line, column, end_line, end_column, replacement, title}` or null, `help` may be null.
+pub fn render_json(diagnostics: &Diagnostics, sources: &Sources) -> String {
+    let all: Vec<_> = diagnostics
+        .sorted()
+        .into_iter()
+        .map(|d| json(d, sources))
+        .collect();
+    // Strings and numbers always have a JSON form.
+    serde_json::to_string_pretty(&all).unwrap_or_else(|_| "[]".to_owned())
+}
+
+fn json<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> JsonDiagnostic<'a> {
+    let labels = diagnostic.labels.iter().enumerate();
+    JsonDiagnostic {
+        code: diagnostic.code.0,
+        severity: match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        message: &diagnostic.message,
+        labels: labels
+            .map(|(i, label)| JsonLabel {
+                place: place(label.span, sources),
+                text: &label.text,
+                primary: i == 0,
+            })
+            .collect(),
+        help: diagnostic.help.as_deref(),
+        fix: diagnostic.fix.as_ref().map(|fix| JsonFix {
+            place: place(fix.span, sources),
+            replacement: &fix.replacement,
+            title: &fix.title,
+        }),
+    }
+}
+
+fn place(span: Span, sources: &Sources) -> JsonPlace<'_> {
+    let (line, column) = sources.position(span);
+    let (end_line, end_column) = sources.position(Span {
+        start: span.end,
+        ..span
+    });
+    JsonPlace {
+        file: &sources.get(span.source).name,
+        line,
+        column,
+        end_line,
+        end_column,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::render_json;
+    use crate::diagnostics::codes::syntax::UNEXPECTED;
+    use crate::{Diagnostic, Diagnostics, Sources, Span};
+
+    #[test]
+    fn the_shape_is_stable() {
+        let mut sources = Sources::default();
+        let id = sources.add("main.rebar", "let ä = b\n");
+        let mut diagnostics = Diagnostics::default();
+        let span = Span::new(id, 9, 10);
+        diagnostics.push(
+            Diagnostic::error(UNEXPECTED, span, "no")
+                .here("here")
+                .fix(span, "c", "write `c`"),
+        );
+        insta::assert_snapshot!(render_json(&diagnostics, &sources));
+    }
+}

@@ -1,0 +1,86 @@
+//! What cannot be said by a folder of files: unreadable files, an agent's actions, names of deploys.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use rebar_compiler::plan::{Ledger, Snapshot};
+use rebar_compiler::source::FileError;
+use rebar_compiler::{Analysis, Files, Library, Options, analyse, analyse_with};
+
+struct Broken(BTreeMap<String, String>);
+
+impl Files for Broken {
+    fn read(&self, path: &str) -> Result<String, FileError> {
+        match path {
+            "locked.rebar" => {
+                Err(FileError::Unreadable { path: path.to_owned(), cause: "permission denied".to_owned() })
+            }
+            "latin.rebar" | "templates/latin.hbs" => Err(FileError::NotText { path: path.to_owned(), offset: 7 }),
+            _ => self.0.read(path),
+        }
+    }
+}
+
+fn said(analysis: &Analysis) -> Vec<String> {
+    analysis.diagnostics.sorted().iter().map(|d| format!("{} {}", d.code.0, d.message)).collect()
+}
+
+fn of(text: &str) -> Broken {
+    Broken(BTreeMap::from([("main.rebar".to_owned(), text.to_owned())]))
+}
+
+#[test]
+fn files_that_cannot_be_read_are_told_and_do_not_cascade() {
+    let project = of("use locked { a }\nuse latin { b }\nlet c = a\nlet d = b\n\
+                      let e = template(\"latin.hbs\", { x = 1 })\n");
+    let std = support::standard_library();
+    let analysis = analyse(&Library { project: &project, std: &std });
+    assert_eq!(
+        said(&analysis),
+        [
+            "E0902 cannot read `locked.rebar`: permission denied",
+            "E0903 `latin.rebar` is not UTF-8 text (first bad byte at offset 7)",
+            "E0903 `templates/latin.hbs` is not UTF-8 text (first bad byte at offset 7)",
+        ]
+    );
+}
+
+#[test]
+fn a_folder_without_main_is_no_project() {
+    let (project, std) = (Broken(BTreeMap::new()), support::standard_library());
+    let analysis = analyse(&Library { project: &project, std: &std });
+    assert_eq!(said(&analysis), ["E0905 this folder holds no project: there is no `main.rebar`"]);
+}
+
+#[test]
+fn kinds_without_an_action_are_errors_where_they_are_defined() {
+    let project = of("kind pakage {\n  key name: String\n  removal = Remove\n}\n");
+    let std = support::standard_library();
+    let options = Options { actions: Some(vec!["package".to_owned(), "file".to_owned()]) };
+    let analysis = analyse_with(&Library { project: &project, std: &std }, &options);
+    assert_eq!(said(&analysis), ["E0315 no action carries out the kind `pakage`"]);
+    assert_eq!(analysis.diagnostics.sorted()[0].help.as_deref(), Some("did you mean `package`?"));
+}
+
+#[test]
+fn an_unknown_deploy_is_answered_with_those_there_are() {
+    let project = of("use std.image { bookworm }\nsite lab { machines = docker(image = bookworm) }\n\
+                      workload w() {\n}\ndeploy lab_shop = w() on lab\ndeploy other = w() on lab\n");
+    let std = support::standard_library();
+    let mut analysis = analyse(&Library { project: &project, std: &std });
+    assert_eq!(analysis.deploys(), ["lab_shop", "other"]);
+    assert!(analysis.plan("lab_shop", &Ledger::default(), &Snapshot::default()).is_some());
+    assert!(analysis.plan("lab_shp", &Ledger::default(), &Snapshot::default()).is_none());
+    assert_eq!(said(&analysis), ["E0408 there is no deploy `lab_shp`"]);
+    let help = analysis.diagnostics.sorted()[0].help.clone().unwrap();
+    assert_eq!(help, "did you mean `lab_shop`? there are `lab_shop`, `other`");
+}
+
+#[test]
+fn broken_syntax_does_not_cascade() {
+    let project = of("role r(a: Int {\n  out b: Int = a\n}\nworkload w() {\n  node n { hardware = tiny }\n  run x = r(a = 1) on n\n}\n");
+    let std = support::standard_library();
+    let analysis = analyse(&Library { project: &project, std: &std });
+    assert!(said(&analysis).iter().all(|text| text.starts_with("E01")), "{:#?}", said(&analysis));
+}
