@@ -395,7 +395,7 @@ impl Session<'_> {
             FailureClass::Ambiguous => (
                 "E1204",
                 Some(format!(
-                    "find out on `{node}` whether `{step}` has happened (`rebar shell {node}`); make its condition true by hand or undo it, then apply again"
+                    "find out on `{node}` whether `{step}` has happened, then run there `rebar-agent accept {step}` if it has, `rebar-agent forget {step}` if not, and apply again"
                 )),
             ),
             FailureClass::Transient => (

@@ -106,7 +106,10 @@ impl Line {
                         "it speaks protocol {protocol} (version {version}), not {PROTOCOL}"
                     )));
                 }
-                Event::Refused { code, message } => return Err(LineError::Refused { code, message }),
+                Event::Refused { code, message } => {
+                    self.hang_up(Duration::from_secs(2)).await;
+                    return Err(LineError::Refused { code, message });
+                }
                 _ if !self.greeted => {
                     return Err(LineError::Nonsense(
                         "it does not begin with a greeting".to_owned(),

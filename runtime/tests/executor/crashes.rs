@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rebar_compiler::plan::Plan;
 use rebar_runtime::execute::{ExecuteError, Outcome, Status, destroy, execute};
@@ -11,7 +12,7 @@ use rebar_runtime::state::State;
 
 use crate::support::crash::{CrashAt, Side};
 use crate::support::spec::Spec;
-use crate::support::world::{Picture, TestWorld};
+use crate::support::world::{Leaves, Picture, TestWorld};
 use crate::support::{context, folder, plan};
 
 /// What is done after the crash.
@@ -112,6 +113,7 @@ struct Expected {
     picture: Picture,
     made: Vec<String>,
     appends: i64,
+    calls: usize,
 }
 
 /// Where two worlds differ, for people.
@@ -139,6 +141,7 @@ async fn uninterrupted(road: &Road) -> Expected {
     let ground = Ground::new();
     ground.prepare(road).await;
     let count = CrashAt::new(i64::MAX, Side::Before);
+    let calls = ground.world.with(|w| w.calls);
     let outcome = ground
         .go(road.last().unwrap().as_ref(), None, Some(&count))
         .await
@@ -153,6 +156,7 @@ async fn uninterrupted(road: &Road) -> Expected {
         picture: ground.world.picture(),
         made: made(&ground.world),
         appends: count.appends(),
+        calls: ground.world.with(|w| w.calls) - calls,
     }
 }
 
@@ -254,6 +258,114 @@ async fn a_crash_at_any_line_changes_nothing_in_the_end() {
         println!(
             "{name:<40} {:>8} {runs:>6} {:>11}",
             expected.appends,
+            violations.len()
+        );
+        failures.extend(violations.into_iter().map(|v| format!("{name}: {v}")));
+    }
+    assert!(
+        failures.is_empty(),
+        "{} violations, the first:\n{}",
+        failures.len(),
+        failures[..failures.len().min(5)].join("\n")
+    );
+}
+
+/// The program ends inside a call of the backend, which has done nothing, half or all of its work.
+async fn frozen_once(
+    road: &Road,
+    call: usize,
+    leaves: Leaves,
+    after: After,
+    expected: &Expected,
+) -> Vec<String> {
+    let ground = Ground::new();
+    ground.prepare(road).await;
+    let wanted = road.last().unwrap().as_ref();
+    let made_plan = match wanted {
+        Some(spec) => Some(plan(&ground.state(), &ground.world, spec).await),
+        None => None,
+    };
+    let before = ground.world.with(|w| w.calls);
+    ground
+        .world
+        .with(|w| w.freeze_call = Some((before + call, leaves)));
+    let finished = tokio::select! {
+        result = ground.go(wanted, made_plan.as_ref(), None) => Some(result),
+        () = ground.world.frozen.notified() => None,
+    };
+    ground.world.with(|w| w.freeze_call = None);
+    assert!(finished.is_none(), "call {call} never came: {finished:?}");
+    // What was spawned has gone when the runtime has seen it; a killed process takes no time for that.
+    tokio::time::sleep(Duration::from_millis(15)).await;
+    let again = match after {
+        After::Resume => ground.go(wanted, made_plan.as_ref(), None).await,
+        After::Replan => ground.go(wanted, None, None).await,
+    };
+    let mut violations = ground.violations().await;
+    match again {
+        Ok(outcome) if outcome.status == Status::Done => {}
+        other => violations.push(format!("I4: it did not end well: {other:?}")),
+    }
+    if ground.world.picture() != expected.picture {
+        violations.push(format!(
+            "I4: {}",
+            differences(&ground.world.picture(), &expected.picture)
+        ));
+    }
+    // A half that is taken away shows in the log; whole objects are made once.
+    let whole = |made: &[String]| {
+        made.iter()
+            .filter(|e| e.starts_with("create "))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    if whole(&made(&ground.world)) != whole(&expected.made) {
+        violations.push(format!(
+            "I2: {:?} is not {:?}",
+            made(&ground.world),
+            expected.made
+        ));
+    }
+    violations
+        .into_iter()
+        .map(|v| format!("call {call} {leaves:?} {after:?}: {v}"))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_inside_any_call_changes_nothing_in_the_end() {
+    let spec = Spec::default;
+    let roads: [(&str, Road); 3] = [
+        ("first apply", vec![Some(spec())]),
+        (
+            "4 to 3, all replaced",
+            vec![
+                Some(Spec { web: 4, ..spec() }),
+                Some(Spec {
+                    web: 3,
+                    memory: 1 << 30,
+                    ..spec()
+                }),
+            ],
+        ),
+        ("destroy", vec![Some(spec()), None]),
+    ];
+    let mut failures = Vec::new();
+    println!("{:<40} {:>8} {:>6} {:>11}", "road", "calls", "runs", "violations");
+    for (name, road) in &roads {
+        let expected = uninterrupted(road).await;
+        let (mut runs, mut violations) = (0, Vec::new());
+        for call in 1..=expected.calls {
+            for leaves in [Leaves::Nothing, Leaves::Half, Leaves::Whole] {
+                for after in [After::Resume, After::Replan] {
+                    violations.extend(frozen_once(road, call, leaves, after, &expected).await);
+                    runs += 1;
+                }
+            }
+        }
+        println!(
+            "{name:<40} {:>8} {runs:>6} {:>11}",
+            expected.calls,
             violations.len()
         );
         failures.extend(violations.into_iter().map(|v| format!("{name}: {v}")));

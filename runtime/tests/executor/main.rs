@@ -6,4 +6,8 @@
 mod support;
 
 mod crashes;
+mod faults;
+mod files;
+mod journal;
 mod order;
+mod refusals;
