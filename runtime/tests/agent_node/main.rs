@@ -79,10 +79,10 @@ fn the_agent_keeps_a_real_node() {
             return;
         }
     };
-    packages(&node);
-    broken_off_installations(&node);
     accounts_and_commands(&node);
     services(&node);
+    packages(&node);
+    broken_off_installations(&node);
 }
 
 fn packages(node: &Node) {
@@ -150,7 +150,10 @@ fn packages(node: &Node) {
 fn broken_off_installations(node: &Node) {
     let before = node.text("dpkg-query -W -f='${Package}\\n'");
     // Unpacked and not configured, as a crash of dpkg leaves it.
-    node.text("cd /root && apt-get download cron cron-daemon-common sensible-utils >/dev/null 2>&1 && dpkg --unpack *.deb && rm *.deb");
+    node.text(
+        "cd /root && apt-get download cron cron-daemon-common sensible-utils >/dev/null 2>&1 && \
+         dpkg -i cron-daemon-common_*.deb sensible-utils_*.deb && dpkg --unpack cron_*.deb && rm *.deb",
+    );
     let step =
         |verb, operation: &str| planned(verb, operation, "r.cron", "package", json!({ "name": "cron" }));
     assert_eq!(
@@ -250,7 +253,7 @@ fn services(node: &Node) {
             operation,
             "r.unit",
             "file",
-            json!({ "path": "/etc/systemd/system/app.service", "content": text }),
+            json!({ "path": "/usr/lib/systemd/system/app.service", "content": text }),
         )
     };
     let conf = |verb, operation: &str, text: &str| {
@@ -301,19 +304,14 @@ fn services(node: &Node) {
     assert_eq!(node.text("cat /run/app.loaded"), "one\ntwo\ndrift\ntwo");
 
     // Drift of the service itself.
-    node.text("systemctl stop app; systemctl disable app; systemctl mask --runtime app");
+    node.text("systemctl stop app; systemctl disable app; systemctl mask app");
     assert_eq!(
         observed(node, &[service("ensure", "x", "d2")]),
         ["masked, stopped"]
     );
-    node.text("systemctl unmask --runtime app");
-    assert_eq!(
-        observed(node, &[service("ensure", "x", "d2")]),
-        ["stopped, not enabled"]
-    );
     assert_eq!(
         done(&node.ask(&apply(&[service("ensure", "s9", "d2")])), 1)[0].1,
-        "enabled, started"
+        "unmasked, enabled, started"
     );
 
     // One that fails says why.
@@ -353,7 +351,7 @@ fn services(node: &Node) {
     ]));
     assert_eq!(done(&events, 3)[0].1, "stopped, disabled");
     assert_eq!(
-        node.text("ls /etc/app.conf /etc/systemd/system/app.service 2>/dev/null | wc -l"),
+        node.text("ls /etc/app.conf /usr/lib/systemd/system/app.service 2>/dev/null | wc -l"),
         "0"
     );
 }
