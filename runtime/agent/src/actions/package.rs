@@ -119,6 +119,7 @@ impl Action for Package {
     fn ensure(&self, node: &Node<'_>, known: &Known) -> Result<Effect, Failure> {
         node.root.require_running_system("package")?;
         if let Status::Installed(version) = status(&self.name)? {
+            keep_for_itself(&self.name)?;
             let effect = Effect::unchanged("already installed").output("version", version);
             // A crash between installation and record: what came with it is found out now.
             return Ok(match (&known.former, known.memory.is_null()) {
@@ -187,7 +188,20 @@ impl Action for Package {
             purge(std::slice::from_ref(&self.name))?;
             removed.extend(with_it);
         }
-        let unneeded: Vec<String> = simulate(&["autoremove", "--purge"])?
+        // That something merely suggests what came along does not make it needed.
+        let suggestions = [
+            "APT::AutoRemove::SuggestsImportant=false",
+            "APT::AutoRemove::RecommendsImportant=false",
+        ];
+        let unneeded = simulate(&[
+            "autoremove",
+            "--purge",
+            "-o",
+            suggestions[0],
+            "-o",
+            suggestions[1],
+        ])?;
+        let unneeded: Vec<String> = unneeded
             .into_iter()
             .filter(|name| brought.contains(name))
             .collect();
@@ -245,6 +259,20 @@ fn installed() -> Result<BTreeSet<String>, Failure> {
         state.ends_with(" installed").then(|| name.to_owned())
     });
     Ok(names.collect())
+}
+
+/// Marks a package that came along with another as wanted for itself, as installing it by name would have done:
+/// else it would go with the other.
+fn keep_for_itself(name: &str) -> Result<(), Failure> {
+    let automatic = Program::new("apt-mark").arguments(["showauto", name]).run()?;
+    if automatic.output.trim().is_empty() {
+        return Ok(());
+    }
+    let finished = Program::new("apt-mark").arguments(["manual", name]).run()?;
+    if finished.is_success() {
+        return Ok(());
+    }
+    Err(Failure::transient(format!("cannot mark `{name}` as wanted for itself")).with_detail(finished.tail()))
 }
 
 fn brought_since(before: &[String]) -> Result<Value, Failure> {

@@ -176,7 +176,7 @@ impl Action for Service {
         }
         let mut notes = Vec::new();
         let stale = self.stale(known);
-        if !stale.is_empty() {
+        if unit.is_outdated {
             check("daemon-reload", &self.name, &systemctl(&["daemon-reload"])?)?;
         }
         self.set_enabled(&unit, &mut notes)?;
@@ -184,6 +184,13 @@ impl Action for Service {
             (true, false) => {
                 self.start(node, &unit)?;
                 notes.push("started");
+            }
+            // What stands in the unit's own file takes effect only at a start.
+            (true, true) if !stale.is_empty() && unit.is_outdated => {
+                (node.progress)(&format!("restarting {}", self.name));
+                self.call("restart")?;
+                self.confirm_running()?;
+                notes.push("restarted");
             }
             (true, true) if !stale.is_empty() => {
                 (node.progress)(&format!("reloading {}", self.name));
@@ -299,6 +306,7 @@ mod tests {
             active: active.into(),
             enabled: enabled.into(),
             main_process: 1,
+            is_outdated: false,
         }
     }
 

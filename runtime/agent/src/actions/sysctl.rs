@@ -130,7 +130,11 @@ impl Action for Sysctl {
             ..crate::store::access_of(&found)
         };
         disk::replace_file(&stored, &mut self.stored_text().as_bytes(), access).attempt(what)?;
-        Ok(Effect::changed(format!("`{}`, was `{before}`", self.value)))
+        Ok(Effect::changed(if before == self.value {
+            "set for the next boot".to_owned()
+        } else {
+            format!("`{}`, was `{before}`", self.value)
+        }))
     }
 
     fn undo(&self, node: &Node<'_>, _known: &Known, former: &Former) -> Result<Effect, Failure> {

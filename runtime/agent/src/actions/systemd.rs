@@ -21,6 +21,8 @@ pub(crate) struct Unit {
     pub(crate) enabled: String,
     /// Number of its main process, 0 when there is none.
     pub(crate) main_process: u32,
+    /// Whether its files have changed since systemd last read them.
+    pub(crate) is_outdated: bool,
 }
 
 impl Unit {
@@ -77,7 +79,7 @@ pub(crate) fn wait_for_boot(node: &Node<'_>) -> Result<(), Failure> {
 
 /// Looks at a unit.
 pub(crate) fn look(unit: &str) -> Result<Unit, Failure> {
-    let properties = "--property=LoadState,ActiveState,UnitFileState,MainPID";
+    let properties = "--property=LoadState,ActiveState,UnitFileState,MainPID,NeedDaemonReload";
     let finished = systemctl(&["show", properties, "--", unit])?;
     if !finished.is_success() {
         return Err(
@@ -135,6 +137,7 @@ fn parse(output: &str) -> Unit {
         active: property("ActiveState"),
         enabled: property("UnitFileState"),
         main_process: property("MainPID").parse().unwrap_or(0),
+        is_outdated: property("NeedDaemonReload") == "yes",
     }
 }
 
@@ -151,7 +154,8 @@ mod tests {
                 is_loaded: true,
                 active: "active".into(),
                 enabled: "enabled".into(),
-                main_process: 42
+                main_process: 42,
+                is_outdated: false,
             }
         );
         assert!(unit.is_active());
