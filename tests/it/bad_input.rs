@@ -169,20 +169,23 @@ fn two_applies_at_once_and_a_full_disk() {
             .unwrap()
             .replace("10.92.", "10.94."),
     );
-    // State on a file system that is soon full.
+    // State on a file system that is full, first at once and then in the middle of an apply.
     let state = world.project.join(".rebar");
     fs::create_dir(&state).unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1M", "rebar-test"]).arg(&state).status();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8M", "rebar-test"]).arg(&state).status();
     assert!(mounted.unwrap().success());
-    let filler = state.join("filler");
     world.good(&["status"]);
-    fs::write(&filler, vec![0; 700 * 1024]).unwrap();
-    let mut pad = fs::OpenOptions::new().append(true).open(&filler).unwrap();
-    while std::io::Write::write_all(&mut pad, &[0; 4096]).is_ok() {}
-    let ran = world.run(&["apply", "three_nodes", "--yes"]);
-    assert_ne!(ran.code, 0);
-    assert!(ran.err.contains("no space left"), "{}", ran.err);
-    fs::remove_file(&filler).unwrap();
+    let filler = state.join("filler");
+    for room in [0, 64 * 1024] {
+        let mut full = fs::File::create(&filler).unwrap();
+        while std::io::Write::write_all(&mut full, &[0; 4096]).is_ok() {}
+        full.set_len(full.metadata().unwrap().len() - room).unwrap();
+        let ran = world.run(&["apply", "three_nodes", "--yes"]);
+        assert_ne!(ran.code, 0);
+        assert!(ran.err.contains("E1007") && ran.err.contains("no space left"), "{room}: {}\n{}", ran.out, ran.err);
+        eprintln!("with {room} bytes of room: {}", ran.err.lines().find(|l| l.contains("E1007")).unwrap());
+        fs::remove_file(&filler).unwrap();
+    }
 
     // Two at once: one works, the other is refused at once and touches nothing.
     let mut first = world.start(&["apply", "three_nodes", "--yes"]);
@@ -198,6 +201,4 @@ fn two_applies_at_once_and_a_full_disk() {
     assert_eq!(refused.code, 4, "{refused:?}");
     assert!(first.wait().unwrap().success());
     world.good(&["destroy", "three_nodes", "--yes"]);
-    let unmounted = Command::new("umount").arg(&state).status();
-    assert!(unmounted.unwrap().success());
 }

@@ -81,6 +81,20 @@ impl World {
     }
 }
 
+/// A test that fails leaves nothing behind either: what it applied is destroyed, what it mounted goes.
+impl Drop for World {
+    fn drop(&mut self) {
+        let state = self.project.join(".rebar");
+        if state.join("state.db").exists() {
+            let _ = fs::remove_file(state.join("filler"));
+            for name in ["laptop_shop", "three_nodes", "ten_nodes"] {
+                let _ = self.command(&["destroy", name, "--yes"]).output();
+            }
+        }
+        let _ = Command::new("umount").arg("-q").arg(&state).output();
+    }
+}
+
 /// What a run printed, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Ran {
