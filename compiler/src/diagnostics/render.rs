@@ -42,6 +42,9 @@ pub fn render_human(diagnostics: &Diagnostics, sources: &Sources, color: bool, w
             .any(|l| line_length(l, sources) > LONGEST_LINE)
         {
             out.push_str(&one_line(diagnostic, sources));
+            if let Some(help) = &diagnostic.help {
+                out.push_str(&format!("\n  help: {help}"));
+            }
             out.push_str("\n\n");
             continue;
         }
