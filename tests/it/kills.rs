@@ -120,7 +120,7 @@ fn rebar_killed_at_ten_moments() {
         eprintln!("{what}: finished by the next apply");
         world.good(&["destroy", "three_nodes", "--yes"]);
     }
-    let left = Footprint::now(&world).since(&before);
+    let left = Footprint::left(&world, &before);
     assert!(left.is_empty(), "left behind: {left:#?}");
 }
 
@@ -148,6 +148,6 @@ fn the_agent_killed_at_three_moments() {
         finish_and_compare(&world, &format!("killing the agent {} ms after it was seen", wait.as_millis()));
         world.good(&["destroy", "three_nodes", "--yes"]);
     }
-    let left = Footprint::now(&world).since(&before);
+    let left = Footprint::left(&world, &before);
     assert!(left.is_empty(), "left behind: {left:#?}");
 }

@@ -96,7 +96,7 @@ fn the_shop_is_applied_repaired_scaled_and_destroyed() {
     assert_eq!(drift(&world), (0, BTreeSet::new()));
 
     // A step that leaves the spec is undone, and only what we brought.
-    world.edit("  probe healthy", "  file note { path = \"/etc/motd\", content = \"ours\" }\n  probe healthy");
+    world.edit("  out url: Url = healthy.url", "  file note { path = \"/etc/motd\", content = \"ours\" }\n  out url: Url = healthy.url");
     world.good(&["apply", "laptop_shop", "--yes"]);
     world.edit("  file note { path = \"/etc/motd\", content = \"ours\" }\n", "");
     world.good(&["apply", "laptop_shop", "--yes"]);
@@ -105,6 +105,6 @@ fn the_shop_is_applied_repaired_scaled_and_destroyed() {
 
     // Destroyed: nothing is left.
     world.good(&["destroy", "laptop_shop", "--yes"]);
-    let left = Footprint::now(&world).since(&before);
+    let left = Footprint::left(&world, &before);
     assert!(left.is_empty(), "left behind: {left:#?}");
 }

@@ -177,9 +177,17 @@ impl Footprint {
         Footprint { things }
     }
 
-    /// What is here and was not there before.
-    pub(crate) fn since(&self, before: &Footprint) -> Vec<String> {
-        self.things.difference(&before.things).cloned().collect()
+    /// What is here and was not there before. Processes that were ended may take a moment to be collected.
+    pub(crate) fn left(world: &World, before: &Footprint) -> Vec<String> {
+        let mut left = Vec::new();
+        for _ in 0..20 {
+            left = Footprint::now(world).things.difference(&before.things).cloned().collect();
+            if left.is_empty() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        left
     }
 }
 
@@ -217,7 +225,8 @@ fn processes() -> Vec<String> {
         let line = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default().replace('\0', " ");
         let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/user")).ok();
         let inside = namespace(&pid).is_some_and(|n| Some(n) != namespace("self"));
-        if inside || line.contains("__local") || line.contains("rebar-agent") {
+        // Without a command line it is on its way out, or a thread of the kernel.
+        if !line.is_empty() && (inside || line.contains("__local") || line.contains("rebar-agent")) {
             found.push(format!("{pid} {line}"));
         }
     }
