@@ -5,12 +5,12 @@
 //! To accept what the compiler does now, run the tests with `INSTA_UPDATE=always`.
 
 // Tests read and bless files; the compiler does not.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rebar_compiler::diagnostics::render_human;
+use rebar_compiler::diagnostics::{codes, render_human};
 use rebar_compiler::syntax::{self, Syntax};
 use rebar_compiler::{Diagnostics, SourceId, Sources, format};
 
@@ -116,4 +116,37 @@ fn compare_formatted(case: &Case, path: &Path) {
         "{}",
         path.display()
     );
+}
+
+#[test]
+fn every_code_has_a_page() {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors");
+    for code in codes::all() {
+        let page = fs::read_to_string(pages.join(format!("{}.md", code.0))).unwrap_or_default();
+        assert!(
+            page.starts_with("# ") && page.lines().count() >= 10,
+            "{} lacks its page in docs/errors",
+            code.0
+        );
+    }
+    let mut all = codes::all();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), codes::all().len(), "a code is used twice");
+}
+
+#[test]
+fn every_code_of_syntax_has_a_case() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let shown: String = fs::read_dir(&root)
+        .unwrap()
+        .map(|e| fs::read_to_string(e.unwrap().path().join("expected/diagnostics.snap")).unwrap_or_default())
+        .collect();
+    // A file that is too large would be a large case: it has a unit test.
+    for code in codes::syntax::ALL
+        .iter()
+        .filter(|c| **c != codes::syntax::TOO_LARGE)
+    {
+        assert!(shown.contains(code.0), "{} lacks its case", code.0);
+    }
 }

@@ -11,7 +11,10 @@ use crate::source::{Source, SourceId, Sources};
 
 use super::{Diagnostic, Diagnostics, Label, Severity};
 
-/// All diagnostics, sorted, and a last line that counts them. Empty if there are none.
+/// How many diagnostics people are shown at once.
+const SHOWN: usize = 100;
+
+/// The diagnostics, sorted, and a last line that counts them. Empty if there are none; at most a hundred are shown.
 ///
 /// `width` is that of the terminal in columns; `color` switches ANSI colours on.
 pub fn render_human(diagnostics: &Diagnostics, sources: &Sources, color: bool, width: usize) -> String {
@@ -29,13 +32,16 @@ pub fn render_human(diagnostics: &Diagnostics, sources: &Sources, color: bool, w
         .with_links(false)
         .without_syntax_highlighting();
     let mut out = String::new();
-    for diagnostic in sorted {
+    for diagnostic in sorted.iter().copied().take(SHOWN) {
         let shown = Shown::new(diagnostic, sources);
         if handler.render_report(&mut out, &shown).is_err() {
             // Writing to a string does not fail; a label outside its file would: then the line has to do.
             out.push_str(&one_line(diagnostic, sources));
         }
         out.push('\n');
+    }
+    if sorted.len() > SHOWN {
+        out.push_str(&format!("{} more are not shown\n", sorted.len() - SHOWN));
     }
     out.push_str(&summary(diagnostics));
     out.push('\n');

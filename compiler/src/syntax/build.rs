@@ -1,6 +1,6 @@
 //! From the pairs of pest to the AST: items and what they share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use pest::Parser;
 use pest::iterators::Pair;
@@ -32,6 +32,8 @@ pub(super) struct Builder<'t> {
     pub(super) end: usize,
     /// What is wrong in this item.
     pub(super) problems: RefCell<Vec<Diagnostic>>,
+    /// The end of the last statement that could not be read.
+    pub(super) unreadable_until: Cell<usize>,
 }
 
 /// The parts of a pair that carry meaning.
@@ -88,25 +90,35 @@ pub(super) fn item(
         base: region.start,
         end: region.end,
         problems: RefCell::default(),
+        unreadable_until: Cell::default(),
     };
     let item = builder.item(region);
-    if !region.broken {
-        let earlier = &layout.problems[region.problems.clone()];
-        let consequence = |found: &Diagnostic| {
-            let Some(place) = found.labels.first().map(|l| l.span) else {
-                return false;
-            };
-            let mut spans = earlier.iter().flat_map(|p| p.labels.first()).map(|l| l.span);
-            spans.any(|s| s.start <= place.end.max(place.start + 1) && place.start <= s.end)
-        };
-        problems.extend(
-            builder
-                .problems
-                .into_inner()
-                .into_iter()
-                .filter(|p| !consequence(p)),
-        );
+    if region.broken {
+        return item;
     }
+    let dropped = |i: &usize| layout.dropped.binary_search(i).is_err();
+    let mut earlier: Vec<Span> = region
+        .problems
+        .clone()
+        .filter(dropped)
+        .filter_map(|i| layout.problems[i].labels.first().map(|l| l.span))
+        .collect();
+    earlier.sort_unstable();
+    // The earlier problems do not overlap: only the last one that begins before the end can touch.
+    let consequence = |found: &Diagnostic| {
+        let Some(place) = found.labels.first().map(|l| l.span) else {
+            return false;
+        };
+        let end = place.end.max(place.start + 1);
+        let index = earlier.partition_point(|s| s.start <= end);
+        earlier[..index].last().is_some_and(|s| place.start <= s.end)
+    };
+    let mut own = builder.problems.into_inner();
+    own.retain(|p| !consequence(p));
+    if own.is_empty() {
+        own.extend(region.pending.clone());
+    }
+    problems.extend(own);
     item
 }
 
@@ -125,7 +137,7 @@ impl<'t> Builder<'t> {
             head = words.next().filter(|t| (t.start as usize) < region.end);
         }
         let error = Item {
-            docs: docs.clone(),
+            docs,
             public,
             kind: ItemKind::Error,
             span,

@@ -34,6 +34,12 @@ impl Builder<'_> {
     /// Tells why a statement cannot be read: by trying again without the fallback.
     fn unreadable(&self, pair: &Pair<'_, Rule>) {
         let span = self.span(pair);
+        let before = self.unreadable_until.replace(span.end as usize);
+        let between = self.text.get(before..span.start as usize).unwrap_or_default();
+        if before > self.base && !between.contains('\n') {
+            // What follows a comma on the same line is mostly a piece of the same broken statement.
+            return;
+        }
         let reader = self.reader(span, "a new line or `,`");
         if span.start == span.end {
             return self.report(reader.empty_statement());

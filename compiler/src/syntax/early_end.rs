@@ -1,75 +1,84 @@
-//! Items that a brace too many ends early.
+//! Brackets that close nothing, and the items they belong to.
 //!
-//! Their remaining statements look like unknown items, and the brace that was meant to end them closes nothing. All
-//! that is one mistake: the statements become part of a broken item, and one diagnostic shows both braces.
+//! A brace too many ends an item early, and a missing `{` lets it end with its first line. Either way the remaining
+//! statements look like unknown items, and the brace that was meant to end them closes nothing. All that is one
+//! mistake: the remaining statements become one unread region, and what is wrong is told where it began.
 
 use crate::diagnostics::{Diagnostic, codes::syntax as codes};
 use crate::source::Span;
 
-use super::layout::{ITEM_WORDS, Layout, Region};
+use super::layout::{Layout, Region, begins_item};
 
-/// Joins what follows an early end, up to the brace that closes nothing.
+/// Gives every bracket that closes nothing to the item that it was meant for.
 pub(super) fn join(layout: &mut Layout, text: &str) {
     let mut kept: Vec<Region> = Vec::new();
-    let regions = std::mem::take(&mut layout.regions);
-    let mut rest = regions.into_iter().peekable();
-    while let Some(region) = rest.next() {
-        let closes = text[region.start..region.end].ends_with('}');
-        let followed = rest.peek().is_some_and(|next| is_statement(next, text));
-        if !closes || !followed || region.broken {
+    for mut region in std::mem::take(&mut layout.regions) {
+        let Some(stray) = stray_problem(layout, &region) else {
+            kept.push(region);
+            continue;
+        };
+        if !is_remainder(&region, text) {
+            // The item reports the bracket itself, if it finds nothing better.
+            region.broken = false;
+            region.pending = Some(layout.problems[stray].clone());
+            layout.dropped.push(stray);
             kept.push(region);
             continue;
         }
-        let mut members = Vec::new();
-        while let Some(next) = rest.next_if(|next| is_statement(next, text)) {
-            members.push(next);
+        let members = kept.iter().rev().take_while(|r| is_remainder(r, text)).count();
+        let rest: Vec<Region> = kept.drain(kept.len() - members..).collect();
+        let first = rest.first().unwrap_or(&region);
+        let Some(owner) = kept.last_mut() else {
+            kept.extend(rest);
+            kept.push(region);
+            continue;
+        };
+        if owner.pending.is_none() && !owner.broken {
+            owner.pending = Some(early_end(&layout.problems[stray], owner, first, text));
         }
-        let stray = rest.next_if(|next| &text[next.start..next.end] == "}");
-        match stray {
-            Some(stray) => {
-                report(layout, &region, &stray);
-                let end = stray.end;
-                kept.push(region);
-                if let Some(first) = members.into_iter().next() {
-                    // Nothing of it is read: the diagnostic stands for all of it.
-                    kept.push(Region {
-                        end,
-                        broken: true,
-                        deep: true,
-                        ..first
-                    });
-                }
-            }
-            None => {
-                kept.push(region);
-                kept.extend(members);
-            }
-        }
+        layout.dropped.push(stray);
+        // Nothing of it is read: what the owner reports stands for all of it.
+        let unread = Region {
+            start: first.start,
+            broken: true,
+            deep: true,
+            ..region
+        };
+        kept.push(unread);
     }
     layout.regions = kept;
 }
 
-/// Whether a region is indented and begins with no word of an item.
-fn is_statement(region: &Region, text: &str) -> bool {
-    let word_end = text[region.start..region.end].find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let word = &text[region.start..word_end.map_or(region.end, |n| region.start + n)];
-    let margin = region.start == 0 || text.as_bytes()[region.start - 1] == b'\n';
-    let item = ITEM_WORDS.contains(&word) && !matches!(word, "let" | "deploy");
-    !margin && !word.is_empty() && !item && !region.deep
+/// The index of the problem that a bracket of the region closes nothing.
+fn stray_problem(layout: &Layout, region: &Region) -> Option<usize> {
+    region
+        .problems
+        .clone()
+        .find(|i| layout.problems[*i].code == codes::STRAY_CLOSER)
 }
 
-fn report(layout: &mut Layout, region: &Region, stray: &Region) {
-    let source = layout
-        .problems
-        .get(stray.problems.start)
-        .and_then(|p| p.labels.first())
-        .map(|l| l.span.source);
-    let Some(source) = source else { return };
-    let early = Span::new(source, region.end - 1, region.end);
-    let brace = Span::new(source, stray.start, stray.end);
-    layout.problems[stray.problems.start] =
-        Diagnostic::error(codes::STRAY_CLOSER, early, "this `}` ends the item early")
-            .here("the item ends here")
-            .label(brace, "this `}` closes nothing")
-            .help("remove one of them, or write the missing `{`");
+/// Whether a region looks like the inside or the end of an item: it is indented, or begins with a closing bracket.
+fn is_remainder(region: &Region, text: &str) -> bool {
+    let inside = &text[region.start..region.end];
+    let margin = region.start == 0 || text.as_bytes()[region.start - 1] == b'\n';
+    let item = begins_item(inside) && !inside.starts_with("let ") && !inside.starts_with("deploy ");
+    inside.starts_with(['}', ')', ']']) || (!margin && !item)
+}
+
+fn early_end(stray: &Diagnostic, owner: &Region, first: &Region, text: &str) -> Diagnostic {
+    let Some(place) = stray.labels.first().map(|l| l.span) else {
+        return stray.clone();
+    };
+    if !text[owner.start..owner.end].ends_with('}') {
+        if first.start == place.start as usize {
+            return stray.clone();
+        }
+        let outside = Span::new(place.source, first.start, first.start);
+        return stray.clone().label(outside, "this stands outside of any item");
+    }
+    let early = Span::new(place.source, owner.end - 1, owner.end);
+    Diagnostic::error(codes::STRAY_CLOSER, early, "this `}` ends the item early")
+        .here("the item ends here")
+        .label(place, "and this closes nothing")
+        .help("remove one of them, or write the missing `{`")
 }

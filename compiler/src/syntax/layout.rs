@@ -10,6 +10,7 @@ use crate::diagnostics::{Diagnostic, codes::syntax as codes};
 use crate::source::{SourceId, Span};
 
 use super::brackets::{Brackets, Closed};
+use super::layout_text::{block_comment_length, line_length};
 use super::token::{self, Token, TokenKind, begins_word, closer, number_end, punctuation_length, word_end};
 
 /// How deeply brackets and strings may be nested.
@@ -39,6 +40,8 @@ pub(super) struct Region {
     pub deep: bool,
     /// Which problems of the layout lie in it.
     pub problems: Range<usize>,
+    /// What is wrong with its end, unless the grammar finds something better to say.
+    pub pending: Option<Diagnostic>,
 }
 
 /// What the first look finds.
@@ -48,6 +51,8 @@ pub(super) struct Layout {
     pub masked: String,
     pub regions: Vec<Region>,
     pub problems: Vec<Diagnostic>,
+    /// Indices of problems that are told otherwise.
+    pub dropped: Vec<usize>,
 }
 
 /// Looks through `text` once; twice if brackets do not match up.
@@ -68,30 +73,31 @@ pub(super) fn scan_at(source: SourceId, text: &str, base: usize) -> Layout {
         masked: String::from_utf8(masked).unwrap_or_else(|_| " ".repeat(text.len())),
         regions: scanner.regions,
         problems: scanner.problems,
+        dropped: Vec::new(),
     }
 }
 
-struct Scanner<'t> {
-    source: SourceId,
-    base: usize,
-    text: &'t str,
-    bytes: &'t [u8],
-    position: usize,
-    tokens: Vec<Token>,
-    masked: Vec<u8>,
-    regions: Vec<Region>,
-    problems: Vec<Diagnostic>,
-    brackets: Brackets,
-    region: Option<Region>,
+pub(super) struct Scanner<'t> {
+    pub(super) source: SourceId,
+    pub(super) base: usize,
+    pub(super) text: &'t str,
+    pub(super) bytes: &'t [u8],
+    pub(super) position: usize,
+    pub(super) tokens: Vec<Token>,
+    pub(super) masked: Vec<u8>,
+    pub(super) regions: Vec<Region>,
+    pub(super) problems: Vec<Diagnostic>,
+    pub(super) brackets: Brackets,
+    pub(super) region: Option<Region>,
     /// The last token that is not trivia, within the item.
-    last: Option<Token>,
+    pub(super) last: Option<Token>,
     /// Whether an item word at the beginning of a line ends an unfinished item.
-    resynchronise: bool,
+    pub(super) resynchronise: bool,
     /// Where the next token is that is not trivia, as far as known.
-    next_known: usize,
+    pub(super) next_known: usize,
     /// The line of the last unknown character, so that there is one report per line.
-    unknown_line: Option<usize>,
-    line: usize,
+    pub(super) unknown_line: Option<usize>,
+    pub(super) line: usize,
 }
 
 /// The state to return to when an item turns out to be without end.
@@ -167,11 +173,11 @@ impl<'t> Scanner<'t> {
         self.unknown_line = None;
     }
 
-    fn span(&self, start: usize, end: usize) -> Span {
+    pub(super) fn span(&self, start: usize, end: usize) -> Span {
         Span::new(self.source, self.base + start, self.base + end)
     }
 
-    fn push(&mut self, kind: TokenKind, end: usize) {
+    pub(super) fn push(&mut self, kind: TokenKind, end: usize) {
         let token = Token {
             kind,
             start: self.position as u32,
@@ -188,7 +194,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Replaces the bytes of `start..end` in the masked copy.
-    fn mask(&mut self, start: usize, end: usize, with: u8) {
+    pub(super) fn mask(&mut self, start: usize, end: usize, with: u8) {
         self.masked[start..end].fill(with);
     }
 
@@ -227,6 +233,7 @@ impl<'t> Scanner<'t> {
                 broken: false,
                 deep: false,
                 problems: self.problems.len()..self.problems.len(),
+                pending: None,
             });
             self.last = None;
         }
@@ -264,12 +271,7 @@ impl<'t> Scanner<'t> {
         if !column_0 || !begins_word(self.bytes[start]) {
             return false;
         }
-        let end = word_end(self.bytes, start);
-        let next = self.bytes[end..]
-            .iter()
-            .position(|b| *b != b' ')
-            .map(|n| self.bytes[end + n]);
-        ITEM_WORDS.contains(&&self.text[start..end]) && next.is_some_and(|b| begins_word(b) || b == b'"')
+        begins_item(&self.text[start..])
     }
 
     fn operator(&mut self) {
@@ -302,7 +304,7 @@ impl<'t> Scanner<'t> {
         self.push(TokenKind::Open, start + 1);
     }
 
-    fn too_deep(&mut self, start: usize, end: usize) {
+    pub(super) fn too_deep(&mut self, start: usize, end: usize) {
         let span = self.span(start, end);
         if let Some(region) = self.region.as_mut()
             && !region.deep
@@ -378,11 +380,15 @@ impl<'t> Scanner<'t> {
                 format!("`{missing}` is expected before this `{found}`"),
             );
         }
+        if let (None, Some(last)) = (before, self.last.filter(|t| t.start as usize > open)) {
+            let end = last.end as usize;
+            problem = problem.label(self.span(end, end), format!("`{missing}` is missing before here"));
+        }
         self.report_bracket(problem);
     }
 
     /// One problem of brackets per item: the others are mostly consequences.
-    fn report_bracket(&mut self, problem: Diagnostic) {
+    pub(super) fn report_bracket(&mut self, problem: Diagnostic) {
         let broken = self
             .region
             .as_mut()
@@ -521,131 +527,6 @@ impl<'t> Scanner<'t> {
         self.next_known = i;
         i
     }
-
-    fn comment(&mut self) {
-        let start = self.position;
-        let rest = &self.bytes[start..];
-        let (kind, length) = match rest {
-            [b'/', b'/', b'/', b'/', ..] => (TokenKind::LineComment, line_length(rest)),
-            [b'/', b'/', b'/', ..] => (TokenKind::DocComment, line_length(rest)),
-            [b'/', b'/', ..] => (TokenKind::LineComment, line_length(rest)),
-            _ => (
-                TokenKind::BlockComment,
-                block_comment_length(rest).unwrap_or(rest.len()),
-            ),
-        };
-        if kind == TokenKind::BlockComment {
-            if block_comment_length(rest).is_none() {
-                let span = self.span(start, start + 2);
-                let message = "this comment is never closed";
-                self.problems
-                    .push(Diagnostic::error(codes::UNCLOSED_TEXT, span, message).help("close it with `*/`"));
-            }
-            self.line += rest[..length].iter().filter(|b| **b == b'\n').count();
-        }
-        self.mask(start, start + length, b' ');
-        self.push(kind, start + length);
-    }
-
-    fn string(&mut self) {
-        let start = self.position;
-        let found = token::string_end(self.bytes, start, BRACKET_LIMIT);
-        let triple = self.bytes[start..].starts_with(b"\"\"\"");
-        let quote = if triple {
-            "\"\"\""
-        } else {
-            &self.text[start..start + 1]
-        };
-        if found.deep {
-            self.too_deep(start, start + quote.len());
-        } else if !found.closed {
-            let span = self.span(start, start + quote.len());
-            let mut problem = Diagnostic::error(codes::UNCLOSED_TEXT, span, "this string is never closed");
-            problem = match quote {
-                "\"" => problem
-                    .help("close it with `\"` on the same line; text of several lines stands in `\"\"\"`"),
-                _ => problem.help(format!("close it with `{quote}`")),
-            };
-            self.report_bracket(problem);
-        }
-        self.line += self.bytes[start..found.end]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count();
-        // The grammar sees a quote, blanks and a quote, whatever the string holds.
-        self.mask(start, found.end, b'_');
-        self.masked[start] = b'"';
-        if found.end > start + 1 {
-            self.masked[found.end - 1] = b'"';
-        }
-        self.push(TokenKind::String, found.end);
-    }
-
-    fn unknown(&mut self) {
-        let start = self.position;
-        let rest = &self.text[start..];
-        let length = match rest.as_bytes() {
-            [b'&', b'&', ..] | [b'|', b'|', ..] => 2,
-            [b'#', ..] => line_length(rest.as_bytes()),
-            _ => rest.chars().next().map_or(1, char::len_utf8),
-        };
-        let with = if length == 2 && rest.is_char_boundary(2) && matches!(rest.as_bytes()[0], b'&' | b'|') {
-            self.mask(start, start + 2, b'r');
-            self.masked[start] = b'o';
-            "or"
-        } else {
-            self.mask(start, start + length, b' ');
-            if rest.starts_with(';') && self.brackets.top() == Some(b'{') {
-                // Whoever writes `;` means the end of a statement.
-                self.masked[start] = b',';
-            }
-            ""
-        };
-        if self.unknown_line.replace(self.line) != Some(self.line) {
-            let shown = if with.is_empty() {
-                rest.chars().take(1).collect::<String>()
-            } else {
-                rest[..2].to_owned()
-            };
-            let span = self.span(start, start + shown.len());
-            self.problems.push(unknown_character(span, &shown));
-        }
-        let kind = if rest.starts_with('#') {
-            TokenKind::LineComment
-        } else {
-            TokenKind::Unknown
-        };
-        self.push(kind, start + length);
-    }
-}
-
-fn unknown_character(span: Span, shown: &str) -> Diagnostic {
-    let problem = Diagnostic::error(
-        codes::UNKNOWN_CHARACTER,
-        span,
-        format!("`{}` is no part of the language", shown.escape_debug()),
-    );
-    match shown {
-        "&&" => problem.help("the word is `and`").fix(span, "and", "write `and`"),
-        "||" => problem.help("the word is `or`").fix(span, "or", "write `or`"),
-        "!" => problem.help("the word is `not`").fix(span, "not ", "write `not`"),
-        ";" => problem
-            .help("a new line ends a statement")
-            .fix(span, "", "remove the `;`"),
-        "#" => problem
-            .help("a comment begins with `//`")
-            .fix(span, "//", "write `//`"),
-        "%" => problem
-            .help("the remainder of a division is `mod`")
-            .fix(span, "mod", "write `mod`"),
-        "“" | "”" | "„" => {
-            problem
-                .help("strings stand in plain quotes: `\"`")
-                .fix(span, "\"", "write `\"`")
-        }
-        _ => problem
-            .help("names have letters of the English alphabet, digits and `_`; other text stands in quotes"),
-    }
 }
 
 fn opener(close: u8) -> char {
@@ -656,10 +537,9 @@ fn opener(close: u8) -> char {
     }
 }
 
-fn line_length(rest: &[u8]) -> usize {
-    rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len())
-}
-
-fn block_comment_length(rest: &[u8]) -> Option<usize> {
-    rest.windows(2).skip(2).position(|w| w == b"*/").map(|n| n + 4)
+/// Whether `text` begins with a word of an item and a name (or the title of a test).
+pub(super) fn begins_item(text: &str) -> bool {
+    let end = word_end(text.as_bytes(), 0);
+    let next = text[end..].bytes().find(|b| *b != b' ');
+    ITEM_WORDS.contains(&&text[..end]) && next.is_some_and(|b| begins_word(b) || b == b'"')
 }

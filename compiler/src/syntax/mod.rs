@@ -14,6 +14,7 @@ mod early_end;
 mod explain;
 mod grammar;
 mod layout;
+mod layout_text;
 mod literal;
 mod text;
 mod token;
@@ -73,9 +74,13 @@ pub fn parse(sources: &Sources, id: SourceId, diagnostics: &mut Diagnostics) -> 
         .map(|region| build::item(id, text, &layout, region, &mut problems))
         .collect();
     let ast = ast::File { items };
-    layout
+    let mut dropped = layout.dropped.iter().copied().peekable();
+    let told = layout
         .problems
         .into_iter()
+        .enumerate()
+        .filter(|(i, _)| dropped.next_if_eq(i).is_none());
+    told.map(|(_, p)| p)
         .chain(problems)
         .for_each(|p| diagnostics.push(p));
     Syntax {

@@ -1,5 +1,6 @@
 //! What the stage as a whole must hold.
 
+use super::ast::{Expression, ExpressionKind, ItemKind, Literal, StringPart};
 use super::{Syntax, parse};
 use crate::{Diagnostics, Sources};
 
@@ -71,55 +72,119 @@ fn no_input_is_too_deep_or_too_long() {
         "role a() {\n".to_owned() + &"if x {\n".repeat(60) + "y = \n" + &"}\n".repeat(60) + "}\n",
     ];
     for text in torture {
-        let start = std::time::Instant::now();
         read(&text);
-        assert!(
-            start.elapsed().as_secs() < 20,
-            "{:?}",
-            text.chars().take(60).collect::<String>()
-        );
     }
 }
 
-fn problems(text: &str) -> Vec<String> {
-    let (syntax, problems) = read(text);
-    eprintln!("-----\n{text}\n{}", problems.join("\n"));
-    drop(syntax);
-    problems
+fn value(text: &str) -> Expression {
+    let (syntax, problems) = read(&format!("let x = {text}\n"));
+    assert_eq!(problems, Vec::<String>::new());
+    match syntax.ast.items.into_iter().next().map(|i| i.kind) {
+        Some(ItemKind::Let { value, .. }) => value,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An expression with all its parentheses.
+fn shown(expression: &Expression) -> String {
+    match &expression.kind {
+        ExpressionKind::Name(name) => name.text.clone(),
+        ExpressionKind::Literal(Literal::Int(number)) => number.to_string(),
+        ExpressionKind::Literal(literal) => format!("{literal:?}"),
+        ExpressionKind::Member { of, name } => format!("{}.{}", shown(of), name.text),
+        ExpressionKind::Call { callee, arguments } => {
+            let arguments: Vec<String> = arguments.iter().map(|a| shown(&a.value)).collect();
+            format!("{}({})", shown(callee), arguments.join(", "))
+        }
+        ExpressionKind::Unary { operator, operand } => format!("({operator:?} {})", shown(operand)),
+        ExpressionKind::Binary {
+            operator,
+            left,
+            right,
+            ..
+        } => {
+            format!("({} {operator:?} {})", shown(left), shown(right))
+        }
+        ExpressionKind::If {
+            condition,
+            then,
+            otherwise,
+        } => {
+            format!("(if {} {} {})", shown(condition), shown(then), shown(otherwise))
+        }
+        ExpressionKind::String(parts) => {
+            let part = |p: &StringPart| match p {
+                StringPart::Text(text) => text.clone(),
+                StringPart::Interpolation(inner) => format!("<{}>", shown(inner)),
+            };
+            format!("{:?}", parts.iter().map(part).collect::<String>())
+        }
+        other => format!("{other:?}"),
+    }
 }
 
 #[test]
-fn mistakes_look() {
-    for text in [
-        "role a() {\n  path =\n  content = \"x\"\n}\n",
-        "role a() {\n  package nginx { name = \"x\"\n  file b { }\n}\n\nlet x = 1\n",
-        "role {\n}\n",
-        "workloed a() { }\n",
-        "let x = (1 + 2\nlet y = 3\n",
-        "let x = 1 + \nlet y = \n",
-        "role a(x String) { }",
-        "role a() { package nginx name = 3 }",
-        "role a() { path = \"x\" content = 3 }",
-        "role a() { requries node.files\n let in = 3 }",
-        "role a() { let x = a < b < c }",
-        "role a() { let x = \"a { b\" }",
-        "role a() { let x = \"a {b c} d\" }",
-        "role a() { let x = \"a {b\" }",
-        "role a() { let x = \"abc \n let y = 3 }",
-        "role web-page() { }",
-        "role a() { x: string = 3\n y: = 3 }",
-        "role a() {\n  run p = f(x) in web\n}\n",
-        "site a { x = 1; y = 2 && 3 }",
-        "network a\n{\n cidr = 10.0.0.0/8\n}\n",
-        "role a() { assert x = 3 \n assert = 3\n foo \n a = if x then 3 \n node {}\n , \n x = 5parsecs }",
-        "role a() { b }} \n let x = 3",
-        "role a() { b = 3 }} \n let x = 3",
-        "role a() {\n  x = 1 }\n  y = 2\n  package z { a = 3 }\n}\nlet z = 3",
-        "use std.linux { a, b c }\nuse std linux { }\nuse x { a = b }\nenum X { a b }",
-        "let x = f(a, b c)\nlet y = [1, 2 3]\nlet z = { a = 1 b = 2 }\nlet w = f(a = )",
-        "deploy x = y on z\ndeploy x = y()\ndeploy y() on z\ntest foo { }\npub\n",
-        "let x = [a for in b]\nlet x = [a for b c]\nlet y = (if a then b)\nlet z = 3 )\n",
-    ] {
-        problems(text);
+fn operators_bind_as_the_reference_says() {
+    let same = |text: &str, expected: &str| assert_eq!(shown(&value(text)), expected);
+    same("1 + 2 * 3 mod 4", "(1 Add ((2 Multiply 3) Modulo 4))");
+    same(
+        "a ?? b or c and not d == 1 .. 2 + 3",
+        "(a Otherwise (b Or (c And (Not (d Equal (1 Range (2 Add 3)))))))",
+    );
+    same("-a.b(1) - -2", "((Negate a.b(1)) Subtract (Negate 2))");
+    same("if a then 1 else if b then 2 else 3", "(if a 1 (if b 2 3))");
+    same("(1 < 2) == c", "((1 Less 2) Equal c)");
+    same("ordered or android", "(ordered Or android)");
+}
+
+#[test]
+fn strings_are_read_with_their_escapes_and_values() {
+    let same = |text: &str, expected: &str| assert_eq!(shown(&value(text)), format!("{expected:?}"));
+    same(r#""a\tb\{c\}\u{41}\\""#, "a\tb{c}A\\");
+    same(
+        r#""{a.b}:{(c + 1)}{f("x{d}", g)}""#,
+        "<a.b>:<(c Add 1)><f(\"x<d>\", g)>",
+    );
+    same(r"'a\n{b}'", r"a\n{b}");
+    same(
+        "\"\"\"\n    one\n      {two}\n\n    three\n    \"\"\"",
+        "one\n  <two>\n\nthree\n",
+    );
+    same("\"\"\"in one line\"\"\"", "in one line");
+}
+
+#[test]
+fn words_of_the_language_are_names_elsewhere() {
+    let text = "kind node {\n  key key: String\n  key: Int\n  run: Int = 1\n}\nhardware h {\n  nic out { network = role, \
+                let = on }\n  requires = 3\n}\n";
+    let (syntax, problems) = read(text);
+    assert_eq!(problems, Vec::<String>::new());
+    let dump = syntax.tree.dump();
+    assert_eq!(dump.matches("declaration").count(), 3, "{dump}");
+    assert_eq!(dump.matches("field").count(), 3, "{dump}");
+}
+
+#[test]
+fn docs_belong_to_what_follows_directly() {
+    let text = "/// of the file\n\n/// one\n/// two\npub let a = 1 /// not of b\nlet b = 2\nkind c {\n  /// of d\n  d: Int\n}\n";
+    let (syntax, _) = read(text);
+    let docs: Vec<&str> = syntax.ast.items.iter().map(|i| i.docs.as_str()).collect();
+    assert_eq!(docs, ["one\ntwo", "", ""]);
+    match &syntax.ast.items[2].kind {
+        ItemKind::Block { block, .. } => assert_eq!(block.statements[0].docs, "of d"),
+        other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn the_tree_can_be_sent() {
+    fn sendable<T: Send + Sync + 'static>() {}
+    sendable::<Syntax>();
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let (syntax, problems) = read(&"{}".repeat(super::SIZE_LIMIT / 2 + 1));
+    assert_eq!(problems, ["main.rebar:1:1 E0120 this file is larger than 32 MiB"]);
+    assert!(syntax.ast.items.is_empty());
 }

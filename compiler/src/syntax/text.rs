@@ -230,6 +230,7 @@ impl Builder<'_> {
             base: start,
             end,
             problems: std::cell::RefCell::default(),
+            unreadable_until: std::cell::Cell::default(),
         };
         let before = self.problems.borrow().len();
         let built = match Grammar::parse(Rule::interpolation_entry, &layout.masked) {
