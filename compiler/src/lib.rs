@@ -11,6 +11,8 @@
 //! | [`graph`] | [`graph::build`] | [`graph::Graph`]: what waits for what, and why |
 //! | [`plan`] | [`plan::plan`] | [`plan::Plan`]: lane patterns, gates and a table of nodes |
 //!
+//! Beside the road stands [`format`], which uses syntax alone.
+//!
 //! Stages take `&mut Diagnostics`, never stop at the first error and always return a value.
 //! Nothing here reads files, the clock, the environment or the network: callers pass all of it in.
 

@@ -11,6 +11,9 @@ use crate::source::{Source, SourceId, Sources};
 
 use super::{Diagnostic, Diagnostics, Label, Severity};
 
+/// The longest line, in bytes, that is worth drawing.
+const LONGEST_LINE: usize = 1000;
+
 /// How many diagnostics people are shown at once.
 const SHOWN: usize = 100;
 
@@ -33,6 +36,18 @@ pub fn render_human(diagnostics: &Diagnostics, sources: &Sources, color: bool, w
         .without_syntax_highlighting();
     let mut out = String::new();
     for diagnostic in sorted.iter().copied().take(SHOWN) {
+        if diagnostic
+            .labels
+            .iter()
+            .any(|l| line_length(l, sources) > LONGEST_LINE)
+        {
+            out.push_str(&one_line(diagnostic, sources));
+            if let Some(help) = &diagnostic.help {
+                out.push_str(&format!("\n  help: {help}"));
+            }
+            out.push_str("\n\n");
+            continue;
+        }
         let shown = Shown::new(diagnostic, sources);
         if handler.render_report(&mut out, &shown).is_err() {
             // Writing to a string does not fail; a label outside its file would: then the line has to do.
@@ -48,6 +63,23 @@ pub fn render_human(diagnostics: &Diagnostics, sources: &Sources, color: bool, w
     out.lines()
         .map(|line| line.trim_end().to_owned() + "\n")
         .collect()
+}
+
+/// The length in bytes of the lines that a label touches.
+fn line_length(label: &Label, sources: &Sources) -> usize {
+    let text = &sources.get(label.span.source).text;
+    let before = text[..label.span.start as usize]
+        .bytes()
+        .rev()
+        .take_while(|b| *b != b'\n')
+        .count();
+    let within = &text[label.span.range()];
+    let first = before + within.bytes().take_while(|b| *b != b'\n').count();
+    let after = text[label.span.end as usize..]
+        .bytes()
+        .take_while(|b| *b != b'\n')
+        .count();
+    first.max(within.bytes().rev().take_while(|b| *b != b'\n').count() + after)
 }
 
 /// `main.rebar:3:5: error[E0101]: expected a value after \`=\``

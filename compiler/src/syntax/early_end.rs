@@ -28,22 +28,21 @@ pub(super) fn join(layout: &mut Layout, text: &str) {
         let members = kept.iter().rev().take_while(|r| is_remainder(r, text)).count();
         let rest: Vec<Region> = kept.drain(kept.len() - members..).collect();
         let first = rest.first().unwrap_or(&region);
+        // Nothing of it is read: one problem stands for all of it.
+        let unread = Region {
+            start: first.start,
+            broken: true,
+            deep: true,
+            ..region.clone()
+        };
         let Some(owner) = kept.last_mut() else {
-            kept.extend(rest);
-            kept.push(region);
+            kept.push(unread);
             continue;
         };
         if owner.pending.is_none() && !owner.broken {
             owner.pending = Some(early_end(&layout.problems[stray], owner, first, text));
         }
         layout.dropped.push(stray);
-        // Nothing of it is read: what the owner reports stands for all of it.
-        let unread = Region {
-            start: first.start,
-            broken: true,
-            deep: true,
-            ..region
-        };
         kept.push(unread);
     }
     layout.regions = kept;

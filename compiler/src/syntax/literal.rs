@@ -38,6 +38,9 @@ const UNITS: &[(&str, u64, Measure)] = &[
     ("GHz", 1_000_000_000, Measure::Frequency),
 ];
 
+/// No number or address has more characters; longer ones are not worth repeating in a message.
+const LONGEST: usize = 100;
+
 #[derive(Clone, Copy)]
 enum Measure {
     Bytes,
@@ -94,6 +97,12 @@ impl Problem {
 
 /// What a numeric token means.
 pub(super) fn classify(text: &str) -> Result<Literal, Problem> {
+    if text.len() > LONGEST {
+        return Err(Problem::new(
+            codes::BAD_NUMBER,
+            format!("a number of {} characters is too long", text.len()),
+        ));
+    }
     if text.contains(':') {
         return with_colons(text);
     }

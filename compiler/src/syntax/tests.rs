@@ -188,3 +188,16 @@ fn a_file_that_is_too_large_is_not_read() {
     assert_eq!(problems, ["main.rebar:1:1 E0120 this file is larger than 32 MiB"]);
     assert!(syntax.ast.items.is_empty());
 }
+
+#[test]
+fn unclosed_strings_may_end_in_any_character() {
+    for text in [
+        "let a = \"é\n",
+        "let a = 'é\n",
+        "let a = \"\"\"é\n",
+        "let a = \"\"\"é\"\"",
+        "type A = String matches \"é\n",
+    ] {
+        assert_eq!(read(text).1.len(), 1, "{text}");
+    }
+}

@@ -113,8 +113,9 @@ impl Builder<'_> {
         let token = &self.text[span.range()];
         let (start, end) = (span.start as usize, span.end as usize);
         let raw = token.starts_with('\'');
-        if !token.starts_with("\"\"\"") || token.len() < 6 {
-            let closed = token.len() > 1;
+        if !token.starts_with("\"\"\"") || !token.ends_with("\"\"\"") || token.len() < 6 {
+            // A string without its end was reported; what it holds may end within a character's bytes otherwise.
+            let closed = token.len() > 1 && token.ends_with(['"', '\'']);
             return Inside {
                 start: start + 1,
                 end: end - usize::from(closed),
