@@ -136,3 +136,66 @@ fn broken_syntax_does_not_cascade() {
         said(&analysis)
     );
 }
+
+#[test]
+fn few_lines_cannot_ask_for_too_much() {
+    let chain = |first: &str, next: &dyn Fn(usize) -> String| -> String {
+        let mut text = format!("{first}\n");
+        for number in 1..3000 {
+            text.push_str(&next(number));
+            text.push('\n');
+        }
+        text
+    };
+    let before = |n: usize| n - 1;
+    let bombs = [
+        chain("let a0 = \"0123456789\"", &|n| {
+            format!("let a{n} = \"{{a{0}}}{{a{0}}}\"", before(n))
+        }),
+        chain("let a0 = [1]", &|n| format!("let a{n} = a{0} + a{0}", before(n))),
+        chain("let a0 = [1]", &|n| format!("let a{n} = [a{}]", before(n))),
+        chain("let a0 = [1]", &|n| format!("let a{n} = [a{0}, a{0}]", before(n))),
+        chain("let a3000 = 1", &|n| format!("let a{n} = a{}", n + 1)),
+        chain("let a0 = 1", &|n| format!("let a{n} = [a{} + x for x in [1]]", 0)),
+        chain("type A0 = Int", &|n| {
+            format!("type A{n} = {{ x: A{0}, y: A{0} }}", before(n))
+        }),
+        chain("type A0 = Int", &|n| format!("type A{n} = List<A{}>", before(n))),
+        chain("type A3000 = Int", &|n| format!("type A{n} = List<A{}>", n + 1)),
+        {
+            let body = chain("  let a0 = \"0123456789\"", &|n| {
+                format!("  let a{n} = \"{{a{0}}}{{a{0}}}\"", before(n))
+            });
+            format!(
+                "use std.image {{ bookworm }}\nhardware h {{ cpu = 1, memory = 1GiB }}\n\
+                 site lab {{ machines = docker(image = bookworm) }}\nrole r() {{\n{body}}}\n\
+                 workload w() {{\n  node n {{ hardware = h }}\n  run x = r() on n\n}}\ndeploy d = w() on lab\n"
+            )
+        },
+    ];
+    let std = support::standard_library();
+    for (index, bomb) in bombs.iter().enumerate() {
+        let mut analysis = analyse(&Library {
+            project: &of(bomb),
+            std: &std,
+        });
+        analysis.examine();
+        // The sixth is harmless; all the others must be refused, in no more time than this test may take.
+        assert_eq!(
+            analysis.diagnostics.has_errors(),
+            index != 5,
+            "{bomb:.80}\n{:.2000?}",
+            said(&analysis)
+        );
+    }
+    let many = "use std.image { bookworm }\nhardware h { cpu = 1, memory = 1GiB }\n\
+                site lab { machines = docker(image = bookworm) }\n\
+                workload w() {\n  nodes a { count = 600_000, hardware = h }\n  nodes b { count = 600_000, hardware = h }\n}\n\
+                deploy d = w() on lab\n";
+    let mut analysis = analyse(&Library {
+        project: &of(many),
+        std: &std,
+    });
+    analysis.examine();
+    assert_eq!(said(&analysis), ["E0414 a deploy of 1200000 nodes is too large"]);
+}

@@ -104,7 +104,8 @@ impl Checker<'_> {
                         }
                         None => self.infer(value, None),
                     };
-                    self.locals.insert(name.span, value.ty.clone());
+                    let ty = self.bounded(value.ty.clone(), name.span);
+                    self.locals.insert(name.span, ty);
                     self.waits_of.insert(name.span, std::mem::take(&mut self.waits));
                     body.push(Statement::Let(name.text.clone(), value));
                 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::bounds;
 use super::operators;
 use super::rules;
 use super::typed::{Check, Construct, Expression, ExpressionKind, Typed};
@@ -27,6 +28,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) interfaces: Option<(&'a str, Vec<String>)>,
     /// Groups that comprehensions at hand go through, with their variables.
     pub(crate) turns: Vec<(String, String)>,
+    /// How much more names may be replaced by: see [`bounds`].
+    pub(crate) left: usize,
 }
 
 /// Why there is no value.
@@ -56,6 +59,7 @@ impl<'a> Scope<'a> {
             constructs: &typed.constructs,
             interfaces: None,
             turns: Vec::new(),
+            left: bounds::MAX_PARTS,
         }
     }
 }
@@ -89,9 +93,17 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
             let parts = all(parts, scope)?;
             apply(Function::Concat, parts, span)?
         }
-        ExpressionKind::Variable(name) => scope.variables.get(name).cloned().ok_or(Stop::Told)?,
+        ExpressionKind::Variable(name) => {
+            let value = scope.variables.get(name).ok_or(Stop::Told)?;
+            bounds::spend(value, &mut scope.left, span)?;
+            value.clone()
+        }
         ExpressionKind::Item(id, _) => match scope.values.get(id) {
-            Some(value) => evaluate(value, scope)?,
+            Some(value) => {
+                let value = evaluate(value, scope)?;
+                bounds::spend(&value, &mut scope.left, span)?;
+                value
+            }
             None => Template::Value(item_value(*id)),
         },
         ExpressionKind::Column(column) => own_column(column, scope, span)?,

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::constructs::Schema;
+use super::evaluate::{Scope, Stop, evaluate};
 use super::fields::{Owner, unreadable};
-use super::typed::{Backend, Construct, Deploy, Expression, Kind, Level, Site};
+use super::typed::{Backend, Construct, Deploy, Expression, ExpressionKind, Kind, Level, Site};
 use super::types::{EnumType, Type};
 use super::{Checker, Expected};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, types};
-use crate::plan::Removal;
+use crate::plan::{Removal, Template};
 use crate::resolve::{Definition, ItemId, list_of};
 use crate::source::Span;
 use crate::syntax::ast::{self, BlockWord, FunctionWord, ItemKind, StatementKind};
@@ -82,6 +83,14 @@ impl Checker<'_> {
         let ItemKind::Let { name, ty, value } = &self.resolved.item(id).kind else {
             return Type::Error;
         };
+        if self.values_in_progress.len() >= super::bounds::MAX_CHAIN {
+            let message = "too many values are defined by each other here";
+            self.report(
+                Diagnostic::error(names::CIRCULAR_DEFINITION, name.span, message)
+                    .help("write values above the ones that use them"),
+            );
+            return Type::Error;
+        }
         if !self.values_in_progress.insert(id) {
             let message = format!("`{}` is defined by itself", name.text);
             self.report(Diagnostic::error(names::CIRCULAR_DEFINITION, name.span, message));
@@ -102,7 +111,26 @@ impl Checker<'_> {
         };
         self.module = module;
         self.values_in_progress.remove(&id);
+        let mut value = value;
+        value.ty = self.bounded(value.ty, name.span);
         let ty = value.ty.clone();
+        // Known once and for all, so that values made of values cost no more than they say.
+        if ty != Type::Error {
+            let mut scope = Scope::of(&self.typed);
+            scope.left = self.value_parts;
+            let known = evaluate(&value, &mut scope);
+            self.value_parts = scope.left;
+            match known {
+                Ok(Template::Value(known)) => value.kind = ExpressionKind::Value(known),
+                Ok(_) => {}
+                Err(stop) => {
+                    value.kind = ExpressionKind::Error;
+                    if let Stop::Error(diagnostic) = stop {
+                        self.report(*diagnostic);
+                    }
+                }
+            }
+        }
         self.typed.values.insert(id, value);
         ty
     }

@@ -1,6 +1,7 @@
 //! From names to types: every expression has one, every field is declared, every literal keeps its rules.
 
 mod bodies;
+mod bounds;
 mod calls;
 mod coerce;
 mod constructs;
@@ -60,6 +61,9 @@ pub fn check(
         waits: Vec::new(),
         waits_of: HashMap::new(),
         module: 0,
+        types_in_progress: 0,
+        type_parts: bounds::MAX_TYPES,
+        value_parts: bounds::MAX_PARTS,
     };
     checker.items();
     let mut typed = checker.typed;
@@ -101,6 +105,11 @@ struct Checker<'a> {
     waits_of: HashMap<Span, Vec<Wait>>,
     /// The module at hand.
     module: usize,
+    types_in_progress: usize,
+    /// How many more parts types may have.
+    type_parts: usize,
+    /// How many more parts values may have.
+    value_parts: usize,
 }
 
 /// What a role or workload takes and gives.

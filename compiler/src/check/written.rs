@@ -184,7 +184,13 @@ impl Checker<'_> {
             }
             None => {}
         }
+        if self.types_in_progress >= super::bounds::MAX_CHAIN {
+            let span = self.resolved.item(id).span;
+            self.report(super::bounds::too_large(span, "this chain of types"));
+            return Type::Error;
+        }
         self.types.insert(id, None);
+        self.types_in_progress += 1;
         let ty = match &self.resolved.item(id).kind {
             ast::ItemKind::Type { name, definition } => {
                 let ty = self.written_type(definition);
@@ -213,6 +219,12 @@ impl Checker<'_> {
             }
             _ => Type::Error,
         };
+        let span = self
+            .resolved
+            .item_name(id)
+            .map_or(self.resolved.item(id).span, |name| name.span);
+        self.types_in_progress -= 1;
+        let ty = self.bounded(ty, span);
         self.types.insert(id, Some(ty.clone()));
         ty
     }

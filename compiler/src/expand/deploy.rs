@@ -13,7 +13,7 @@ use crate::plan::{BackendChoice, Column, Hardware, Ledger, NodeReference, Rollou
 use crate::resolve::ItemId;
 use crate::source::Span;
 
-/// More nodes than this in one group are a slip of the pen.
+/// More nodes than this are a slip of the pen.
 const MAX_COUNT: u64 = 1_000_000;
 
 /// The state of laying out one deploy.
@@ -29,6 +29,8 @@ pub(super) struct Layout<'a> {
     /// For each run: each step's kind and the place where it is written.
     pub(super) steps: Vec<Vec<(ItemId, Span)>>,
     pub(super) outputs: BTreeMap<String, Template>,
+    /// How many more parts values of roles may have.
+    pub(super) parts: usize,
 }
 
 pub(super) fn lay_out(
@@ -47,6 +49,7 @@ pub(super) fn lay_out(
         runs: Vec::new(),
         steps: Vec::new(),
         outputs: BTreeMap::new(),
+        parts: Scope::of(typed).left,
     };
     let site = typed.sites.get(&deploy.site)?;
     let backend = layout.backend(site);
@@ -186,6 +189,13 @@ impl Layout<'_> {
             }
             None => 1,
         };
+        let total = self.counts.iter().sum::<u64>() + count;
+        if total > MAX_COUNT {
+            let message = format!("a deploy of {total} nodes is too large");
+            let help = format!("a deploy has at most {MAX_COUNT} nodes: make several");
+            self.report(Diagnostic::error(codes::TOO_LARGE, group.span, message).help(help));
+            return;
+        }
         let spread = group
             .fields
             .get("spread")

@@ -40,11 +40,13 @@ impl Layout<'_> {
         let group = self.groups[group].clone();
         let mut scope = Scope::of(self.typed);
         scope.variables = arguments;
+        scope.left = self.parts;
         scope.interfaces = Some((&group.name, group.hardware.nics.values().cloned().collect()));
         let mut outputs = BTreeMap::new();
         let mut symbolic = Sha256::new();
         absorb(&mut symbolic, &role.name);
         self.role_statements(&role.body, &mut scope, &mut expanded, &mut outputs, &mut symbolic);
+        self.parts = scope.left;
         let mut seen = BTreeMap::new();
         for (name, (value, span)) in outputs {
             let value = match outside(value, &group.name, false) {

@@ -29,6 +29,9 @@ pub const TWO_NODES_AT_ONCE: Code = Code("E0412");
 /// A hardware with two interfaces on one network.
 pub const TWO_INTERFACES: Code = Code("E0413");
 
+/// A type, value or deploy that is larger than the compiler takes.
+pub const TOO_LARGE: Code = Code("E0414");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     DEPENDS_ON_NODE,
@@ -44,4 +47,5 @@ pub const ALL: &[Code] = &[
     ARITHMETIC,
     TWO_NODES_AT_ONCE,
     TWO_INTERFACES,
+    TOO_LARGE,
 ];
