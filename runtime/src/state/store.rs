@@ -164,6 +164,13 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
                 .execute(params![deploy, node, address])?;
         }
         Change::PutStep(node, step) => {
+            // One owner for each thing: a step under another name that was about it has been taken over.
+            connection
+                .prepare_cached(
+                    "DELETE FROM step WHERE deploy = ?1 AND node = ?2 AND address <> ?3
+                     AND json_extract(recipe, '$.kind') = ?4 AND json_extract(recipe, '$.key') = ?5",
+                )?
+                .execute(params![deploy, node, step.address, step.kind, step.key])?;
             connection
                 .prepare_cached(
                     "INSERT INTO step (deploy, node, address, since, unfinished, recipe)

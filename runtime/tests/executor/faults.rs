@@ -152,7 +152,7 @@ async fn an_unreachable_node_fails_alone_and_is_unknown() {
         edge.lock()
             .unwrap()
             .things
-            .insert("entry.page".to_owned(), "by hand".into());
+            .insert("file entry page".to_owned(), "by hand".into());
     });
     let report = drift(&state, world.as_ref(), "shop", "laptop").await.unwrap();
     assert!(report.drifted() && report.unknown());
