@@ -193,7 +193,13 @@ async fn carry_out(
     // Machines that are made or started join when they are up.
     let stays = |row: &&NodeRow| row.machine == ObjectVerb::Keep;
     let up = plan.nodes.iter().filter(stays).map(|row| row.name.clone());
-    let names = Names::after(publications, up.filter(|name| runs(&world, name)).collect());
+    let coming = plan
+        .nodes
+        .iter()
+        .filter(|row| row.machine != ObjectVerb::Keep)
+        .count();
+    let up = up.filter(|name| runs(&world, name)).collect();
+    let names = Names::after(publications, up, coming);
     let work = Work {
         plan: Arc::new(plan.clone()),
         calls,

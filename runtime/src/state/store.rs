@@ -185,12 +185,17 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
                 .prepare_cached("DELETE FROM step WHERE deploy = ?1 AND node = ?2 AND address = ?3")?
                 .execute(params![deploy, node, address])?;
         }
-        Change::Restarted(name) => tell(connection, deploy, &name, false)?,
+        Change::Restarted(name) => {
+            connection.execute(
+                "UPDATE machine SET told = 0 WHERE deploy = ?1 AND name = ?2",
+                params![deploy, name],
+            )?;
+        }
         Change::PutNames(names, told) => {
-            connection.execute("UPDATE machine SET told = 0 WHERE deploy = ?1", params![deploy])?;
-            for name in &told {
-                tell(connection, deploy, name, true)?;
-            }
+            connection.execute(
+                "UPDATE machine SET told = name IN (SELECT value FROM json_each(?2)) WHERE deploy = ?1",
+                params![deploy, serde_json::to_string(&told)?],
+            )?;
             connection.execute(
                 "INSERT INTO names (deploy, tbl) VALUES (?1, ?2)
                  ON CONFLICT (deploy) DO UPDATE SET tbl = excluded.tbl",
@@ -198,12 +203,5 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
             )?;
         }
     }
-    Ok(())
-}
-
-fn tell(connection: &Connection, deploy: &str, machine: &str, told: bool) -> Result<(), Fault> {
-    connection
-        .prepare_cached("UPDATE machine SET told = ?3 WHERE deploy = ?1 AND name = ?2")?
-        .execute(params![deploy, machine, told])?;
     Ok(())
 }

@@ -175,3 +175,29 @@ async fn any_road_leads_to_what_the_last_spec_says() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_nodes_take_seconds() {
+    let nodes = 400;
+    let text = START
+        .replace("1..100", "1..2000")
+        .replace("10.20.0.0/24", "10.20.0.0/16")
+        .replace("replicas = 2) on", &format!("replicas = {nodes}) on"));
+    let (folder, world) = (folder(), TestWorld::new());
+    let state = State::in_folder(folder.path()).unwrap();
+    let made = compiled(&text, &state, &world).await;
+    let begun = std::time::Instant::now();
+    let outcome = execute(&made, &context(&state, &world)).await.unwrap();
+    assert_eq!(outcome.status, Status::Done);
+    let first = begun.elapsed();
+    let size = std::fs::metadata(state.path()).unwrap().len() / 1024;
+    println!(
+        "{nodes} nodes, {} changes: {first:.2?}, state of {size} KiB",
+        outcome.changed
+    );
+    let begun = std::time::Instant::now();
+    let again = compiled(&text, &state, &world).await;
+    assert!(plan::is_empty(&again));
+    println!("observed and planned again: {:.2?}", begun.elapsed());
+    assert!(first.as_secs() < 60, "{first:?}");
+}
