@@ -82,7 +82,7 @@ impl Names {
 /// Does a piece of work. Returns how much was changed.
 pub(super) async fn perform(work: &Work, task: &Task) -> Result<usize, Stop> {
     match task {
-        Task::Barrier(Barrier::Gate(_) | Barrier::Batch(..) | Barrier::Changed) => Ok(0),
+        Task::Barrier(Barrier::Gate(_) | Barrier::Batch(..) | Barrier::Users(_) | Barrier::Changed) => Ok(0),
         Task::Image => prepare_image(work).await,
         Task::MakeNetwork(name) => make_network(work, name).await,
         Task::DropNetwork(name) => {
