@@ -2,15 +2,13 @@
 //! that reaches the node and somewhere to write lines, and nothing else of the executor.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use rebar_agent::protocol::{
-    Event as AgentEvent, FailureClass, OperationState, PROTOCOL, PlannedStep, Request as Ask, Verb,
-};
+use rebar_agent::protocol::{Event as AgentEvent, FailureClass, PROTOCOL, PlannedStep, Request as Ask, Verb};
 use rebar_compiler::plan::RecordedStep;
 
 use super::calls::Calls;
 use super::event::Event;
+use super::lookup::{probe_steps, resolve};
 use super::outcome::{Failure, Stop};
 use crate::journal::{Entry, FailedClass, Line as JournalLine, Request};
 use crate::observe::{Line, LineError, agent_step};
@@ -152,7 +150,7 @@ fn step_subject(node: &str, recipe: &RecordedStep) -> String {
     format!("{node}/{}", recipe.address)
 }
 
-fn hopeless(error: &LineError) -> bool {
+pub(super) fn hopeless(error: &LineError) -> bool {
     match error {
         LineError::Open(error) => error.class == FailureClass::Terminal,
         LineError::Broken { .. } => false,
@@ -419,92 +417,6 @@ impl Session<'_> {
             code,
         }))
     }
-}
-
-/// The line that says what became of an operation, given what the node knows of it.
-pub(super) fn resolve(
-    calls: &Calls,
-    operation: &str,
-    subject: &str,
-    state: Option<&OperationState>,
-) -> JournalLine {
-    match state {
-        Some(OperationState::Done { changed, prior }) => {
-            let note = "was done, its answer was lost".to_owned();
-            let outputs = BTreeMap::new();
-            let entry = Entry::Done {
-                changed: *changed,
-                note,
-                prior: Some(*prior),
-                outputs,
-            };
-            calls.line(operation, subject, entry)
-        }
-        Some(OperationState::Failed { message }) => {
-            calls.failed(operation, subject, FailedClass::Terminal, message, "")
-        }
-        Some(OperationState::Broken | OperationState::Running) => calls.failed(
-            operation,
-            subject,
-            FailedClass::Transient,
-            "it was broken off",
-            "",
-        ),
-        Some(OperationState::Unseen) | None => calls.failed(
-            operation,
-            subject,
-            FailedClass::NotBegun,
-            "the node has not seen it",
-            "",
-        ),
-    }
-}
-
-/// What a node's journal knows of operations; waits while an agent is still at work on one of them.
-pub(super) async fn probe_steps(
-    calls: &Calls,
-    node: &str,
-    operations: &[String],
-) -> Result<BTreeMap<String, OperationState>, LineError> {
-    let mut tries = 0;
-    loop {
-        let answer = ask_journal(calls, node, operations).await;
-        let error = match answer {
-            Ok(states) if states.values().any(|s| *s == OperationState::Running) => {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                continue;
-            }
-            Ok(states) => return Ok(states),
-            Err(error) => error,
-        };
-        tries += 1;
-        if tries >= calls.retry.attempts || hopeless(&error) {
-            return Err(error);
-        }
-        tokio::time::sleep(calls.retry.pause(tries, node)).await;
-    }
-}
-
-async fn ask_journal(
-    calls: &Calls,
-    node: &str,
-    operations: &[String],
-) -> Result<BTreeMap<String, OperationState>, LineError> {
-    let request = Ask::Probe {
-        protocol: PROTOCOL,
-        deploy: calls.scope.deploy_id.clone(),
-        operations: operations.to_vec(),
-    };
-    let mut line = Line::ask(&*calls.backend, &calls.scope, node, &request).await?;
-    let mut states = BTreeMap::new();
-    while let Some(event) = line.next().await? {
-        if let AgentEvent::Operation { operation, state } = event
-            && operations.contains(&operation)
-        {
-            states.insert(operation, state);
-        }
-    }
-    Ok(states)
 }
 
 /// What a broken line means to a person.

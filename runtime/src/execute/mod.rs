@@ -19,6 +19,7 @@ mod event;
 mod filled;
 mod graph;
 mod lane;
+mod lookup;
 mod objects;
 mod outcome;
 mod recover;
@@ -166,11 +167,20 @@ async fn carry_out(
     let recorded = state.node_details(&plan.deploy, &run).await?;
     let recorded_networks = state.networks(&plan.deploy).await?;
     let published = state.published_names(&plan.deploy).await?;
+    let taken_down = |name: &str| {
+        let replaced = |row: &NodeRow| row.name == name && matches!(row.machine, ObjectVerb::Replace { .. });
+        calls
+            .known
+            .is_done(&calls.operation("destroy", &format!("machine/{name}")))
+            && plan.nodes.iter().any(replaced)
+    };
+    let replaced = plan.nodes.iter().map(|row| row.name.clone());
     let standing = Standing {
         served: recorded
             .iter()
             .map(|(name, detail)| (name.clone(), detail.served.clone()))
             .collect(),
+        replaced: replaced.filter(|name| resumed && taken_down(name)).collect(),
         names: !plan.nodes.is_empty()
             && (published != work::names(plan, true)
                 || plan
@@ -193,7 +203,13 @@ async fn carry_out(
     // Machines that are made or started join when they are up.
     let stays = |row: &&NodeRow| row.machine == ObjectVerb::Keep;
     let up = plan.nodes.iter().filter(stays).map(|row| row.name.clone());
-    let names = Names::after(publications, up.filter(|name| runs(&world, name)).collect());
+    let coming = plan
+        .nodes
+        .iter()
+        .filter(|row| row.machine != ObjectVerb::Keep)
+        .count();
+    let up = up.filter(|name| runs(&world, name)).collect();
+    let names = Names::after(publications, up, coming);
     let work = Work {
         plan: Arc::new(plan.clone()),
         calls,

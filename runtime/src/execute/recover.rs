@@ -9,7 +9,7 @@ use rebar_agent::protocol::OperationState as NodeOperation;
 
 use super::calls::Calls;
 use super::event::Event;
-use super::lane::{probe_steps, resolve};
+use super::lookup::{probe_steps, resolve};
 use super::objects::{ObjectChange, clean};
 use super::outcome::{ExecuteError, Stop};
 use crate::backend::{BackendError, ObjectAction, Operation, Probed};

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use rebar_compiler::plan::{Network, NodeRow, ObjectVerb, Plan, machine_digest};
 use tokio::sync::Mutex;
@@ -36,14 +38,39 @@ pub(super) struct Names {
     up: std::sync::Mutex<BTreeSet<String>>,
     /// Those that the last publication of this session reached, and how many publications there were in this run.
     reached: Mutex<(Option<BTreeSet<String>>, u64)>,
+    /// How many machines the last publication reached.
+    told: AtomicUsize,
+    /// How many machines are still to come.
+    coming: AtomicUsize,
 }
 
+/// A node waits no longer than this for others to share a publication with.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Names {
-    /// `up` are the machines that run; goes on counting after the publications of an earlier session of the run.
-    pub(super) fn after(publications: u64, up: BTreeSet<String>) -> Names {
+    /// `up` are the machines that run, `coming` is how many are to be made or started; goes on counting after the
+    /// publications of an earlier session of the run.
+    pub(super) fn after(publications: u64, up: BTreeSet<String>, coming: usize) -> Names {
         Names {
             up: std::sync::Mutex::new(up),
             reached: Mutex::new((None, publications)),
+            told: AtomicUsize::new(0),
+            coming: AtomicUsize::new(coming),
+        }
+    }
+
+    /// Whether it is time for a publication: the first at once, each further one when it reaches half as many again,
+    /// or all. So there are few, however many machines come.
+    fn due(&self) -> bool {
+        let (up, told) = (self.up().len(), self.told.load(Ordering::SeqCst));
+        up.saturating_sub(told) * 2 >= told || self.coming.load(Ordering::SeqCst) == 0
+    }
+
+    /// Waits until a publication is due, but not for long: a machine may fail to come.
+    async fn until_due(&self) {
+        let begun = tokio::time::Instant::now();
+        while !self.due() && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -55,7 +82,7 @@ impl Names {
 /// Does a piece of work. Returns how much was changed.
 pub(super) async fn perform(work: &Work, task: &Task) -> Result<usize, Stop> {
     match task {
-        Task::Barrier(Barrier::Gate(_) | Barrier::Batch(..) | Barrier::Changed) => Ok(0),
+        Task::Barrier(Barrier::Gate(_) | Barrier::Batch(..) | Barrier::Users(_) | Barrier::Changed) => Ok(0),
         Task::Image => prepare_image(work).await,
         Task::MakeNetwork(name) => make_network(work, name).await,
         Task::DropNetwork(name) => {
@@ -66,8 +93,16 @@ pub(super) async fn perform(work: &Work, task: &Task) -> Result<usize, Stop> {
             )
             .await
         }
-        Task::MakeMachine(name) => make_machine(work, name).await,
-        Task::StartMachine(name) => start_machine(work, name).await,
+        Task::MakeMachine(name) => {
+            let made = make_machine(work, name).await;
+            work.names.coming.fetch_sub(1, Ordering::SeqCst);
+            made
+        }
+        Task::StartMachine(name) => {
+            let started = start_machine(work, name).await;
+            work.names.coming.fetch_sub(1, Ordering::SeqCst);
+            started
+        }
         Task::KeepMachine(name) => keep_machine(work, name),
         Task::DropMachine(name, leaves) => drop_machine(work, "destroy", name, *leaves).await,
         Task::Names(name) => publish(work, Some(name)).await,
@@ -261,6 +296,9 @@ async fn drop_machine(work: &Work, verb: &str, name: &str, leaves: bool) -> Resu
 /// Publishes the table of names, unless a publication of this session has reached the node `to`. For nobody in
 /// particular, the nodes that have left are left out.
 async fn publish(work: &Work, to: Option<&str>) -> Result<usize, Stop> {
+    if to.is_some() {
+        work.names.until_due().await;
+    }
     let mut reached = work.names.reached.lock().await;
     if to.is_some_and(|name| reached.0.as_ref().is_some_and(|reached| reached.contains(name))) {
         return Ok(0);
@@ -275,6 +313,7 @@ async fn publish(work: &Work, to: Option<&str>) -> Result<usize, Stop> {
     wanted.told = up.iter().cloned().collect();
     reached.1 += 1;
     run(work, wanted).await?;
+    work.names.told.store(up.len(), Ordering::SeqCst);
     reached.0 = Some(up);
     Ok(0)
 }

@@ -156,6 +156,11 @@ impl Derived {
                 }
             }
             Change::PutStep(node, step) => {
+                // One owner for each thing: a step under another name that was about it has been taken over.
+                self.steps.retain(|(of, address), record| {
+                    let same = record.recipe.kind == step.kind && record.recipe.key == step.key;
+                    *of != node || *address == step.address || !same
+                });
                 if self.machines.contains_key(&node) {
                     let key = (node, step.address.clone());
                     self.steps.insert(

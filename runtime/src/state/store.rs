@@ -164,6 +164,13 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
                 .execute(params![deploy, node, address])?;
         }
         Change::PutStep(node, step) => {
+            // One owner for each thing: a step under another name that was about it has been taken over.
+            connection
+                .prepare_cached(
+                    "DELETE FROM step WHERE deploy = ?1 AND node = ?2 AND address <> ?3
+                     AND json_extract(recipe, '$.kind') = ?4 AND json_extract(recipe, '$.key') = ?5",
+                )?
+                .execute(params![deploy, node, step.address, step.kind, step.key])?;
             connection
                 .prepare_cached(
                     "INSERT INTO step (deploy, node, address, since, unfinished, recipe)
@@ -178,12 +185,17 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
                 .prepare_cached("DELETE FROM step WHERE deploy = ?1 AND node = ?2 AND address = ?3")?
                 .execute(params![deploy, node, address])?;
         }
-        Change::Restarted(name) => tell(connection, deploy, &name, false)?,
+        Change::Restarted(name) => {
+            connection.execute(
+                "UPDATE machine SET told = 0 WHERE deploy = ?1 AND name = ?2",
+                params![deploy, name],
+            )?;
+        }
         Change::PutNames(names, told) => {
-            connection.execute("UPDATE machine SET told = 0 WHERE deploy = ?1", params![deploy])?;
-            for name in &told {
-                tell(connection, deploy, name, true)?;
-            }
+            connection.execute(
+                "UPDATE machine SET told = name IN (SELECT value FROM json_each(?2)) WHERE deploy = ?1",
+                params![deploy, serde_json::to_string(&told)?],
+            )?;
             connection.execute(
                 "INSERT INTO names (deploy, tbl) VALUES (?1, ?2)
                  ON CONFLICT (deploy) DO UPDATE SET tbl = excluded.tbl",
@@ -191,12 +203,5 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
             )?;
         }
     }
-    Ok(())
-}
-
-fn tell(connection: &Connection, deploy: &str, machine: &str, told: bool) -> Result<(), Fault> {
-    connection
-        .prepare_cached("UPDATE machine SET told = ?3 WHERE deploy = ?1 AND name = ?2")?
-        .execute(params![deploy, machine, told])?;
     Ok(())
 }

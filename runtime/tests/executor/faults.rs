@@ -152,7 +152,7 @@ async fn an_unreachable_node_fails_alone_and_is_unknown() {
         edge.lock()
             .unwrap()
             .things
-            .insert("entry.page".to_owned(), "by hand".into());
+            .insert("file entry page".to_owned(), "by hand".into());
     });
     let report = drift(&state, world.as_ref(), "shop", "laptop").await.unwrap();
     assert!(report.drifted() && report.unknown());
@@ -307,6 +307,51 @@ async fn a_rollout_goes_in_batches_and_does_not_hold_new_nodes_back() {
         "the other nodes; nothing is to be done on `edge`"
     );
     assert!(outcome.blocked.iter().all(|b| b.cause == "web-1/pages.page"));
+}
+
+#[tokio::test]
+async fn machines_that_are_replaced_go_in_the_batches_of_their_run() {
+    let folder = folder();
+    let world = Arc::new(TestWorld {
+        at_a_time: 8,
+        step_time: Duration::from_millis(5),
+        ..TestWorld::default()
+    });
+    let state = State::in_folder(folder.path()).unwrap();
+    let rollout = Rollout {
+        canary: Some(1),
+        batch: Some(2),
+        settle: None,
+    };
+    let spec = Spec {
+        web: 6,
+        rollout,
+        ..Spec::default()
+    };
+    execute(&plan(&state, &world, &spec).await, &context(&state, &world))
+        .await
+        .unwrap();
+    let begun = world.log().len();
+    let larger = Spec {
+        memory: 1 << 30,
+        ..spec
+    };
+    let outcome = execute(&plan(&state, &world, &larger).await, &context(&state, &world))
+        .await
+        .unwrap();
+    assert_eq!(outcome.status, Status::Done, "{outcome:#?}");
+    let (mut down, mut most, mut first) = (0_usize, 0, None);
+    for entry in &world.log()[begun..] {
+        if let Some(name) = entry.strip_prefix("destroy machine/web-") {
+            down += 1;
+            first.get_or_insert(name.to_owned());
+        } else if entry.starts_with("end web-") && entry.ends_with("/pages.serve") {
+            down -= 1;
+        }
+        most = most.max(down);
+    }
+    assert_eq!((most, down, first.as_deref()), (2, 0, Some("1")));
+    assert_eq!(world.count("create machine/web-"), 12);
 }
 
 #[tokio::test]

@@ -117,7 +117,8 @@ fn request(act: &Act) -> Request {
             step: Box::new(RecordedStep {
                 address: format!("r.s{s}"),
                 kind: "file".to_owned(),
-                key: "k".to_owned(),
+                // Two of the steps are about the same thing.
+                key: format!("k{}", s / 2),
                 digest: "d".to_owned(),
                 fields: BTreeMap::new(),
                 removal: Removal::Restore,
@@ -303,4 +304,100 @@ async fn lines_that_contradict_are_refused_and_leave_the_others() {
         entry: done,
     };
     assert!(replay([&raw]).is_err());
+}
+
+/// Not a test by itself: the process that the next test kills. It says what it was told is durable.
+#[tokio::test]
+#[ignore = "run by `what_was_reported_survives_a_killed_process`"]
+async fn child_that_appends() {
+    let Ok(folder) = std::env::var("REBAR_TEST_FOLDER") else {
+        return;
+    };
+    let state = State::in_folder(std::path::Path::new(&folder)).unwrap();
+    let lease = state.lease("d", "s", "test").await.unwrap();
+    let run = match state.runs("d", 1).await.unwrap().pop() {
+        Some(run) => run.id,
+        None => state.open_run(lease.token(), opening(), None).await.unwrap(),
+    };
+    let first = state.lines(&run).await.unwrap().len();
+    for number in first.. {
+        let appends = (0..4).map(|lane| {
+            let operation = format!("{number}-{lane}");
+            let line = Line {
+                operation,
+                subject: "x".to_owned(),
+                attempt: 1,
+                entry: Entry::Intent {
+                    request: request(&Act::Machine(lane, true)),
+                },
+            };
+            state.append(lease.token(), &run, vec![line])
+        });
+        futures::future::join_all(appends)
+            .await
+            .into_iter()
+            .for_each(|done| done.unwrap());
+        for lane in 0..4 {
+            println!("durable {number}-{lane}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_reported_survives_a_killed_process() {
+    use std::io::{BufRead, BufReader};
+    let folder = folder();
+    let mut reported = Vec::new();
+    for round in 0..6 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "journal::child_that_appends",
+                "--exact",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env("REBAR_TEST_FOLDER", folder.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let wanted = reported.len() + 7 + 13 * round;
+        while reported.len() < wanted {
+            let line = lines.next().expect("the child goes on").unwrap();
+            reported.extend(
+                line.split_once("durable ")
+                    .map(|(_, operation)| operation.to_owned()),
+            );
+        }
+        // SIGKILL, in the middle of whatever it does.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        reported.extend(
+            lines
+                .map_while(Result::ok)
+                .filter_map(|line| Some(line.split_once("durable ")?.1.to_owned())),
+        );
+    }
+    let state = State::in_folder(folder.path()).unwrap();
+    let run = state.runs("d", 1).await.unwrap().pop().unwrap();
+    let held: std::collections::BTreeSet<String> = state
+        .lines(&run.id)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|line| line.operation)
+        .collect();
+    let lost: Vec<_> = reported
+        .iter()
+        .filter(|operation| !held.contains(*operation))
+        .collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} reported lines are lost: {lost:?}",
+        lost.len(),
+        reported.len()
+    );
+    println!("{} reported, {} held, after 6 kills", reported.len(), held.len());
+    // The killed holder's lease is taken over.
+    assert!(state.lease("d", "s", "test").await.unwrap().taken_over());
 }

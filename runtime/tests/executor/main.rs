@@ -10,4 +10,5 @@ mod faults;
 mod files;
 mod journal;
 mod order;
+mod project;
 mod refusals;

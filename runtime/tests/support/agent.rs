@@ -59,6 +59,11 @@ pub(crate) fn serve(
     }
 }
 
+/// What a step is about: its kind and key, as on a real node.
+fn thing(step: &rebar_agent::protocol::Step) -> String {
+    format!("{} {}", step.action, step.key)
+}
+
 struct Out {
     answers: DuplexStream,
     left: Option<usize>,
@@ -109,7 +114,7 @@ impl Agent {
             }
             Request::Observe { steps, .. } => {
                 for step in steps {
-                    let found = self.node.lock().unwrap().things.get(&step.address).cloned();
+                    let found = self.node.lock().unwrap().things.get(&thing(&step)).cloned();
                     let wanted = serde_json::to_value(&step.fields).unwrap();
                     let state = match found {
                         Some(found) if found == wanted => Observation::InSync,
@@ -201,9 +206,9 @@ impl Agent {
                 match verb {
                     Verb::Ensure => {
                         let wanted = serde_json::to_value(&step.fields).unwrap();
-                        node.things.insert(step.address.clone(), wanted.clone()) != Some(wanted)
+                        node.things.insert(thing(&step), wanted.clone()) != Some(wanted)
                     }
-                    Verb::Remove => node.things.remove(&step.address).is_some(),
+                    Verb::Remove => node.things.remove(&thing(&step)).is_some(),
                 }
             };
             self.note(

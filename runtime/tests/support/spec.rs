@@ -41,13 +41,13 @@ impl Default for Spec {
     }
 }
 
-fn step(name: &str, kind: &str, content: serde_json::Value, reload_on: &[&str]) -> Step {
+fn step(run: &str, name: &str, kind: &str, content: &serde_json::Value, reload_on: &[&str]) -> Step {
     Step {
         name: name.to_owned(),
         kind: kind.to_owned(),
         key: vec!["name".to_owned()],
         fields: BTreeMap::from([
-            ("name".to_owned(), Template::Value(name.into())),
+            ("name".to_owned(), Template::Value(format!("{run} {name}").into())),
             ("content".to_owned(), Template::Value(content.clone())),
         ]),
         reload_on: reload_on.iter().map(|s| (*s).to_owned()).collect(),
@@ -58,15 +58,15 @@ fn step(name: &str, kind: &str, content: serde_json::Value, reload_on: &[&str]) 
 }
 
 impl Spec {
-    fn segment(&self, run: &str, content: serde_json::Value) -> Segment {
+    fn segment(&self, run: &str, content: &serde_json::Value) -> Segment {
         Segment {
             run: run.to_owned(),
             role: format!("main.{run}"),
             hash: String::new(),
             steps: vec![
-                step("install", "package", "nginx".into(), &[]),
-                step("page", "file", content, &[]),
-                step("serve", "service", "nginx".into(), &["page"]),
+                step(run, "install", "package", &"nginx".into(), &[]),
+                step(run, "page", "file", content, &[]),
+                step(run, "serve", "service", &"nginx".into(), &["page"]),
             ],
             rollout: if run == "pages" {
                 self.rollout.clone()
@@ -91,15 +91,15 @@ impl Spec {
         };
         let mut edge = Vec::new();
         if self.entry {
-            edge.push(self.segment("entry", web.to_vec().into()));
+            edge.push(self.segment("entry", &web.to_vec().into()));
         }
         if self.tuned {
-            edge.push(self.segment("tuned", "net.core".into()));
+            edge.push(self.segment("tuned", &"net.core".into()));
         }
         vec![
-            pattern("web", vec![self.segment("pages", self.greeting.clone().into())]),
+            pattern("web", vec![self.segment("pages", &self.greeting.clone().into())]),
             pattern("edge", edge),
-            pattern("aside", vec![self.segment("aside", "aside".into())]),
+            pattern("aside", vec![self.segment("aside", &"aside".into())]),
         ]
     }
 

@@ -3,6 +3,9 @@
 //! *Hard* edges carry failure: what needs something that failed is blocked. *Soft* edges are only sequence.
 //! Groups meet at barriers, so that N nodes that wait for M nodes make N + M edges.
 
+mod leaving;
+mod rollout;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rebar_compiler::plan::{NodeRow, ObjectVerb, Plan};
@@ -45,6 +48,8 @@ pub(super) enum Barrier {
     Gate(usize),
     /// A batch of a rollout is done and has rested: run, number, nanoseconds of rest.
     Batch(String, usize, u64),
+    /// Everything that may use a group has been changed; no name stands for everything.
+    Users(String),
     /// All segments have ended.
     Changed,
 }
@@ -76,6 +81,8 @@ pub(super) struct Graph {
 pub(super) struct Standing {
     /// Steps that were in place before this run began, by node: those nodes serve.
     pub(super) served: BTreeMap<String, BTreeSet<String>>,
+    /// Machines that this run has taken down to replace them: what they served, they served until then.
+    pub(super) replaced: BTreeSet<String>,
     /// Whether the names that machines know differ from those that they need.
     pub(super) names: bool,
 }
@@ -85,6 +92,10 @@ struct Builder<'a> {
     work: &'a BTreeMap<String, NodeWork>,
     graph: Graph,
     index: BTreeMap<Task, usize>,
+    /// Whether machines that are replaced go in the batches of rollouts.
+    batch_replacements: bool,
+    /// Machines that are in a batch.
+    batched: BTreeSet<String>,
 }
 
 /// Builds the graph. Fails, in words, on a plan that cannot be carried out.
@@ -93,12 +104,34 @@ pub(super) fn build(
     work: &BTreeMap<String, NodeWork>,
     standing: &Standing,
 ) -> Result<Graph, String> {
+    // Runs that wait for each other across one group leave no order in which its machines could go in batches.
+    // Then they go as soon as they can, as if there were none.
+    let strict = attempt(plan, work, standing, true);
+    let replaces = plan
+        .nodes
+        .iter()
+        .any(|row| matches!(row.machine, ObjectVerb::Replace { .. }));
+    match strict {
+        Err(_) if replaces => attempt(plan, work, standing, false),
+        strict => strict,
+    }
+}
+
+fn attempt(
+    plan: &Plan,
+    work: &BTreeMap<String, NodeWork>,
+    standing: &Standing,
+    batch_replacements: bool,
+) -> Result<Graph, String> {
     let mut builder = Builder {
         plan,
         work,
         graph: Graph::default(),
         index: BTreeMap::new(),
+        batch_replacements,
+        batched: BTreeSet::new(),
     };
+    builder.batch_replacements &= !builder.replaces_networks();
     builder.objects();
     builder.lanes(standing);
     builder.gates();
@@ -301,145 +334,6 @@ impl Builder<'_> {
         }
     }
 
-    /// Nodes that serve a run already change in batches, in name order; others are not held back.
-    fn rollouts(&mut self, standing: &Standing) -> Result<(), String> {
-        let plan = self.plan;
-        for pattern in &plan.patterns {
-            for (index, segment) in pattern.segments.iter().enumerate() {
-                let rollout = &segment.rollout;
-                if rollout.canary.is_none() && rollout.batch.is_none() {
-                    continue;
-                }
-                if rollout.batch == Some(0) {
-                    return Err(format!("run `{}` has batches of no node", segment.run));
-                }
-                let prefix = format!("{}.", segment.run);
-                let serves = |node: &str| {
-                    let steps = standing.served.get(node);
-                    steps.is_some_and(|steps| steps.iter().any(|step| step.starts_with(&prefix)))
-                };
-                let group = plan
-                    .groups
-                    .get(&pattern.group)
-                    .map(|g| g.nodes.as_slice())
-                    .unwrap_or_default();
-                let jobs: Vec<usize> = group
-                    .iter()
-                    .filter(|node| serves(node))
-                    .filter_map(|node| self.at(&Task::Segment(node.clone(), index)))
-                    .collect();
-                let canary = (rollout.canary.unwrap_or(0) as usize).min(jobs.len());
-                let (first, others) = jobs.split_at(canary);
-                let size = rollout.batch.map_or(others.len(), |b| b as usize).max(1);
-                let batches: Vec<&[usize]> = [first]
-                    .into_iter()
-                    .filter(|b| !b.is_empty())
-                    .chain(others.chunks(size))
-                    .collect();
-                for (number, pair) in batches.windows(2).enumerate() {
-                    let task = Barrier::Batch(segment.run.clone(), number, rollout.settle.unwrap_or(0));
-                    let barrier = self.add(Task::Barrier(task), 0);
-                    for job in pair[0] {
-                        self.hard(barrier, *job);
-                    }
-                    for job in pair[1] {
-                        self.hard(*job, barrier);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What leaves goes last: when all has ended, and all that may use it has been changed.
-    fn leaving(&mut self) {
-        let plan = self.plan;
-        let is = |job: &usize| matches!(self.graph.jobs[*job].task, Task::Segment(..));
-        let segments: Vec<usize> = (0..self.graph.jobs.len()).filter(is).collect();
-        let is = |job: &usize| matches!(self.graph.jobs[*job].task, Task::Removal(..));
-        let removals: Vec<usize> = (0..self.graph.jobs.len()).filter(is).collect();
-        for job in &removals {
-            // Who used a run that is gone is no longer known: all must be changed.
-            for segment in &segments {
-                self.hard(*job, *segment);
-            }
-        }
-        if plan.leaving.is_empty() && plan.leaving_networks.is_empty() {
-            return;
-        }
-        let changed = self.add(Task::Barrier(Barrier::Changed), 0);
-        for job in segments.iter().chain(&removals) {
-            self.soft(changed, *job);
-        }
-        let mut dropped = Vec::new();
-        for node in &plan.leaving {
-            let task = Task::DropMachine(node.name.clone(), true);
-            if let Some(job) = self.at(&task) {
-                // Its network is replaced: it has gone before.
-                dropped.push((job, node));
-                continue;
-            }
-            let job = self.add(task, 1);
-            self.hard(job, changed);
-            let users = self.users_of(&node.group, &segments);
-            for user in users {
-                self.hard(job, user);
-            }
-            dropped.push((job, node));
-        }
-        for name in &plan.leaving_networks {
-            let job = self.add(Task::DropNetwork(name.clone()), 1);
-            self.hard(job, changed);
-            for (drop, _) in dropped
-                .iter()
-                .filter(|(_, node)| node.addresses.contains_key(name))
-            {
-                self.hard(job, *drop);
-            }
-            for row in &plan.nodes {
-                if let Some(drop) = self.at(&Task::DropMachine(row.name.clone(), false)) {
-                    self.hard(job, drop);
-                }
-            }
-        }
-        if !plan.leaving.is_empty() && !plan.nodes.is_empty() {
-            let job = self.add(Task::FinalNames, 1);
-            for (drop, _) in dropped {
-                self.soft(job, drop);
-            }
-        }
-    }
-
-    /// Segments that may use a group: those of runs gated after a run on it, and of runs gated after those. A
-    /// group that is gone from the spec may have been used by any.
-    fn users_of(&self, group: &str, segments: &[usize]) -> Vec<usize> {
-        let plan = self.plan;
-        if !plan.groups.contains_key(group) {
-            return segments.to_vec();
-        }
-        let on_group = plan.patterns.iter().filter(|pattern| pattern.group == group);
-        let mut sources: BTreeSet<&str> = on_group
-            .flat_map(|pattern| pattern.segments.iter().map(|s| s.run.as_str()))
-            .collect();
-        let mut users = BTreeSet::new();
-        loop {
-            let gates = plan
-                .gates
-                .iter()
-                .filter(|gate| sources.contains(gate.after.as_str()));
-            let new: Vec<&str> = gates
-                .map(|gate| gate.of.as_str())
-                .filter(|of| !users.contains(of))
-                .collect();
-            if new.is_empty() {
-                break;
-            }
-            users.extend(new.iter().copied());
-            sources.extend(new);
-        }
-        users.iter().flat_map(|run| self.segments_of(run)).collect()
-    }
-
     /// Checks that everything can come to its turn, and computes priorities.
     fn finish(mut self) -> Result<Graph, String> {
         let count = self.graph.jobs.len();
@@ -515,6 +409,7 @@ pub(super) fn subject(plan: &Plan, task: &Task) -> String {
             format!("gate {} after {}", gate.of, gate.after)
         }),
         Task::Barrier(Barrier::Batch(run, number, _)) => format!("batch {} of {run}", number + 1),
+        Task::Barrier(Barrier::Users(group)) => format!("users of {group}"),
         Task::Barrier(Barrier::Changed) => "all changes".to_owned(),
     }
 }
