@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rebar_compiler::plan::{Hardware, Image};
 use rebar_runtime::backend::{
-    Applied, Backend, BackendError, Command, FindingState, Folders, InterfaceSpec, MachineSpec, NetworkSpec,
-    ObjectAction, Operation, Scope, World,
+    Applied, Backend, BackendError, Command, Finding, FindingState, Folders, InterfaceSpec, MachineSpec,
+    NetworkSpec, ObjectAction, Operation, Scope, World,
 };
 use rebar_runtime::backends::local::Local;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,11 +68,14 @@ pub(crate) fn folders(name: &str) -> Folders {
     }
 }
 
+pub(crate) async fn findings() -> Vec<Finding> {
+    Local::new(folders("examine"), &AGENT).examine().await
+}
+
 pub(crate) async fn missing() -> Vec<String> {
-    let findings = Local::new(folders("examine"), &AGENT).examine().await;
+    let missing = |finding: &Finding| finding.state == FindingState::Missing;
+    let findings = findings().await.into_iter().filter(missing);
     findings
-        .into_iter()
-        .filter(|finding| finding.state == FindingState::Missing)
         .map(|finding| format!("{}: {}", finding.subject, finding.text))
         .collect()
 }
