@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rebar_compiler::plan::{Hardware, Image};
 use rebar_runtime::backend::{
-    Applied, Backend, BackendError, Command, FindingState, Folders, InterfaceSpec, MachineSpec, NetworkSpec,
-    ObjectAction, Operation, Scope, World,
+    Applied, Backend, BackendError, Command, Finding, FindingState, Folders, InterfaceSpec, MachineSpec,
+    NetworkSpec, ObjectAction, Operation, Scope, World,
 };
 use rebar_runtime::backends::local::Local;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,6 +22,8 @@ static AGENT: LazyLock<&'static [u8]> = LazyLock::new(|| std::fs::read("/bin/cat
 pub(crate) const CONTROLLER: &str = "__test-controller";
 
 static BEDS: Mutex<Vec<(Folders, Scope)>> = Mutex::new(Vec::new());
+/// The ids of all deploys of this run: others may use the backend at the same time.
+static IDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A backend with a scope and one network of its own.
@@ -68,11 +70,14 @@ pub(crate) fn folders(name: &str) -> Folders {
     }
 }
 
+pub(crate) async fn findings() -> Vec<Finding> {
+    Local::new(folders("examine"), &AGENT).examine().await
+}
+
 pub(crate) async fn missing() -> Vec<String> {
-    let findings = Local::new(folders("examine"), &AGENT).examine().await;
+    let missing = |finding: &Finding| finding.state == FindingState::Missing;
+    let findings = findings().await.into_iter().filter(missing);
     findings
-        .into_iter()
-        .filter(|finding| finding.state == FindingState::Missing)
         .map(|finding| format!("{}: {}", finding.subject, finding.text))
         .collect()
 }
@@ -393,73 +398,79 @@ pub(crate) fn kill_helpers() {
     }
 }
 
-/// Everything of this host that a backend could leave behind.
+/// What a deploy's control groups are called.
+fn short(id: &str) -> String {
+    id.chars().filter(char::is_ascii_alphanumeric).take(12).collect()
+}
+
+/// Everything that this run's deploys have on this host.
 pub(crate) fn traces() -> BTreeSet<String> {
-    let mut traces = BTreeSet::new();
-    let mut add =
-        |kind: &str, text: String| traces.extend(text.lines().map(|line| format!("{kind}: {line}")));
     let run = |program: &str, arguments: &[&str]| {
         let output = Program::new(program).args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let interfaces = run("ip", &["-o", "link"]);
-    add(
-        "interface",
-        interfaces
-            .lines()
-            .filter(|line| line.contains("rb-") || line.contains("rv-"))
-            .collect(),
-    );
-    add(
-        "table",
-        run("nft", &["list", "tables"])
-            .lines()
-            .filter(|line| line.contains("rebar_"))
-            .collect(),
-    );
-    add("mount", std::fs::read_to_string("/proc/self/mounts").unwrap());
-    add(
-        "control group",
-        run("find", &["/sys/fs/cgroup", "-path", "*/rebar/*", "-type", "d"]),
-    );
-    add(
-        "control group",
-        run(
-            "find",
-            &["/sys/fs/cgroup", "-maxdepth", "2", "-name", "rebar", "-type", "d"],
-        ),
-    );
-    // Machines' processes belong to ids that nobody else has on this host.
-    let processes = run("ps", &["-eo", "uid=,pid=,args="]);
-    let theirs = |line: &&str| {
-        line.contains("__local-launch")
-            || line
-                .split_whitespace()
-                .next()
-                .is_some_and(|uid| uid.parse::<u32>().is_ok_and(|uid| uid >= 0x4000_0000))
+    let ids = IDS.lock().unwrap().clone();
+    let shorts: Vec<String> = ids.iter().map(|id| format!("rebar/{}", short(id))).collect();
+    let deploys = format!("of deploy test-{}-", std::process::id());
+    let base = base();
+    let base = base.to_str().unwrap();
+    let mut traces = BTreeSet::new();
+    let mut add = |kind: &str, text: &str, ours: &dyn Fn(&str) -> bool| {
+        traces.extend(
+            text.lines()
+                .filter(|line| ours(line))
+                .map(|line| format!("{kind}: {line}")),
+        );
     };
+    add("interface", &run("ip", &["-o", "link"]), &|line| {
+        ids.iter().any(|id| line.contains(id))
+            || (!line.contains("alias") && (line.contains("rb-") || line.contains("rv-")))
+    });
+    add("table", &run("nft", &["list", "ruleset"]), &|line| {
+        line.contains(&deploys)
+    });
     add(
-        "process",
-        processes
-            .lines()
-            .filter(theirs)
-            .map(|line| format!("{line}\n"))
-            .collect(),
+        "mount",
+        &std::fs::read_to_string("/proc/self/mounts").unwrap(),
+        &|line| line.contains(base),
     );
-    let files = run(
-        "find",
-        &[
-            base().to_str().unwrap(),
-            "-mindepth",
-            "1",
-            "-maxdepth",
-            "3",
-            "-not",
-            "-path",
-            "*/cache*",
-        ],
+    add(
+        "control group",
+        &run("find", &["/sys/fs/cgroup", "-path", "*/rebar/*", "-type", "d"]),
+        &|line| shorts.iter().any(|short| line.contains(short)),
     );
-    add("file", files);
+    add(
+        "file",
+        &run(
+            "find",
+            &[
+                base,
+                "-mindepth",
+                "1",
+                "-maxdepth",
+                "3",
+                "-not",
+                "-path",
+                "*/cache*",
+            ],
+        ),
+        &|line| ids.iter().any(|id| line.contains(id)),
+    );
+    let program = std::fs::read_link("/proc/self/exe").unwrap();
+    for process in std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+    {
+        let read = |name: &str| std::fs::read_to_string(process.join(name)).unwrap_or_default();
+        let arguments = read("cmdline").replace('\0', " ");
+        let launcher = arguments.contains("__local-launch")
+            && std::fs::read_link(process.join("exe")).is_ok_and(|found| found == program);
+        let groups = read("cgroup");
+        if launcher || shorts.iter().any(|short| groups.contains(short)) {
+            traces.insert(format!("process: {} {arguments}", process.display()));
+        }
+    }
     traces
 }
 

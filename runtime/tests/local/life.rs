@@ -213,3 +213,49 @@ pub(crate) async fn what_an_enemy_puts_on_its_disk_harms_nobody() {
     assert_eq!(std::fs::read_to_string(&planted).unwrap(), "untouched");
     std::fs::remove_file(planted).unwrap();
 }
+
+pub(crate) async fn everything_comes_back_after_a_reboot_of_this_host() {
+    let bed = Bed::new();
+    bed.create_network().await;
+    bed.create("a", 2).await;
+    bed.output("a", "echo kept > /root/note; sync").await;
+    // What a loss of power leaves: the folders, and nothing that the kernel kept.
+    let bridge = bed.world().await.networks["lan"].handle.clone();
+    let _ = bed
+        .shell("a", "kill -9 -1; systemctl poweroff --force --force")
+        .await;
+    bed.wait_until_stopped("a").await;
+    for (program, arguments) in [
+        ("ip", format!("link delete {bridge}")),
+        (
+            "nft",
+            format!("delete table inet {}", bridge.replace("rb-", "rebar_")),
+        ),
+    ] {
+        let status = std::process::Command::new(program)
+            .args(arguments.split(' '))
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    let world = bed.world().await;
+    assert!(world.networks.is_empty());
+    assert!(world.machines["a"].complete && !world.machines["a"].running);
+    assert_eq!(
+        bed.start("a", 2).await.unwrap_err().code,
+        "E1414",
+        "a machine is not started without its network"
+    );
+    bed.apply(
+        "net-2",
+        ObjectAction::CreateNetwork {
+            network: bed.network(),
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(bed.world().await.networks["lan"].operation, "net-2");
+    bed.start("a", 2).await.unwrap();
+    assert_eq!(bed.output("a", "cat /root/note").await, "kept");
+}

@@ -34,6 +34,7 @@ const TESTS: &[Test] = tests![
     life::doing_it_twice_is_doing_it_once,
     life::a_stale_writer_is_refused,
     life::a_stopped_machine_starts_with_its_disk,
+    life::everything_comes_back_after_a_reboot_of_this_host,
     life::what_an_enemy_puts_on_its_disk_harms_nobody,
     truth::root_inside_is_nobody_outside,
     truth::programs_end_as_they_end,
@@ -61,6 +62,19 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
+    if arguments == ["examine"] {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        for finding in runtime.block_on(bed::findings()) {
+            println!(
+                "{:?} {}: {} {}",
+                finding.state,
+                finding.subject,
+                finding.text,
+                finding.command.unwrap_or_default()
+            );
+        }
+        return ExitCode::SUCCESS;
+    }
     if std::env::args().any(|argument| argument == "--list") {
         TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;

@@ -118,7 +118,12 @@ fn control_groups() -> Finding {
 
 fn program_finding(program: &str, purpose: &str) -> Finding {
     if tools::installed(program) {
-        return finding(program, FindingState::Good, purpose, None);
+        return finding(
+            program,
+            FindingState::Good,
+            format!("is installed; it {purpose}"),
+            None,
+        );
     }
     let command = format!("apt-get install -y {}", tools::package_of(program));
     finding(
@@ -216,7 +221,7 @@ fn space(folders: &Folders) -> Vec<Finding> {
         .unwrap_or_default()
         * 1024;
     let text = format!(
-        "{:.1} GiB available; an idle machine takes about 15 MB",
+        "{:.1} GiB available; an idle machine takes about 10 MB",
         available as f64 / GIB as f64
     );
     let state = if available >= GIB / 2 {

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::{errors, store};
 use crate::backend::BackendError;
 
@@ -12,12 +14,21 @@ const FIRST: u32 = 0x4000_0000;
 const SIZE: u32 = 65536;
 const COUNT: u32 = 8192;
 
-/// Takes the lowest free range for a machine. A file that must not exist before makes it certain that two
-/// controllers never take the same.
+/// Takes a free range for a machine. A file that must not exist before makes it certain that two controllers
+/// never take the same. Data folders do not know of each other, nor of other container managers: each begins its
+/// search at a place of its own, and ranges of processes that run are passed over.
 pub(super) fn allocate(local: &Path, owner: &str) -> Result<u32, BackendError> {
     let folder = local.join("ranges");
+    let digest = Sha256::digest(local.as_os_str().as_encoded_bytes());
+    let start = u32::from(u16::from_be_bytes([digest[0], digest[1]]));
+    let running = running();
     for number in 0..COUNT {
-        let base = FIRST + number * SIZE;
+        let base = FIRST + (start + number) % COUNT * SIZE;
+        let overlaps =
+            |(first, count): &(u64, u64)| *first < u64::from(base + SIZE) && u64::from(base) < first + count;
+        if running.iter().any(overlaps) {
+            continue;
+        }
         let path = folder.join(format!("{base:x}"));
         store::make_folder(&folder)?;
         match File::options().write(true).create_new(true).open(&path) {
@@ -31,6 +42,30 @@ pub(super) fn allocate(local: &Path, owner: &str) -> Result<u32, BackendError> {
         }
     }
     Err(errors::no_range())
+}
+
+/// The ranges (first id and count) that user namespaces of running processes map. This host's own, which maps
+/// everything, is left out.
+fn running() -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Ok(map) = fs::read_to_string(process.path().join("uid_map")) else {
+            continue;
+        };
+        for line in map.lines() {
+            let numbers: Vec<u64> = line
+                .split_whitespace()
+                .filter_map(|number| number.parse().ok())
+                .collect();
+            if let [_, first, count] = numbers.as_slice()
+                && *first >= u64::from(FIRST)
+                && !ranges.contains(&(*first, *count))
+            {
+                ranges.push((*first, *count));
+            }
+        }
+    }
+    ranges
 }
 
 /// Gives back every range of this owner: also one that was taken by a run that ended before it could record it.
@@ -54,7 +89,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = allocate(folder.path(), "a").unwrap();
         let second = allocate(folder.path(), "b").unwrap();
-        assert_eq!((first, second), (FIRST, FIRST + SIZE));
+        assert!(first != second && first >= FIRST && second >= FIRST);
+        assert!(first.is_multiple_of(SIZE) && second.is_multiple_of(SIZE));
         release(folder.path(), "a").unwrap();
         assert_eq!(allocate(folder.path(), "c").unwrap(), first);
     }
