@@ -1,6 +1,8 @@
 //! Killing the real program at any moment: every prefix of the journal is valid, what is reported done is done,
 //! and a rerun ends in the same world as a run that was never interrupted.
 
+#![allow(clippy::unwrap_used)] // The helpers of a test may fail as the test itself may.
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -214,7 +216,7 @@ fn every_torn_journal_can_be_continued() {
 fn restore(bench: &Bench, index: usize) {
     let path = bench.at(&format!("/etc/f{index}"));
     std::fs::remove_file(&path).unwrap();
-    if index % 4 == 0 {
+    if index.is_multiple_of(4) {
         std::fs::write(path, format!("former {index}")).unwrap();
     } else if index == 1 {
         std::os::unix::fs::symlink("f0", path).unwrap();
