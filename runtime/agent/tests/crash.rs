@@ -118,6 +118,8 @@ fn run_with_kills(bench: &Bench, steps: &[PlannedStep], chance: &mut Chance, cal
             assert_eq!(done(&events).len(), steps.len(), "{:?}", events.last());
             return kills;
         }
+        // The first are killed early for sure, later ones anywhere.
+        let share = if kills < 5 { 4 } else { 1 };
         let mut child = bench.start(&apply(steps.to_vec()));
         let output = child.stdout.take().unwrap();
         let reader = std::thread::spawn(move || {
@@ -126,7 +128,9 @@ fn run_with_kills(bench: &Bench, steps: &[PlannedStep], chance: &mut Chance, cal
                 .filter_map(|line| serde_json::from_str::<Event>(&line).ok())
                 .collect::<Vec<_>>()
         });
-        std::thread::sleep(Duration::from_micros(chance.below(calm.as_micros() as u64)));
+        std::thread::sleep(Duration::from_micros(
+            chance.below(calm.as_micros() as u64 / share),
+        ));
         child.kill().unwrap();
         child.wait().unwrap();
         let events = reader.join().unwrap();
