@@ -1,5 +1,7 @@
 //! The real program, asked over its standard input, on a node in a temporary folder.
 
+#![allow(clippy::unwrap_used)] // The helpers of a test may fail as the test itself may.
+
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
@@ -102,7 +104,7 @@ fn removal_puts_back_what_was_there() {
     assert!(!bench.at("/etc/b").exists());
     // Asked again under the same id, and under a new one when it is no longer ours.
     assert_eq!(
-        done(&bench.apply(vec![remove("x1", a.clone())]))[0].2,
+        done(&bench.apply(vec![remove("x1", a)]))[0].2,
         "restored the former 3 bytes"
     );
     std::fs::write(bench.at("/etc/b"), "of somebody else").unwrap();
