@@ -1,7 +1,8 @@
 //! Ranges of user ids: each machine has 65536 of this host's that nobody else has.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -14,7 +15,7 @@ const FIRST: u32 = 0x4000_0000;
 const SIZE: u32 = 65536;
 const COUNT: u32 = 8192;
 
-/// Takes a free range for a machine. A file that must not exist before makes it certain that two controllers
+/// Takes a free range for a machine. A link that must not exist before makes it certain that two controllers
 /// never take the same. Data folders do not know of each other, nor of other container managers: each begins its
 /// search at a place of its own, and ranges of processes that run are passed over.
 pub(super) fn allocate(local: &Path, owner: &str) -> Result<u32, BackendError> {
@@ -30,18 +31,31 @@ pub(super) fn allocate(local: &Path, owner: &str) -> Result<u32, BackendError> {
             continue;
         }
         let path = folder.join(format!("{base:x}"));
-        store::make_folder(&folder)?;
-        match File::options().write(true).create_new(true).open(&path) {
-            Ok(mut file) => {
-                let written = file.write_all(owner.as_bytes()).and_then(|()| file.sync_all());
-                written.map_err(|error| errors::file("write", &path, &error))?;
-                return Ok(base);
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(errors::file("write", &path, &error)),
+        if claim(&folder, &path, owner)? {
+            return Ok(base);
         }
     }
     Err(errors::no_range())
+}
+
+/// Makes a link to nothing whose text is the owner: unlike a file, it is never there without its text, wherever
+/// the program is killed. `false` if somebody has the range.
+fn claim(folder: &Path, path: &Path, owner: &str) -> Result<bool, BackendError> {
+    let failed = |error: &std::io::Error| errors::file("write", path, error);
+    for _ in 0..100 {
+        store::make_folder(folder)?;
+        match symlink(owner, path) {
+            Ok(()) => {
+                let synced = File::open(folder).and_then(|folder| folder.sync_all());
+                return synced.map(|()| true).map_err(|error| failed(&error));
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            // Whoever gives back the last range takes the folder away.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+    Err(failed(&ErrorKind::NotFound.into()))
 }
 
 /// The ranges (first id and count) that user namespaces of running processes map. This host's own, which maps
@@ -73,7 +87,7 @@ pub(super) fn release(local: &Path, owner: &str) -> Result<(), BackendError> {
     let folder = local.join("ranges");
     for name in store::children(&folder)? {
         let path = folder.join(name);
-        if fs::read_to_string(&path).is_ok_and(|found| found == owner) {
+        if fs::read_link(&path).is_ok_and(|found| found.as_os_str() == owner) {
             fs::remove_file(&path).map_err(|error| errors::file("remove", &path, &error))?;
         }
     }
