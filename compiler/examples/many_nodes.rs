@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use rebar_compiler::plan::{self, Ledger, Snapshot};
+use rebar_compiler::plan::{self, Ledger, Machine, RecordedNode, Snapshot};
 use rebar_compiler::{Library, analyse, expand, graph};
 
 const SPEC: &str = r#"
@@ -68,7 +68,25 @@ fn main() {
     drop(again);
     lap("expand with a full ledger");
     let filler = plan::Filler::new(&plan);
-    let filled = plan.nodes.iter().filter(|n| filler.steps(n).is_ok()).count();
-    lap("fill all steps");
-    println!("{filled} nodes filled");
+    let mut snapshot = Snapshot::default();
+    for row in &plan.nodes {
+        let Ok(steps) = filler.steps(row) else { continue };
+        let recorded = RecordedNode {
+            group: plan.patterns[row.pattern].group.clone(),
+            addresses: row.addresses.clone(),
+            machine: plan::machine_digest(&plan, row),
+            live: Machine::Running,
+            steps: steps
+                .into_iter()
+                .map(|s| (s.step.address.clone(), s.step))
+                .collect(),
+            drifted: BTreeMap::new(),
+            unfinished: Vec::new(),
+        };
+        snapshot.nodes.insert(row.name.clone(), recorded);
+    }
+    lap("fill and record all steps");
+    let second = plan::plan(&order, &snapshot);
+    lap("plan when all stands");
+    println!("{:?}", plan::counts(&second));
 }

@@ -246,6 +246,9 @@ fn plan_files_that_lie_are_refused() {
     let plan = make(&spec(2, "hi"), &Ledger::default(), &Snapshot::default());
     let good = plan::canonical_bytes(&plan);
     assert_eq!(plan::read(&good).as_ref(), Ok(&plan));
+    let schema = serde_json::to_value(plan::schema()).unwrap();
+    assert_eq!(schema["title"], "Plan");
+    assert!(schema["$defs"]["Template"].is_object());
     let text = String::from_utf8(good).unwrap();
     let lies = [
         text.replacen("\"format\":1", "\"format\":2", 1),
@@ -320,7 +323,7 @@ fn template() -> impl Strategy<Value = Template> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn counts_never_change_other_nodes(counts in prop::collection::vec(0usize..12, 1..6)) {

@@ -14,7 +14,9 @@ use rebar_compiler::{Library, analyse};
 
 static CASES: LazyLock<Vec<BTreeMap<String, String>>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/meaning");
-    let folders = std::fs::read_dir(folder).unwrap().map(|e| support::folder(&e.unwrap().path()));
+    let folders = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| support::folder(&e.unwrap().path()));
     let mut all: Vec<_> = folders.collect();
     all.sort();
     all
@@ -24,11 +26,14 @@ static STD: LazyLock<BTreeMap<String, String>> = LazyLock::new(support::standard
 
 /// The nearest place at or below `at` where a character begins.
 fn boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+    (0..=at.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_edit_makes_it_panic(
