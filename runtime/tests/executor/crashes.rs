@@ -367,7 +367,7 @@ async fn a_crash_inside_any_call_changes_nothing_in_the_end() {
             }
         }
         assert!(
-            runs >= (expected.calls - 1) * 6,
+            runs * 4 >= expected.calls * 6 * 3,
             "{name}: only {runs} crashes came about"
         );
         println!(
