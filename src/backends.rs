@@ -17,9 +17,17 @@ pub(crate) const NAMES: [&str; 1] = ["local"];
 /// `E1605` when this build has none of that name.
 pub(crate) fn backend(name: &str, folders: &Folders) -> Result<Arc<dyn Backend>, Failure> {
     match name {
-        "local" => Ok(Arc::new(Local::new(folders.clone(), rebar_runtime::agent_program::PROGRAM))),
-        other => Err(Failure::new("E1605", format!("this build of rebar has no backend `{other}`"))
-            .help(format!("it has: {}; checking and planning without a look at machines works for all", NAMES.join(", ")))
-            .exit(Exit::Refused)),
+        "local" => Ok(Arc::new(Local::new(
+            folders.clone(),
+            rebar_runtime::agent_program::PROGRAM,
+        ))),
+        other => Err(
+            Failure::new("E1605", format!("this build of rebar has no backend `{other}`"))
+                .help(format!(
+                    "it has: {}; checking and planning without a look at machines works for all",
+                    NAMES.join(", ")
+                ))
+                .exit(Exit::Refused),
+        ),
     }
 }

@@ -23,7 +23,9 @@ fn main() -> ExitCode {
     }
     let cli = cli::Cli::parse();
     trace(cli.verbose);
-    let paint = render::palette::Palette { color: commands::colored(cli.color, std::io::stderr().is_terminal()) };
+    let paint = render::palette::Palette {
+        color: commands::colored(cli.color, std::io::stderr().is_terminal()),
+    };
     match commands::run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -41,5 +43,8 @@ fn trace(verbose: u8) {
         _ => "trace",
     };
     let filter = tracing_subscriber::EnvFilter::new(level);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }

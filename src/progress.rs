@@ -59,7 +59,12 @@ impl Bars {
         let whole = all.add(ProgressBar::new(0));
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}");
         whole.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Bars { all, whole, flying: BTreeMap::new(), paint }
+        Bars {
+            all,
+            whole,
+            flying: BTreeMap::new(),
+            paint,
+        }
     }
 
     fn show(&mut self, event: &Event) {
@@ -68,7 +73,9 @@ impl Bars {
                 self.whole.set_length((objects + steps) as u64);
                 self.whole.enable_steady_tick(Duration::from_millis(200));
             }
-            Event::ObjectStarted { subject, action } => self.begin(subject.clone(), format!("{action} {subject}")),
+            Event::ObjectStarted { subject, action } => {
+                self.begin(subject.clone(), format!("{action} {subject}"))
+            }
             Event::StepStarted { node, step } => self.begin(node.clone(), format!("{node} {step}")),
             Event::ObjectProgress { subject, text } => self.tell(subject, &format!("{subject}: {text}")),
             Event::StepProgress { node, step, text } => self.tell(node, &format!("{node} {step}: {text}")),
@@ -118,35 +125,51 @@ impl Bars {
 /// What is worth a line that stays.
 fn line(event: &Event, paint: Palette) -> Option<String> {
     let text = match event {
-        Event::LeaseTakenOver { deploy } => {
-            paint.change(&format!("an earlier process that changed `{deploy}` is gone; going on from its journal"))
-        }
+        Event::LeaseTakenOver { deploy } => paint.change(&format!(
+            "an earlier process that changed `{deploy}` is gone; going on from its journal"
+        )),
         Event::RunOpened { resumed: true, .. } => paint.change("going on with the run that was broken off"),
         Event::Recovered { subject, found } => paint.change(&format!("recovered {subject}: {found}")),
         Event::ObjectDone { subject, note } => format!("{} {subject}: {note}", paint.create("done")),
-        Event::StepDone { node, step, changed: true, note } => {
+        Event::StepDone {
+            node,
+            step,
+            changed: true,
+            note,
+        } => {
             format!("{} {node} {step}: {note}", paint.create("done"))
         }
-        Event::StepDone { node, step, changed: false, note } => {
-            paint.faint(&format!("  ok {node} {step}: {note}"))
-        }
+        Event::StepDone {
+            node,
+            step,
+            changed: false,
+            note,
+        } => paint.faint(&format!("  ok {node} {step}: {note}")),
         Event::ObjectFailed { subject, message } => {
             format!("{} {subject}: {message}", paint.remove("failed"))
         }
         Event::StepFailed { node, step, message } => {
             format!("{} {node} {step}: {message}", paint.remove("failed"))
         }
-        Event::Retrying { subject, attempt, pause, message } => paint.change(&format!(
+        Event::Retrying {
+            subject,
+            attempt,
+            pause,
+            message,
+        } => paint.change(&format!(
             "again {subject}: attempt {attempt} in {:.1} s: {message}",
             *pause as f64 / 1000.0
         )),
-        Event::GateOpened { of, after } => paint.faint(&format!("`{of}` may begin: `{after}` is done on all its nodes")),
-        Event::Settling { run, pause } => {
-            paint.faint(&format!("`{run}` rests for {:.0} s before the next batch", *pause as f64 / 1000.0))
+        Event::GateOpened { of, after } => {
+            paint.faint(&format!("`{of}` may begin: `{after}` is done on all its nodes"))
         }
-        Event::Interrupting => {
-            paint.change("interrupted: what is in flight is finished, nothing new is begun; once more leaves at once")
-        }
+        Event::Settling { run, pause } => paint.faint(&format!(
+            "`{run}` rests for {:.0} s before the next batch",
+            *pause as f64 / 1000.0
+        )),
+        Event::Interrupting => paint.change(
+            "interrupted: what is in flight is finished, nothing new is begun; once more leaves at once",
+        ),
         Event::RunOpened { resumed: false, .. }
         | Event::ObjectStarted { .. }
         | Event::ObjectProgress { .. }

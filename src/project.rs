@@ -21,14 +21,20 @@ impl Project {
     /// Without any, `start` itself, so that the compiler says which file is missing.
     pub(crate) fn find(start: &Path) -> Project {
         let absolute = std::path::absolute(start).unwrap_or_else(|_| start.to_owned());
-        let root = absolute.ancestors().find(|folder| folder.join("main.rebar").is_file());
-        Project { root: root.unwrap_or(&absolute).to_owned() }
+        let root = absolute
+            .ancestors()
+            .find(|folder| folder.join("main.rebar").is_file());
+        Project {
+            root: root.unwrap_or(&absolute).to_owned(),
+        }
     }
 
     /// Where state, machines' disks and images of this project are.
     pub(crate) fn folders(&self) -> Folders {
         let from = |variable: &str, default: &str| {
-            std::env::var_os(variable).filter(|v| !v.is_empty()).map_or_else(|| default.into(), PathBuf::from)
+            std::env::var_os(variable)
+                .filter(|v| !v.is_empty())
+                .map_or_else(|| default.into(), PathBuf::from)
         };
         Folders {
             state: self.root.join(".rebar"),
@@ -40,9 +46,15 @@ impl Project {
 
 impl Files for Project {
     fn read(&self, path: &str) -> Result<String, FileError> {
-        let unreadable = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };
+        let unreadable = |cause: String| FileError::Unreadable {
+            path: path.to_owned(),
+            cause,
+        };
         // Specs name files of their own project; a path that climbs out of it is not one.
-        if Path::new(path).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
+        if Path::new(path)
+            .components()
+            .any(|part| !matches!(part, std::path::Component::Normal(_)))
+        {
             return Err(unreadable("it is outside the project".to_owned()));
         }
         let file = std::fs::File::open(self.root.join(path)).map_err(|error| match error.kind() {
@@ -50,9 +62,14 @@ impl Files for Project {
             _ => unreadable(plain(&error)),
         })?;
         let mut bytes = Vec::new();
-        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| unreadable(plain(&error)))?;
+        file.take(LARGEST_FILE + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| unreadable(plain(&error)))?;
         if bytes.len() as u64 > LARGEST_FILE {
-            return Err(unreadable(format!("it is larger than {} MiB", LARGEST_FILE >> 20)));
+            return Err(unreadable(format!(
+                "it is larger than {} MiB",
+                LARGEST_FILE >> 20
+            )));
         }
         String::from_utf8(bytes).map_err(|error| FileError::NotText {
             path: path.to_owned(),
@@ -74,11 +91,16 @@ pub(crate) struct StandardLibrary;
 
 impl Files for StandardLibrary {
     fn read(&self, path: &str) -> Result<String, FileError> {
-        rebar_stdlib::file(path).map(str::to_owned).ok_or_else(|| FileError::Missing(path.to_owned()))
+        rebar_stdlib::file(path)
+            .map(str::to_owned)
+            .ok_or_else(|| FileError::Missing(path.to_owned()))
     }
 
     fn list(&self) -> Vec<String> {
-        rebar_stdlib::FILES.iter().map(|(name, _)| (*name).to_owned()).collect()
+        rebar_stdlib::FILES
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect()
     }
 }
 
@@ -90,13 +112,19 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
 
 /// Specs and templates below `folder`, for "did you mean"; hidden folders and deep ones are left out.
 fn list_below(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with('.') || name == "target" {
             continue;
         }
-        let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        let path = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}/{name}")
+        };
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && depth > 0 => list_below(&entry.path(), &path, depth - 1, found),
             Ok(kind) if kind.is_file() => found.push(path),

@@ -48,7 +48,11 @@ impl Failure {
 
     /// As text, several lines, ending in a newline.
     pub(crate) fn text(&self, paint: Palette) -> String {
-        let mut out = format!("{} {}\n", paint.remove(&format!("error[{}]:", self.code)), self.message);
+        let mut out = format!(
+            "{} {}\n",
+            paint.remove(&format!("error[{}]:", self.code)),
+            self.message
+        );
         for line in self.detail.lines() {
             out.push_str(&paint.faint(&format!("  | {line}")));
             out.push('\n');
@@ -75,10 +79,14 @@ impl Failure {
     /// A failure of the state.
     pub(crate) fn from_state(error: &StateError) -> Failure {
         let exit = match error {
-            StateError::Refused(_) | StateError::Leased { .. } | StateError::OtherSite { .. } => Exit::Refused,
+            StateError::Refused(_) | StateError::Leased { .. } | StateError::OtherSite { .. } => {
+                Exit::Refused
+            }
             _ => Exit::Failed,
         };
-        Failure::new(error.code(), error.to_string()).help(error.help()).exit(exit)
+        Failure::new(error.code(), error.to_string())
+            .help(error.help())
+            .exit(exit)
     }
 
     /// A failure of looking at what stands.

@@ -2,10 +2,10 @@
 
 pub mod agent_program;
 pub mod backend;
+pub mod backends;
 pub mod execute;
+pub mod images;
 pub mod journal;
 pub mod observe;
 pub mod plan_file;
 pub mod state;
-pub mod backends;
-pub mod images;

@@ -27,11 +27,17 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
     }
     // An empty plan that follows a run that was broken off is carried out all the same: it closes that run.
     let state = node::state(context)?;
-    let record = state.deploy(&plan.deploy).await.map_err(|error| carry::from_state(&error))?;
+    let record = state
+        .deploy(&plan.deploy)
+        .await
+        .map_err(|error| carry::from_state(&error))?;
     let open = record.is_some_and(|record| record.open_run.is_some());
     if Summary::of(&plan).is_empty() && !open {
         if args.json {
-            super::print(&format!("{}\n", serde_json::json!({ "event": "unchanged", "deploy": plan.deploy })))?;
+            super::print(&format!(
+                "{}\n",
+                serde_json::json!({ "event": "unchanged", "deploy": plan.deploy })
+            ))?;
         }
         return Ok(Exit::Done);
     }

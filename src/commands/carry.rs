@@ -22,9 +22,11 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<bool, Failure> {
         return Ok(true);
     }
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::new("E1610", "nobody can answer here: standard input is no terminal")
-            .help("give `--yes` to go on without asking")
-            .exit(Exit::Refused));
+        return Err(
+            Failure::new("E1610", "nobody can answer here: standard input is no terminal")
+                .help("give `--yes` to go on without asking")
+                .exit(Exit::Refused),
+        );
     }
     eprint!("{question} Only `yes` is a yes: ");
     let _ = std::io::stderr().flush();
@@ -68,11 +70,16 @@ pub(crate) fn conclude(
 ) -> Result<Exit, Failure> {
     let outcome = result.map_err(|error| from_execute(&error))?;
     if json {
-        super::print(&format!("{}\n", serde_json::json!({ "event": "outcome", "outcome": outcome })))?;
+        super::print(&format!(
+            "{}\n",
+            serde_json::json!({ "event": "outcome", "outcome": outcome })
+        ))?;
     } else {
         for failure in &outcome.failed {
-            let mut shown =
-                Failure::new(&failure.code, format!("{}: {}", failure.subject(), failure.message));
+            let mut shown = Failure::new(
+                &failure.code,
+                format!("{}: {}", failure.subject(), failure.message),
+            );
             shown.help = failure.help.clone();
             shown.detail = failure.detail.clone();
             eprint!("{}", shown.text(context.err));
@@ -91,7 +98,13 @@ pub(crate) fn conclude(
 fn text(outcome: &Outcome, paint: Palette) -> String {
     let mut out = String::new();
     for blocked in &outcome.blocked {
-        out.push_str(&format!("{}\n", paint.change(&format!("not done: {}, because {} failed", blocked.subject, blocked.cause))));
+        out.push_str(&format!(
+            "{}\n",
+            paint.change(&format!(
+                "not done: {}, because {} failed",
+                blocked.subject, blocked.cause
+            ))
+        ));
     }
     let changes = count(outcome.changed, "change");
     let line = match outcome.status {

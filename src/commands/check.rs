@@ -16,10 +16,21 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
         return emit(context, args, stage, analysis);
     }
     analysis.examine();
-    let exit = super::show(context, args.diagnostics.format, &analysis.diagnostics, &analysis.sources)?;
+    let exit = super::show(
+        context,
+        args.diagnostics.format,
+        &analysis.diagnostics,
+        &analysis.sources,
+    )?;
     if exit == Exit::Done && args.diagnostics.format == Format::Human {
-        let own = analysis.sources.iter().filter(|(_, source)| !source.name.starts_with("std/"));
-        let (files, deploys) = (count(own.count(), "file"), count(analysis.deploys().len(), "deploy"));
+        let own = analysis
+            .sources
+            .iter()
+            .filter(|(_, source)| !source.name.starts_with("std/"));
+        let (files, deploys) = (
+            count(own.count(), "file"),
+            count(analysis.deploys().len(), "deploy"),
+        );
         eprintln!("{files} and {deploys}: no errors");
     }
     Ok(exit)
@@ -33,7 +44,9 @@ fn emit(context: &Context, args: &CheckArgs, stage: Stage, mut analysis: Analysi
         Stage::Types => Some(check::dump(&analysis.typed)),
         Stage::Instances | Stage::Graph => {
             let deploy = deploy(args, &analysis)?;
-            let Analysis { diagnostics, typed, .. } = &mut analysis;
+            let Analysis {
+                diagnostics, typed, ..
+            } = &mut analysis;
             let instances = if diagnostics.has_errors() {
                 None
             } else {
@@ -65,7 +78,9 @@ fn deploy(args: &CheckArgs, analysis: &Analysis) -> Result<String, Failure> {
 
 /// The lossless trees of the project's own files.
 fn trees(sources: &Sources) -> String {
-    let own = sources.iter().filter(|(_, source)| !source.name.starts_with("std/"));
+    let own = sources
+        .iter()
+        .filter(|(_, source)| !source.name.starts_with("std/"));
     own.map(|(id, source)| {
         let tree = syntax::parse(sources, id, &mut Diagnostics::default()).tree;
         format!("{}\n{}\n", source.name, tree.dump())

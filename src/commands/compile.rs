@@ -1,7 +1,7 @@
 //! From the spec to a plan: what `plan`, `apply`, `graph` and `check` share.
 
-use rebar_compiler::plan::{Ledger, Plan, Snapshot};
 use rebar_compiler::Analysis;
+use rebar_compiler::plan::{Ledger, Plan, Snapshot};
 use rebar_runtime::observe::{Depth, observe};
 use rebar_runtime::state::State;
 
@@ -52,14 +52,22 @@ async fn look(
     depth: Depth,
 ) -> Result<(Ledger, Snapshot), Failure> {
     // Expansion reports an unknown name, with the nearest one.
-    let Some(site) = site(analysis, deploy) else { return Ok(Default::default()) };
+    let Some(site) = site(analysis, deploy) else {
+        return Ok(Default::default());
+    };
     let folder = context.project.folders().state;
     if !folder.join(rebar_runtime::state::FILE).exists() {
         return Ok(Default::default());
     }
     let state = State::in_folder(&folder).map_err(|error| Failure::from_state(&error))?;
-    let ledger = state.ledger(&site).await.map_err(|error| Failure::from_state(&error))?;
-    let recorded = state.deploy(deploy).await.map_err(|error| Failure::from_state(&error))?;
+    let ledger = state
+        .ledger(&site)
+        .await
+        .map_err(|error| Failure::from_state(&error))?;
+    let recorded = state
+        .deploy(deploy)
+        .await
+        .map_err(|error| Failure::from_state(&error))?;
     let snapshot = match recorded {
         Some(record) if depth != Depth::None => {
             let backend = backends::backend(&record.backend, &context.project.folders())?;

@@ -19,11 +19,18 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Fa
     }
     let mut all = Vec::new();
     for name in backends::NAMES {
-        all.push((name, backends::backend(name, &context.project.folders())?.examine().await));
+        all.push((
+            name,
+            backends::backend(name, &context.project.folders())?
+                .examine()
+                .await,
+        ));
     }
     if args.json {
-        let object: serde_json::Map<String, serde_json::Value> =
-            all.iter().map(|(name, list)| ((*name).to_owned(), serde_json::json!(list))).collect();
+        let object: serde_json::Map<String, serde_json::Value> = all
+            .iter()
+            .map(|(name, list)| ((*name).to_owned(), serde_json::json!(list)))
+            .collect();
         super::print(&format!("{:#}\n", serde_json::Value::Object(object)))?;
     } else {
         for (name, list) in &all {
@@ -31,7 +38,10 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Fa
             super::print(&text)?;
         }
     }
-    let missing = all.iter().flat_map(|(_, list)| list).any(|f| f.state == FindingState::Missing);
+    let missing = all
+        .iter()
+        .flat_map(|(_, list)| list)
+        .any(|f| f.state == FindingState::Missing);
     Ok(if missing { Exit::Failed } else { Exit::Done })
 }
 
@@ -40,7 +50,9 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Fa
 /// # Errors
 /// `E1606` when apt-get is not there or fails.
 pub(crate) async fn install(context: &Context, backend: &str) -> Result<(), Failure> {
-    let findings = backends::backend(backend, &context.project.folders())?.examine().await;
+    let findings = backends::backend(backend, &context.project.folders())?
+        .examine()
+        .await;
     let packages = packages(&findings);
     if packages.is_empty() {
         return Ok(());
@@ -78,7 +90,13 @@ fn apt(arguments: &[&str]) -> Result<(), Failure> {
     if output.status.success() {
         return Ok(());
     }
-    let mut failure = Failure::new("E1606", format!("`{line}` failed")).help("packages can only be installed as root");
-    failure.detail = String::from_utf8_lossy(&output.stderr).lines().rev().take(8).collect::<Vec<_>>().join("\n");
+    let mut failure =
+        Failure::new("E1606", format!("`{line}` failed")).help("packages can only be installed as root");
+    failure.detail = String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .rev()
+        .take(8)
+        .collect::<Vec<_>>()
+        .join("\n");
     Err(failure)
 }

@@ -34,10 +34,18 @@ fn text(report: &DriftReport, paint: Palette) -> String {
         out.push_str(&line(item, paint));
         out.push('\n');
     }
-    let compared = format!("{} and {}", count(report.nodes, "node"), count(report.steps, "step"));
+    let compared = format!(
+        "{} and {}",
+        count(report.nodes, "node"),
+        count(report.steps, "step")
+    );
     let sum = match report.items.len() {
         0 => format!("no drift: {compared} are as applied"),
-        n => format!("{} in {compared}; `rebar apply {}` repairs", count(n, "difference"), report.deploy),
+        n => format!(
+            "{} in {compared}; `rebar apply {}` repairs",
+            count(n, "difference"),
+            report.deploy
+        ),
     };
     out.push_str(&format!("{sum}\n"));
     out
@@ -49,15 +57,16 @@ fn line(item: &DriftItem, paint: Palette) -> String {
         Drift::NetworkGone => paint.remove(&format!("network {node}: is gone")),
         Drift::MachineGone => paint.remove(&format!("{node}: the machine is gone")),
         Drift::MachineStopped => paint.change(&format!("{node}: the machine is stopped")),
-        Drift::MachineReplaced => {
-            paint.remove(&format!("{node}: a machine of this name is there, made from something else"))
-        }
+        Drift::MachineReplaced => paint.remove(&format!(
+            "{node}: a machine of this name is there, made from something else"
+        )),
         Drift::StepDiffers { step, what } => paint.change(&format!("{node}: {step}: {what}")),
         Drift::Unknown { step: None, because } => {
             paint.faint(&format!("{node}: unknown, it could not be asked: {because}"))
         }
-        Drift::Unknown { step: Some(step), because } => {
-            paint.faint(&format!("{node}: {step}: unknown: {because}"))
-        }
+        Drift::Unknown {
+            step: Some(step),
+            because,
+        } => paint.faint(&format!("{node}: {step}: unknown: {because}")),
     }
 }

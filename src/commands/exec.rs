@@ -17,8 +17,11 @@ use crate::terminal::RawTerminal;
 /// # Errors
 /// When the deploy or node is unknown, or the backend cannot run the program.
 pub(crate) async fn run(context: &Context, args: &ExecArgs) -> Result<u8, Failure> {
-    let command =
-        Command { arguments: args.command.clone(), environment: BTreeMap::new(), terminal: None };
+    let command = Command {
+        arguments: args.command.clone(),
+        environment: BTreeMap::new(),
+        terminal: None,
+    };
     let process = super::node::open(context, &args.deploy, &args.node, &command).await?;
     join(process).await
 }
@@ -29,20 +32,25 @@ pub(crate) async fn run(context: &Context, args: &ExecArgs) -> Result<u8, Failur
 /// As [`run`]; and `E1607` without a terminal.
 pub(crate) async fn shell(context: &Context, args: &ShellArgs) -> Result<u8, Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(Failure::new("E1607", "a shell needs a terminal")
-            .help(format!("to run one command, use `rebar exec {} {} COMMAND`", args.deploy, args.node)));
+        return Err(Failure::new("E1607", "a shell needs a terminal").help(format!(
+            "to run one command, use `rebar exec {} {} COMMAND`",
+            args.deploy, args.node
+        )));
     }
     let (rows, columns) = console::Term::stdout().size();
     let terminal = std::env::var("TERM").unwrap_or_else(|_| "xterm".to_owned());
     let command = Command {
-        arguments: vec!["/bin/sh".into(), "-c".into(), "command -v bash >/dev/null && exec bash -l; exec sh -l".into()],
+        arguments: vec![
+            "/bin/sh".into(),
+            "-c".into(),
+            "command -v bash >/dev/null && exec bash -l; exec sh -l".into(),
+        ],
         environment: BTreeMap::from([("TERM".to_owned(), terminal)]),
         terminal: Some((columns, rows)),
     };
     let process = super::node::open(context, &args.deploy, &args.node, &command).await?;
-    let raw = RawTerminal::enter().map_err(|error| {
-        Failure::new("E1607", format!("cannot switch the terminal: {}", plain(&error)))
-    })?;
+    let raw = RawTerminal::enter()
+        .map_err(|error| Failure::new("E1607", format!("cannot switch the terminal: {}", plain(&error))))?;
     let code = join(process).await;
     drop(raw);
     code
@@ -50,7 +58,12 @@ pub(crate) async fn shell(context: &Context, args: &ShellArgs) -> Result<u8, Fai
 
 /// Copies streams until the program ends.
 async fn join(process: Process) -> Result<u8, Failure> {
-    let Process { input, output, errors, exit } = process;
+    let Process {
+        input,
+        output,
+        errors,
+        exit,
+    } = process;
     // Reading standard input blocks a thread until it ends, so it is left behind when the program is done.
     let feeding = tokio::spawn(feed(input));
     let out = tokio::spawn(copy(output, tokio::io::stdout()));

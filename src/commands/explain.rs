@@ -18,7 +18,10 @@ pub(crate) fn run(code: Option<&str>) -> Result<Exit, Failure> {
     pages.sort_unstable();
     let Some(code) = code else {
         let titles = pages.iter().map(|(name, page)| {
-            format!("{name}  {}\n", page.lines().next().unwrap_or_default().trim_start_matches("# "))
+            format!(
+                "{name}  {}\n",
+                page.lines().next().unwrap_or_default().trim_start_matches("# ")
+            )
         });
         super::print(&titles.collect::<String>())?;
         return Ok(Exit::Done);

@@ -17,11 +17,18 @@ pub(crate) fn run(context: &Context, args: &FmtArgs) -> Result<Exit, Failure> {
     if args.files.len() == 1 && args.files[0].as_os_str() == "-" {
         return standard_input(context);
     }
-    let files = if args.files.is_empty() { all_of(context) } else { args.files.clone() };
+    let files = if args.files.is_empty() {
+        all_of(context)
+    } else {
+        args.files.clone()
+    };
     let mut exit = Exit::Done;
     for path in files {
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            Failure::new("E1603", format!("cannot read `{}`: {}", path.display(), plain(&error)))
+            Failure::new(
+                "E1603",
+                format!("cannot read `{}`: {}", path.display(), plain(&error)),
+            )
         })?;
         let Some(formatted) = formatted(context, &path.display().to_string(), &text)? else {
             exit = Exit::Failed;
@@ -45,9 +52,10 @@ pub(crate) fn run(context: &Context, args: &FmtArgs) -> Result<Exit, Failure> {
 
 fn standard_input(context: &Context) -> Result<Exit, Failure> {
     let mut text = String::new();
-    std::io::stdin().lock().read_to_string(&mut text).map_err(|error| {
-        Failure::new("E1603", format!("cannot read standard input: {}", plain(&error)))
-    })?;
+    std::io::stdin()
+        .lock()
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::new("E1603", format!("cannot read standard input: {}", plain(&error))))?;
     match formatted(context, "<standard input>", &text)? {
         Some(formatted) => {
             super::print(&formatted)?;
@@ -71,21 +79,35 @@ fn formatted(context: &Context, name: &str, text: &str) -> Result<Option<String>
 }
 
 fn all_of(context: &Context) -> Vec<PathBuf> {
-    let specs = context.project.list().into_iter().filter(|path| path.ends_with(".rebar"));
+    let specs = context
+        .project
+        .list()
+        .into_iter()
+        .filter(|path| path.ends_with(".rebar"));
     specs.map(|path| context.project.root.join(path)).collect()
 }
 
 /// Writes beside the file and renames, so that a full disk or a crash loses nothing.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: &std::io::Error| {
-        Failure::new("E1604", format!("cannot write `{}`: {}", path.display(), plain(error)))
-            .help("the file is as it was")
+        Failure::new(
+            "E1604",
+            format!("cannot write `{}`: {}", path.display(), plain(error)),
+        )
+        .help("the file is as it was")
     };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(&e))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|e| failed(&e))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(|e| failed(&e))?;
     if let Ok(meta) = std::fs::metadata(path) {
-        file.as_file().set_permissions(meta.permissions()).map_err(|e| failed(&e))?;
+        file.as_file()
+            .set_permissions(meta.permissions())
+            .map_err(|e| failed(&e))?;
     }
     file.persist(path).map_err(|e| failed(&e.error))?;
     Ok(())

@@ -2,8 +2,8 @@
 
 use rebar_runtime::observe::Depth;
 
-use super::compile::{Made, make};
 use super::Context;
+use super::compile::{Made, make};
 use crate::cli::{Format, GraphArgs, GraphFormat};
 use crate::exit::Exit;
 use crate::render::graph;

@@ -43,12 +43,19 @@ pub(crate) struct Context {
 pub(crate) fn run(cli: Cli) -> Result<u8, Failure> {
     let context = Context {
         project: Project::find(&cli.project),
-        out: Palette { color: colored(cli.color, std::io::stdout().is_terminal()) },
-        err: Palette { color: colored(cli.color, std::io::stderr().is_terminal()) },
+        out: Palette {
+            color: colored(cli.color, std::io::stdout().is_terminal()),
+        },
+        err: Palette {
+            color: colored(cli.color, std::io::stderr().is_terminal()),
+        },
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
-        Failure::new("E1613", format!("cannot start: {}", crate::project::plain(&error)))
+        Failure::new(
+            "E1613",
+            format!("cannot start: {}", crate::project::plain(&error)),
+        )
     })?;
     let code = runtime.block_on(dispatch(&context, cli.command));
     // A thread that still waits for standard input must not hold the program.
@@ -87,13 +94,24 @@ pub(crate) fn colored(choice: Color, terminal: bool) -> bool {
 
 /// Reads and checks the project.
 pub(crate) fn analyse(context: &Context) -> Analysis {
-    let actions = rebar_agent::ACTIONS.iter().map(|action| (*action).to_owned()).collect();
-    rebar_compiler::analyse_with(&library(context), &Options { actions: Some(actions) })
+    let actions = rebar_agent::ACTIONS
+        .iter()
+        .map(|action| (*action).to_owned())
+        .collect();
+    rebar_compiler::analyse_with(
+        &library(context),
+        &Options {
+            actions: Some(actions),
+        },
+    )
 }
 
 /// Where the compiler gets text from.
 pub(crate) fn library(context: &Context) -> Library<'_> {
-    Library { project: &context.project, std: &StandardLibrary }
+    Library {
+        project: &context.project,
+        std: &StandardLibrary,
+    }
 }
 
 /// Shows diagnostics: for people on standard error, as JSON on standard output.
@@ -112,7 +130,11 @@ pub(crate) fn show(
         Format::Json => print(&format!("{}\n", render_json(diagnostics, sources)))?,
     }
     let worst = diagnostics.sorted().iter().map(|d| d.severity).min();
-    Ok(if worst == Some(Severity::Error) { Exit::Failed } else { Exit::Done })
+    Ok(if worst == Some(Severity::Error) {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
 }
 
 /// Writes data to standard output. A reader that has gone away is not an error worth telling.
@@ -123,12 +145,17 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new(
             "E1601",
-            format!("cannot write to standard output: {}", crate::project::plain(&error)),
+            format!(
+                "cannot write to standard output: {}",
+                crate::project::plain(&error)
+            ),
         )),
     }
 }
 
 /// Columns of the terminal, 100 where there is none.
 pub(crate) fn width() -> usize {
-    console::Term::stderr().size_checked().map_or(100, |(_, columns)| usize::from(columns).clamp(40, 140))
+    console::Term::stderr()
+        .size_checked()
+        .map_or(100, |(_, columns)| usize::from(columns).clamp(40, 140))
 }

@@ -23,7 +23,10 @@ pub(crate) fn state(context: &Context) -> Result<State, Failure> {
 /// # Errors
 /// `E1608` if there is none, with the nearest name.
 pub(crate) async fn recorded(state: &State, deploy: &str) -> Result<DeployRecord, Failure> {
-    let all = state.deploys().await.map_err(|error| Failure::from_state(&error))?;
+    let all = state
+        .deploys()
+        .await
+        .map_err(|error| Failure::from_state(&error))?;
     if let Some(record) = all.iter().find(|record| record.name == deploy) {
         return Ok(record.clone());
     }

@@ -3,8 +3,8 @@
 use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
 
-use super::compile::{Made, make};
 use super::Context;
+use super::compile::{Made, make};
 use crate::cli::{PlanArgs, Refresh};
 use crate::exit::Exit;
 use crate::render;
@@ -13,7 +13,14 @@ use crate::report::Failure;
 
 /// Shows what an apply would change.
 pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
-    let plan = match make(context, &args.deploy, depth(args.refresh), args.diagnostics.format).await? {
+    let plan = match make(
+        context,
+        &args.deploy,
+        depth(args.refresh),
+        args.diagnostics.format,
+    )
+    .await?
+    {
         Made::Plan(plan) => plan,
         Made::Ended(exit) => return Ok(exit),
     };
@@ -25,10 +32,18 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
     if let Some(path) = &args.out {
         let written = plan_file::write(path, &plan);
         written.map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;
-        eprintln!("wrote {}; `rebar apply {}` carries it out", path.display(), path.display());
+        eprintln!(
+            "wrote {}; `rebar apply {}` carries it out",
+            path.display(),
+            path.display()
+        );
     }
     let empty = Summary::of(&plan).is_empty();
-    Ok(if args.exit_code && !empty { Exit::Changes } else { Exit::Done })
+    Ok(if args.exit_code && !empty {
+        Exit::Changes
+    } else {
+        Exit::Done
+    })
 }
 
 fn depth(refresh: Refresh) -> Depth {

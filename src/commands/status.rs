@@ -16,7 +16,10 @@ pub(crate) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Fa
     let state = node::state(context)?;
     let records = match &args.deploy {
         Some(name) => vec![node::recorded(&state, name).await?],
-        None => state.deploys().await.map_err(|error| Failure::from_state(&error))?,
+        None => state
+            .deploys()
+            .await
+            .map_err(|error| Failure::from_state(&error))?,
     };
     let mut shown = Vec::new();
     for record in records {
@@ -24,8 +27,10 @@ pub(crate) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Fa
         shown.push((record, snapshot));
     }
     if args.json {
-        let list: Vec<serde_json::Value> =
-            shown.iter().map(|(r, s)| serde_json::json!({ "deploy": r, "found": s })).collect();
+        let list: Vec<serde_json::Value> = shown
+            .iter()
+            .map(|(r, s)| serde_json::json!({ "deploy": r, "found": s }))
+            .collect();
         super::print(&format!("{:#}\n", serde_json::Value::Array(list)))?;
     } else if shown.is_empty() {
         super::print("nothing was applied here yet\n")?;
@@ -47,14 +52,21 @@ fn text(record: &DeployRecord, snapshot: &Snapshot, paint: Palette) -> String {
     let title = format!("{} on {} ({})", record.name, record.site, record.backend);
     let mut out = format!("{}\n", paint.strong(&title));
     if let Some(run) = &record.open_run {
-        let text = format!("  a run ({run}) was begun and not finished; `rebar apply {}` goes on", record.name);
+        let text = format!(
+            "  a run ({run}) was begun and not finished; `rebar apply {}` goes on",
+            record.name
+        );
         out.push_str(&format!("{}\n", paint.change(&text)));
     }
     if snapshot.nodes.is_empty() {
         out.push_str("  nothing stands\n");
     }
     for (name, network) in &snapshot.networks {
-        let gone = if network.live { String::new() } else { paint.remove("  gone") };
+        let gone = if network.live {
+            String::new()
+        } else {
+            paint.remove("  gone")
+        };
         out.push_str(&format!("  network {name} {}{gone}\n", network.cidr));
     }
     for (name, node) in &snapshot.nodes {
@@ -65,8 +77,14 @@ fn text(record: &DeployRecord, snapshot: &Snapshot, paint: Palette) -> String {
             Machine::Absent => paint.remove("gone"),
             Machine::Unknown => paint.faint("unknown"),
         };
-        let steps = count(node.steps.len() - node.unfinished.len().min(node.steps.len()), "step");
-        out.push_str(&format!("  {name:<16} {:<16} {state:<8} {steps}\n", addresses.join(" ")));
+        let steps = count(
+            node.steps.len() - node.unfinished.len().min(node.steps.len()),
+            "step",
+        );
+        out.push_str(&format!(
+            "  {name:<16} {:<16} {state:<8} {steps}\n",
+            addresses.join(" ")
+        ));
     }
     out
 }

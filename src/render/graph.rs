@@ -22,7 +22,10 @@ struct Arrow {
 /// Graphviz notation.
 pub(crate) fn dot(plan: &Plan) -> String {
     let (boxes, arrows) = drawing(plan);
-    let mut out = format!("digraph {} {{\n  rankdir=LR;\n  node [shape=box];\n", quoted(&plan.deploy));
+    let mut out = format!(
+        "digraph {} {{\n  rankdir=LR;\n  node [shape=box];\n",
+        quoted(&plan.deploy)
+    );
     for item in &boxes {
         let label = format!("{}\n{}", item.title, item.group);
         let _ = writeln!(out, "  {} [label={}];", item.id, quoted(&label));
@@ -30,7 +33,11 @@ pub(crate) fn dot(plan: &Plan) -> String {
     for arrow in &arrows {
         let style = if arrow.hard { "solid" } else { "dashed" };
         let label = quoted(&arrow.text);
-        let _ = writeln!(out, "  {} -> {} [label={label}, style={style}];", arrow.from, arrow.to);
+        let _ = writeln!(
+            out,
+            "  {} -> {} [label={label}, style={style}];",
+            arrow.from, arrow.to
+        );
     }
     out.push_str("}\n");
     out
@@ -41,11 +48,23 @@ pub(crate) fn mermaid(plan: &Plan) -> String {
     let (boxes, arrows) = drawing(plan);
     let mut out = String::from("flowchart LR\n");
     for item in &boxes {
-        let _ = writeln!(out, "  {}[\"{}<br/>{}\"]", item.id, escaped(&item.title), escaped(item.group));
+        let _ = writeln!(
+            out,
+            "  {}[\"{}<br/>{}\"]",
+            item.id,
+            escaped(&item.title),
+            escaped(item.group)
+        );
     }
     for arrow in &arrows {
         let line = if arrow.hard { "-->" } else { "-.->" };
-        let _ = writeln!(out, "  {} {line}|\"{}\"| {}", arrow.from, escaped(&arrow.text), arrow.to);
+        let _ = writeln!(
+            out,
+            "  {} {line}|\"{}\"| {}",
+            arrow.from,
+            escaped(&arrow.text),
+            arrow.to
+        );
     }
     out
 }
@@ -79,17 +98,35 @@ fn drawing(plan: &Plan) -> (Vec<Node<'_>>, Vec<Arrow>) {
         });
         for segment in &pattern.segments {
             let id = format!("run_{index}_{}", segment.run);
-            let title =
-                format!("{} = {}, {}", segment.run, segment.role, super::palette::count(segment.steps.len(), "step"));
-            boxes.push(Node { id: id.clone(), group: &pattern.group, title });
-            arrows.push(Arrow { from: before, to: id.clone(), text: "same node".to_owned(), hard: false });
+            let title = format!(
+                "{} = {}, {}",
+                segment.run,
+                segment.role,
+                super::palette::count(segment.steps.len(), "step")
+            );
+            boxes.push(Node {
+                id: id.clone(),
+                group: &pattern.group,
+                title,
+            });
+            arrows.push(Arrow {
+                from: before,
+                to: id.clone(),
+                text: "same node".to_owned(),
+                hard: false,
+            });
             before = id;
         }
     }
     for gate in &plan.gates {
         for from in ids(plan, &gate.after) {
             for to in ids(plan, &gate.of) {
-                arrows.push(Arrow { from: from.clone(), to, text: gate.reason.replace('`', ""), hard: true });
+                arrows.push(Arrow {
+                    from: from.clone(),
+                    to,
+                    text: gate.reason.replace('`', ""),
+                    hard: true,
+                });
             }
         }
     }
@@ -98,14 +135,25 @@ fn drawing(plan: &Plan) -> (Vec<Node<'_>>, Vec<Arrow>) {
 
 /// The boxes of one run: one for each pattern that has it.
 fn ids(plan: &Plan, run: &str) -> Vec<String> {
-    let with_run = plan.patterns.iter().enumerate().filter(|(_, p)| p.segments.iter().any(|s| s.run == run));
+    let with_run = plan
+        .patterns
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| p.segments.iter().any(|s| s.run == run));
     with_run.map(|(index, _)| format!("run_{index}_{run}")).collect()
 }
 
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+    )
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
+    text.replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;")
 }

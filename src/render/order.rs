@@ -34,8 +34,15 @@ pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
     let runs = runs(plan);
     for _ in 0..=runs.len() {
         for run in &runs {
-            let after_gates = plan.gates.iter().filter(|g| g.of == run.name).map(|g| g.after.as_str());
-            let latest = after_gates.chain(run.before_in_lane).filter_map(|r| stages.get(r)).max();
+            let after_gates = plan
+                .gates
+                .iter()
+                .filter(|g| g.of == run.name)
+                .map(|g| g.after.as_str());
+            let latest = after_gates
+                .chain(run.before_in_lane)
+                .filter_map(|r| stages.get(r))
+                .max();
             stages.insert(run.name, latest.map_or(2, |stage| stage + 1));
         }
     }
@@ -46,18 +53,27 @@ pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
             .filter(|gate| gate.of == run.name)
             .map(|gate| {
                 let nodes = count(nodes_of(plan, &gate.after), "node");
-                format!("after `{}` on {nodes}: {} ({})", gate.after, gate.reason, gate.place)
+                format!(
+                    "after `{}` on {nodes}: {} ({})",
+                    gate.after, gate.reason, gate.place
+                )
             })
             .collect();
         if let Some(before) = run.before_in_lane {
-            waits.push(format!("after `{before}` on the same node: that is the written order"));
+            waits.push(format!(
+                "after `{before}` on the same node: that is the written order"
+            ));
         }
         if waits.is_empty() {
             waits.push("each node as soon as its own machine runs".to_owned());
         }
         let nodes = count(nodes_of(plan, run.name), "node");
         let what = format!("`{}` on {nodes} of {}", run.name, run.group);
-        turns.push(Turn { stage: stages[run.name], what, waits });
+        turns.push(Turn {
+            stage: stages[run.name],
+            what,
+            waits,
+        });
     }
     turns.sort_by_key(|turn| turn.stage);
     turns
@@ -76,7 +92,11 @@ fn runs(plan: &Plan) -> Vec<Run<'_>> {
         for (index, segment) in pattern.segments.iter().enumerate() {
             let before_in_lane = index.checked_sub(1).map(|i| pattern.segments[i].run.as_str());
             if !runs.iter().any(|r| r.name == segment.run) {
-                runs.push(Run { name: &segment.run, group: &pattern.group, before_in_lane });
+                runs.push(Run {
+                    name: &segment.run,
+                    group: &pattern.group,
+                    before_in_lane,
+                });
             }
         }
     }
@@ -87,6 +107,10 @@ fn runs(plan: &Plan) -> Vec<Run<'_>> {
 fn nodes_of(plan: &Plan, run: &str) -> usize {
     plan.nodes
         .iter()
-        .filter(|n| plan.patterns.get(n.pattern).is_some_and(|p| p.segments.iter().any(|s| s.run == run)))
+        .filter(|n| {
+            plan.patterns
+                .get(n.pattern)
+                .is_some_and(|p| p.segments.iter().any(|s| s.run == run))
+        })
         .count()
 }

@@ -13,18 +13,29 @@ use super::template::describe;
 /// The whole plan as text, ending in a newline.
 pub(crate) fn plan(plan: &Plan, paint: Palette) -> String {
     let mut out = String::new();
-    let image = plan.backend.image.as_ref().map_or(String::new(), |i| format!(", image {}", i.name));
+    let image = plan
+        .backend
+        .image
+        .as_ref()
+        .map_or(String::new(), |i| format!(", image {}", i.name));
     let title = format!("{} on {} ({}{image})", plan.deploy, plan.site, plan.backend.name);
     line(&mut out, 0, &paint.strong(&title));
     for notice in &plan.notices {
-        line(&mut out, 1, &paint.faint(&format!("note: {}: {}", notice.capability, notice.text)));
+        line(
+            &mut out,
+            1,
+            &paint.faint(&format!("note: {}: {}", notice.capability, notice.text)),
+        );
     }
     networks(&mut out, plan, paint);
     for (group, nodes) in by_group(plan) {
         group_text(&mut out, plan, group, &nodes, paint);
     }
     for node in &plan.leaving {
-        let text = format!("- node {}: destroyed with all that is on it, it left the spec", node.name);
+        let text = format!(
+            "- node {}: destroyed with all that is on it, it left the spec",
+            node.name
+        );
         out.push('\n');
         line(&mut out, 1, &paint.remove(&text));
     }
@@ -62,7 +73,11 @@ impl Summary {
     pub(crate) fn of(plan: &Plan) -> Summary {
         let mut sum = Summary {
             destroy: plan.leaving.len(),
-            networks: plan.networks.values().filter(|n| n.verb != ObjectVerb::Keep).count()
+            networks: plan
+                .networks
+                .values()
+                .filter(|n| n.verb != ObjectVerb::Keep)
+                .count()
                 + plan.leaving_networks.len(),
             ..Summary::default()
         };
@@ -112,7 +127,9 @@ impl Summary {
             (self.steps_removed, "step", "to remove"),
         ];
         let parts = parts.iter().filter(|(number, ..)| *number > 0);
-        let parts: Vec<String> = parts.map(|(n, noun, what)| format!("{} {what}", count(*n, noun))).collect();
+        let parts: Vec<String> = parts
+            .map(|(n, noun, what)| format!("{} {what}", count(*n, noun)))
+            .collect();
         parts.iter().map(|p| p.trim()).collect::<Vec<_>>().join(", ")
     }
 }
@@ -122,11 +139,25 @@ fn networks(out: &mut String, plan: &Plan, paint: Palette) {
         out.push('\n');
     }
     for (name, network) in &plan.networks {
-        let gateway = network.gateway.map_or(String::new(), |g| format!(", gateway {g}"));
-        line(out, 1, &object(&network.verb, &format!("network {name} {}{gateway}", network.cidr), paint));
+        let gateway = network
+            .gateway
+            .map_or(String::new(), |g| format!(", gateway {g}"));
+        line(
+            out,
+            1,
+            &object(
+                &network.verb,
+                &format!("network {name} {}{gateway}", network.cidr),
+                paint,
+            ),
+        );
     }
     for name in &plan.leaving_networks {
-        line(out, 1, &paint.remove(&format!("- network {name}: it left the spec")));
+        line(
+            out,
+            1,
+            &paint.remove(&format!("- network {name}: it left the spec")),
+        );
     }
 }
 
@@ -139,7 +170,10 @@ fn by_group(plan: &Plan) -> Vec<(&str, Vec<&NodeRow>)> {
         }
     }
     for node in &plan.nodes {
-        let group = plan.patterns.get(node.pattern).map(|pattern| pattern.group.as_str());
+        let group = plan
+            .patterns
+            .get(node.pattern)
+            .map(|pattern| pattern.group.as_str());
         if let Some((_, rows)) = groups.iter_mut().find(|(name, _)| Some(*name) == group) {
             rows.push(node);
         }
@@ -161,7 +195,9 @@ fn group_text(out: &mut String, plan: &Plan, group: &str, nodes: &[&NodeRow], pa
         }
     }
     classes.sort_by_key(|class| std::cmp::Reverse(class.len()));
-    let Some(pattern) = plan.patterns.get(nodes[0].pattern) else { return };
+    let Some(pattern) = plan.patterns.get(nodes[0].pattern) else {
+        return;
+    };
     let hardware = &pattern.hardware;
     out.push('\n');
     let head = format!(
@@ -179,9 +215,15 @@ fn group_text(out: &mut String, plan: &Plan, group: &str, nodes: &[&NodeRow], pa
 
 fn class_text(out: &mut String, plan: &Plan, class: &[&NodeRow], exception: bool, paint: Palette) {
     let row = class[0];
-    let Some(pattern) = plan.patterns.get(row.pattern) else { return };
+    let Some(pattern) = plan.patterns.get(row.pattern) else {
+        return;
+    };
     let list: Vec<&str> = class.iter().map(|n| n.name.as_str()).collect();
-    let who = if list.len() == 1 { with_address(row) } else { names(&list) };
+    let who = if list.len() == 1 {
+        with_address(row)
+    } else {
+        names(&list)
+    };
     let except = if exception { "except " } else { "" };
     line(out, 2, &object(&row.machine, &format!("{except}{who}"), paint));
     let done = match &row.steps {
@@ -197,7 +239,11 @@ fn class_text(out: &mut String, plan: &Plan, class: &[&NodeRow], exception: bool
     }
     if let StepVerbs::Some { remove, .. } = &row.steps {
         for step in remove {
-            line(out, 3, &paint.remove(&format!("- {} {}: {}", step.kind, step.address, removal(step))));
+            line(
+                out,
+                3,
+                &paint.remove(&format!("- {} {}: {}", step.kind, step.address, removal(step))),
+            );
         }
     }
     shown_interruptions(out, pattern, row, paint);
@@ -209,9 +255,9 @@ fn segment_text(out: &mut String, segment: &Segment, verbs: &StepVerbs, nodes: u
         .iter()
         .filter_map(|step| match verbs {
             StepVerbs::All => Some((step, None)),
-            StepVerbs::Some { ensure, .. } => {
-                ensure.get(&format!("{}.{}", segment.run, step.name)).map(|reason| (step, Some(reason)))
-            }
+            StepVerbs::Some { ensure, .. } => ensure
+                .get(&format!("{}.{}", segment.run, step.name))
+                .map(|reason| (step, Some(reason))),
         })
         .collect();
     if steps.is_empty() {
@@ -219,13 +265,27 @@ fn segment_text(out: &mut String, segment: &Segment, verbs: &StepVerbs, nodes: u
     }
     let these = if steps.len() == 1 { "this step" } else { "these" };
     let head = match steps.len() {
-        1 => format!("{} = {}: {these} on {}", segment.run, segment.role, count(nodes, "node")),
-        n => format!("{} = {}: {these} {n} steps on {}", segment.run, segment.role, count(nodes, "node")),
+        1 => format!(
+            "{} = {}: {these} on {}",
+            segment.run,
+            segment.role,
+            count(nodes, "node")
+        ),
+        n => format!(
+            "{} = {}: {these} {n} steps on {}",
+            segment.run,
+            segment.role,
+            count(nodes, "node")
+        ),
     };
     line(out, 3, &head);
     for (step, reason) in steps {
-        let key: Vec<String> =
-            step.key.iter().filter_map(|k| step.fields.get(k)).map(|field| describe(field, 60)).collect();
+        let key: Vec<String> = step
+            .key
+            .iter()
+            .filter_map(|k| step.fields.get(k))
+            .map(|field| describe(field, 60))
+            .collect();
         let text = format!("{:<9} {:<12} {}", step.kind, step.name, key.join(" "));
         let text = text.trim_end();
         match reason {

@@ -20,7 +20,10 @@ fn text(template: &Template) -> String {
         Template::Apply { function, arguments } => apply(*function, arguments),
         Template::List(items) => format!("[{}]", items.iter().map(text).collect::<Vec<_>>().join(", ")),
         Template::Record(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(name, v)| format!("{name} = {}", text(v))).collect();
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, v)| format!("{name} = {}", text(v)))
+                .collect();
             format!("{{ {} }}", fields.join(", "))
         }
     }

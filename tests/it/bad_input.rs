@@ -8,7 +8,8 @@ use crate::support::{Ran, World, alone, local_is_here, root};
 
 /// Standard error without colours and without the folder of the test.
 fn said(world: &World, ran: &Ran) -> String {
-    format!("exit {}\n{}{}", ran.code, ran.out, ran.err).replace(&world.project.display().to_string(), "PROJECT")
+    format!("exit {}\n{}{}", ran.code, ran.out, ran.err)
+        .replace(&world.project.display().to_string(), "PROJECT")
 }
 
 fn shop() -> World {
@@ -66,14 +67,22 @@ fn a_spec_that_may_not_be_read() {
 #[test]
 fn a_broken_template() {
     let world = shop();
-    fs::write(world.project.join("templates/page.html.hbs"), "<h1>{{#each greeting}}</h1>\n").unwrap();
+    fs::write(
+        world.project.join("templates/page.html.hbs"),
+        "<h1>{{#each greeting}}</h1>\n",
+    )
+    .unwrap();
     insta::assert_snapshot!(said(&world, &world.run(&["plan", "laptop_shop"])));
 }
 
 #[test]
 fn a_template_with_an_unknown_variable() {
     let world = shop();
-    fs::write(world.project.join("templates/page.html.hbs"), "<h1>{{greting}}</h1>\n").unwrap();
+    fs::write(
+        world.project.join("templates/page.html.hbs"),
+        "<h1>{{greting}}</h1>\n",
+    )
+    .unwrap();
     insta::assert_snapshot!(said(&world, &world.run(&["plan", "laptop_shop"])));
 }
 
@@ -172,7 +181,10 @@ fn two_applies_at_once_and_a_full_disk() {
     // State on a file system that is full, first at once and then in the middle of an apply.
     let state = world.project.join(".rebar");
     fs::create_dir(&state).unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8M", "rebar-test"]).arg(&state).status();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=8M", "rebar-test"])
+        .arg(&state)
+        .status();
     assert!(mounted.unwrap().success());
     world.good(&["status"]);
     let filler = state.join("filler");
@@ -182,8 +194,16 @@ fn two_applies_at_once_and_a_full_disk() {
         full.set_len(full.metadata().unwrap().len() - room).unwrap();
         let ran = world.run(&["apply", "three_nodes", "--yes"]);
         assert_ne!(ran.code, 0);
-        assert!(ran.err.contains("E1007") && ran.err.contains("no space left"), "{room}: {}\n{}", ran.out, ran.err);
-        eprintln!("with {room} bytes of room: {}", ran.err.lines().find(|l| l.contains("E1007")).unwrap());
+        assert!(
+            ran.err.contains("E1007") && ran.err.contains("no space left"),
+            "{room}: {}\n{}",
+            ran.out,
+            ran.err
+        );
+        eprintln!(
+            "with {room} bytes of room: {}",
+            ran.err.lines().find(|l| l.contains("E1007")).unwrap()
+        );
         fs::remove_file(&filler).unwrap();
     }
 
@@ -195,8 +215,14 @@ fn two_applies_at_once_and_a_full_disk() {
         if second.err.contains("E1005") {
             break second;
         }
-        assert!(std::time::Instant::now() < deadline, "the second apply was never refused: {second:?}");
-        assert!(first.try_wait().unwrap().is_none(), "the first apply ended before the second was refused: {second:?}");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the second apply was never refused: {second:?}"
+        );
+        assert!(
+            first.try_wait().unwrap().is_none(),
+            "the first apply ended before the second was refused: {second:?}"
+        );
     };
     assert_eq!(refused.code, 4, "{refused:?}");
     assert!(first.wait().unwrap().success());

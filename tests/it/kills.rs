@@ -51,10 +51,17 @@ fn finish_and_compare(world: &World, what: &str) {
     let again = world.good(&["apply", "three_nodes", "--yes"]);
     assert!(again.out.contains("0 changes"), "after {what}: {}", again.out);
     for node in ["app-1", "app-2"] {
-        let count = world.good(&["exec", "three_nodes", node, "cat", "/srv/app/count"]).out;
-        assert_eq!(count, "line\n", "after {what}: the command ran more than once on {node}");
+        let count = world
+            .good(&["exec", "three_nodes", node, "cat", "/srv/app/count"])
+            .out;
+        assert_eq!(
+            count, "line\n",
+            "after {what}: the command ran more than once on {node}"
+        );
     }
-    let list = world.good(&["exec", "three_nodes", "top", "cat", "/srv/list"]).out;
+    let list = world
+        .good(&["exec", "three_nodes", "top", "cat", "/srv/list"])
+        .out;
     assert_eq!(list, "10.92.0.2\n10.92.0.3", "after {what}");
     assert_eq!(first_processes(), 3, "after {what}: as many containers as nodes");
 }
@@ -75,7 +82,8 @@ fn count_of(name: &str) -> usize {
                 ids.len() > 1 && ids.last() == Some(&"1")
             });
             first
-                && fs::read_to_string(entry.path().join("root/etc/hostname")).is_ok_and(|host| host.trim() == name)
+                && fs::read_to_string(entry.path().join("root/etc/hostname"))
+                    .is_ok_and(|host| host.trim() == name)
         })
         .count()
 }
@@ -145,7 +153,10 @@ fn the_agent_killed_at_three_moments() {
         }
         assert!(hit.is_some(), "no agent was seen in round {round}");
         child.wait().unwrap();
-        finish_and_compare(&world, &format!("killing the agent {} ms after it was seen", wait.as_millis()));
+        finish_and_compare(
+            &world,
+            &format!("killing the agent {} ms after it was seen", wait.as_millis()),
+        );
         world.good(&["destroy", "three_nodes", "--yes"]);
     }
     let left = Footprint::left(&world, &before);

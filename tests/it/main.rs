@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod bad_input;
+mod examples;
 mod kills;
+mod many;
 mod shop;
 mod support;
 mod tidy;

@@ -60,7 +60,10 @@ fn the_shop_is_applied_repaired_scaled_and_destroyed() {
     let both: BTreeSet<String> = ["hello from web-1", "hello from web-2"].map(str::to_owned).into();
     assert_eq!(greeters(front), both);
     let names = world.good(&["exec", "laptop_shop", "edge", "getent", "hosts", "web-2"]);
-    assert!(names.out.contains("10.91.0.3"), "names resolve between nodes: {names:?}");
+    assert!(
+        names.out.contains("10.91.0.3"),
+        "names resolve between nodes: {names:?}"
+    );
 
     // Again: nothing.
     let again = world.good(&["apply", "laptop_shop", "--yes"]);
@@ -74,9 +77,18 @@ fn the_shop_is_applied_repaired_scaled_and_destroyed() {
         rustix::process::Signal::KILL,
     )
     .unwrap();
-    world.good(&["exec", "laptop_shop", "web-1", "sh", "-c", "echo defaced > /var/www/html/index.html"]);
+    world.good(&[
+        "exec",
+        "laptop_shop",
+        "web-1",
+        "sh",
+        "-c",
+        "echo defaced > /var/www/html/index.html",
+    ]);
     world.good(&["exec", "laptop_shop", "edge", "systemctl", "stop", "haproxy"]);
-    let three: BTreeSet<String> = ["web-2", "web-1 pages.page", "edge entry.proxy"].map(str::to_owned).into();
+    let three: BTreeSet<String> = ["web-2", "web-1 pages.page", "edge entry.proxy"]
+        .map(str::to_owned)
+        .into();
     assert_eq!(drift(&world), (3, three));
     world.good(&["apply", "laptop_shop", "--yes"]);
     assert_eq!(drift(&world), (0, BTreeSet::new()));
@@ -88,19 +100,40 @@ fn the_shop_is_applied_repaired_scaled_and_destroyed() {
     world.good(&["apply", "laptop_shop", "--yes"]);
     assert_eq!((identity(&world, "web-1"), identity(&world, "web-2")), (one, two));
     assert_eq!(greeters(front).len(), 4);
-    let (one, two, three) = (identity(&world, "web-1"), identity(&world, "web-2"), identity(&world, "web-3"));
+    let (one, two, three) = (
+        identity(&world, "web-1"),
+        identity(&world, "web-2"),
+        identity(&world, "web-3"),
+    );
     world.edit("replicas = 4) on laptop", "replicas = 3) on laptop");
     world.good(&["apply", "laptop_shop", "--yes"]);
-    assert_eq!((identity(&world, "web-1"), identity(&world, "web-2"), identity(&world, "web-3")), (one, two, three));
+    assert_eq!(
+        (
+            identity(&world, "web-1"),
+            identity(&world, "web-2"),
+            identity(&world, "web-3")
+        ),
+        (one, two, three)
+    );
     assert_eq!(greeters(front).len(), 3);
     assert_eq!(drift(&world), (0, BTreeSet::new()));
 
     // A step that leaves the spec is undone, and only what we brought.
-    world.edit("  out url: Url = healthy.url", "  file note { path = \"/etc/motd\", content = \"ours\" }\n  out url: Url = healthy.url");
+    world.edit(
+        "  out url: Url = healthy.url",
+        "  file note { path = \"/etc/motd\", content = \"ours\" }\n  out url: Url = healthy.url",
+    );
     world.good(&["apply", "laptop_shop", "--yes"]);
     world.edit("  file note { path = \"/etc/motd\", content = \"ours\" }\n", "");
     world.good(&["apply", "laptop_shop", "--yes"]);
-    let motd = world.good(&["exec", "laptop_shop", "web-1", "sh", "-c", "cat /etc/motd 2>/dev/null || true"]);
+    let motd = world.good(&[
+        "exec",
+        "laptop_shop",
+        "web-1",
+        "sh",
+        "-c",
+        "cat /etc/motd 2>/dev/null || true",
+    ]);
     assert!(!motd.out.contains("ours"), "{motd:?}");
 
     // Destroyed: nothing is left.

@@ -18,7 +18,9 @@ impl World {
         let world = World::empty();
         copy(&root().join("examples").join(name), &world.project);
         let spec = world.project.join("main.rebar");
-        let text = fs::read_to_string(&spec).unwrap().replace("10.20.0.", &format!("10.{range}.0."));
+        let text = fs::read_to_string(&spec)
+            .unwrap()
+            .replace("10.20.0.", &format!("10.{range}.0."));
         fs::write(&spec, text).unwrap();
         world
     }
@@ -71,13 +73,21 @@ impl World {
     /// Runs to the end, which must be a good one.
     pub(crate) fn good(&self, arguments: &[&str]) -> Ran {
         let ran = self.run(arguments);
-        assert_eq!(ran.code, 0, "rebar {arguments:?} ended with {}\n{}\n{}", ran.code, ran.out, ran.err);
+        assert_eq!(
+            ran.code, 0,
+            "rebar {arguments:?} ended with {}\n{}\n{}",
+            ran.code, ran.out, ran.err
+        );
         ran
     }
 
     /// Starts in a process group of its own.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        self.command(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 }
 
@@ -138,11 +148,17 @@ fn copy(from: &Path, to: &Path) {
 /// Whether this machine can run containers; if not, says aloud what is skipped and why.
 /// With `REBAR_TEST_REQUIRE_ALL` a missing part is a failure.
 pub(crate) fn local_is_here(what: &str) -> bool {
-    let output = Command::new(env!("CARGO_BIN_EXE_rebar")).arg("doctor").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_rebar"))
+        .arg("doctor")
+        .output()
+        .unwrap();
     let good = output.status.success();
     if !good {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(std::env::var_os("REBAR_TEST_REQUIRE_ALL").is_none(), "{what} cannot run here:\n{text}");
+        assert!(
+            std::env::var_os("REBAR_TEST_REQUIRE_ALL").is_none(),
+            "{what} cannot run here:\n{text}"
+        );
         eprintln!("SKIPPED: {what}: this machine lacks a part of the local backend:\n{text}");
     }
     good
@@ -161,12 +177,24 @@ impl Footprint {
         let mut add = |kind: &str, text: &str| {
             things.extend(text.lines().map(|line| format!("{kind} {}", line.trim())));
         };
-        add("link", &printed("ip", &["-o", "link"], |l| l.split(':').nth(1).unwrap_or_default().to_owned()));
+        add(
+            "link",
+            &printed("ip", &["-o", "link"], |l| {
+                l.split(':').nth(1).unwrap_or_default().to_owned()
+            }),
+        );
         add("netns", &printed("ip", &["netns", "list"], str::to_owned));
         add("table", &printed("nft", &["list", "tables"], str::to_owned));
         add("route", &printed("ip", &["route"], str::to_owned));
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-        add("mount", &mounts.lines().filter(|l| l.contains("rebar")).collect::<Vec<_>>().join("\n"));
+        add(
+            "mount",
+            &mounts
+                .lines()
+                .filter(|l| l.contains("rebar"))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
         let mut groups = Vec::new();
         groups_below(Path::new("/sys/fs/cgroup"), 0, &mut groups);
         add("cgroup", &groups.join("\n"));
@@ -181,7 +209,11 @@ impl Footprint {
     pub(crate) fn left(world: &World, before: &Footprint) -> Vec<String> {
         let mut left = Vec::new();
         for _ in 0..20 {
-            left = Footprint::now(world).things.difference(&before.things).cloned().collect();
+            left = Footprint::now(world)
+                .things
+                .difference(&before.things)
+                .cloned()
+                .collect();
             if left.is_empty() {
                 break;
             }
@@ -222,7 +254,9 @@ fn processes() -> Vec<String> {
         if pid == own || !pid.bytes().all(|b| b.is_ascii_digit()) {
             continue;
         }
-        let line = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default().replace('\0', " ");
+        let line = fs::read_to_string(entry.path().join("cmdline"))
+            .unwrap_or_default()
+            .replace('\0', " ");
         let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/user")).ok();
         let inside = namespace(&pid).is_some_and(|n| Some(n) != namespace("self"));
         // Without a command line it is on its way out, or a thread of the kernel.
@@ -261,7 +295,9 @@ pub(crate) fn page(address: &str) -> Result<String, String> {
     stream.write_all(request.as_bytes()).map_err(|e| e.to_string())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(|e| e.to_string())?;
-    Ok(answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+    Ok(answer
+        .split_once("\r\n\r\n")
+        .map_or(String::new(), |(_, body)| body.to_owned()))
 }
 
 /// The first process of the container whose host name is `name`.
@@ -269,7 +305,12 @@ pub(crate) fn first_process(name: &str) -> Option<u32> {
     fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
         let pid: u32 = entry.file_name().to_string_lossy().parse().ok()?;
         let status = fs::read_to_string(entry.path().join("status")).ok()?;
-        let inner: Vec<&str> = status.lines().find(|l| l.starts_with("NSpid:"))?.split_whitespace().skip(1).collect();
+        let inner: Vec<&str> = status
+            .lines()
+            .find(|l| l.starts_with("NSpid:"))?
+            .split_whitespace()
+            .skip(1)
+            .collect();
         let host = fs::read_to_string(entry.path().join("root/etc/hostname")).ok()?;
         (inner.len() > 1 && inner.last() == Some(&"1") && host.trim() == name).then_some(pid)
     })

@@ -7,7 +7,16 @@ use std::path::{Path, PathBuf};
 const LONGEST_FILE: usize = 600;
 
 /// The compiler's stages in order; each may use only those before it.
-const STAGES: [&str; 8] = ["source", "diagnostics", "syntax", "resolve", "check", "expand", "graph", "plan"];
+const STAGES: [&str; 8] = [
+    "source",
+    "diagnostics",
+    "syntax",
+    "resolve",
+    "check",
+    "expand",
+    "graph",
+    "plan",
+];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -28,8 +37,15 @@ fn files_below(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
 fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     files_below(&root(), ".rs", &mut found);
-    assert!(found.len() > 20, "the walk over the sources found only {}", found.len());
-    found.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+    assert!(
+        found.len() > 20,
+        "the walk over the sources found only {}",
+        found.len()
+    );
+    found
+        .into_iter()
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 fn shown(path: &Path) -> String {
@@ -60,7 +76,11 @@ fn every_module_says_what_it_is_for() {
 #[test]
 fn nothing_unfinished_is_left() {
     // Put together here, so that this file does not find itself.
-    let words = [["FIX", "ME"].concat(), ["XX", "X"].concat(), ["TO", "DO"].concat()];
+    let words = [
+        ["FIX", "ME"].concat(),
+        ["XX", "X"].concat(),
+        ["TO", "DO"].concat(),
+    ];
     let left: Vec<String> = sources()
         .into_iter()
         .flat_map(|(path, text)| {
@@ -81,9 +101,13 @@ fn stages_use_only_earlier_stages() {
     let mut wrong = Vec::new();
     for (path, text) in sources() {
         let shown = shown(&path);
-        let Some(inside) = shown.strip_prefix("compiler/src/") else { continue };
+        let Some(inside) = shown.strip_prefix("compiler/src/") else {
+            continue;
+        };
         let stage = inside.split(['/', '.']).next().unwrap_or_default();
-        let Some(own) = STAGES.iter().position(|s| *s == stage) else { continue };
+        let Some(own) = STAGES.iter().position(|s| *s == stage) else {
+            continue;
+        };
         for (number, line) in text.lines().enumerate() {
             for later in &STAGES[own + 1..] {
                 let import = line.contains(&format!("crate::{later}::"));
@@ -128,8 +152,14 @@ fn every_code_has_a_page_and_every_page_a_code() {
         .collect();
     let without_page: Vec<_> = codes.difference(&pages).collect();
     let without_code: Vec<_> = pages.difference(&codes).collect();
-    assert!(without_page.is_empty(), "codes without a page in docs/errors: {without_page:?}");
-    assert!(without_code.is_empty(), "pages of codes that nothing reports: {without_code:?}");
+    assert!(
+        without_page.is_empty(),
+        "codes without a page in docs/errors: {without_page:?}"
+    );
+    assert!(
+        without_code.is_empty(),
+        "pages of codes that nothing reports: {without_code:?}"
+    );
 }
 
 #[test]
@@ -147,7 +177,21 @@ fn every_compiler_code_has_a_failing_case() {
             shown_in_cases.push_str(&fs::read_to_string(path).unwrap());
         }
     }
-    let compiler: Vec<String> = codes().into_iter().filter(|code| code.starts_with("E0")).collect();
-    let silent: Vec<&String> = compiler.iter().filter(|code| !shown_in_cases.contains(code.as_str())).collect();
+    for (path, text) in sources() {
+        let unit = if shown(&path).ends_with("/tests.rs") {
+            Some(text.as_str())
+        } else {
+            text.split_once("#[cfg(test)]").map(|(_, t)| t)
+        };
+        shown_in_cases.push_str(unit.unwrap_or_default());
+    }
+    let compiler: Vec<String> = codes()
+        .into_iter()
+        .filter(|code| code.starts_with("E0"))
+        .collect();
+    let silent: Vec<&String> = compiler
+        .iter()
+        .filter(|code| !shown_in_cases.contains(code.as_str()))
+        .collect();
     assert!(silent.is_empty(), "codes that no case provokes: {silent:?}");
 }

@@ -273,7 +273,9 @@ impl Checker<'_> {
                 StatementKind::Field { name: field, value } if field.text == "removal" => {
                     let ty = Type::Enum(Arc::new(EnumType {
                         name: "removal".to_owned(),
-                        variants: ["Restore", "Remove", "Forget", "Nothing"].map(str::to_owned).to_vec(),
+                        variants: ["Restore", "Remove", "Forget", "Nothing"]
+                            .map(str::to_owned)
+                            .to_vec(),
                         span: None,
                     }));
                     let value = self.expression(value, &Expected::of(ty));

@@ -225,6 +225,7 @@ mod tests {
         assert!(petgraph::algo::toposort(&graph.order, None).is_ok());
         let all = diagnostics.sorted();
         assert_eq!(all.len(), 1);
+        assert_eq!(all[0].code.0, "E0502");
         assert_eq!(all[0].labels.len(), 3);
         assert!(all[0].message.contains("→"), "{}", all[0].message);
     }

@@ -258,11 +258,17 @@ fn steps(
 
 /// Whether a step that changed the node has left a segment that still exists: it is undone before the others.
 fn leaves(pattern: &Pattern, recorded: &RecordedNode) -> bool {
-    recorded.steps.values().filter(|step| step.removal != Removal::Nothing).any(|step| {
-        let Some((run, name)) = step.address.split_once('.') else { return false };
-        let segment = pattern.segments.iter().find(|segment| segment.run == run);
-        segment.is_some_and(|segment| !segment.steps.iter().any(|step| step.name == name))
-    })
+    recorded
+        .steps
+        .values()
+        .filter(|step| step.removal != Removal::Nothing)
+        .any(|step| {
+            let Some((run, name)) = step.address.split_once('.') else {
+                return false;
+            };
+            let segment = pattern.segments.iter().find(|segment| segment.run == run);
+            segment.is_some_and(|segment| !segment.steps.iter().any(|step| step.name == name))
+        })
 }
 
 /// Names of fields that differ. A step that loads others can change without a field of its own.

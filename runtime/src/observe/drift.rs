@@ -142,9 +142,18 @@ pub async fn drift(
 
 /// Steps found otherwise than applied. What only looks and fails behind another difference is its consequence.
 fn differences(node: &RecordedNode) -> impl Iterator<Item = (&String, &String)> {
-    let looks = |address: &String| node.steps.get(address).is_some_and(|s| s.removal == Removal::Nothing);
+    let looks = |address: &String| {
+        node.steps
+            .get(address)
+            .is_some_and(|s| s.removal == Removal::Nothing)
+    };
     let position = |address: &String| node.steps.get(address).map_or(0, |step| step.position);
-    let first = node.drifted.keys().filter(|address| !looks(address)).map(position).min();
+    let first = node
+        .drifted
+        .keys()
+        .filter(|address| !looks(address))
+        .map(position)
+        .min();
     node.drifted
         .iter()
         .filter(move |(address, _)| !looks(address) || first.is_none_or(|first| position(address) < first))
