@@ -1,5 +1,5 @@
 //! The local backend for real: needs root, mmdebstrap, `ip` and `nft`, and says so where they are missing.
-//! `REBAR_TEST_REQUIRE_LOCAL=1` makes a skip a failure. Names given as arguments choose tests.
+//! `REBAR_TEST_REQUIRE_ALL=1` makes a skip a failure. Names given as arguments choose tests.
 
 // The lint's exception for tests knows only those of the usual harness.
 #![allow(clippy::unwrap_used)]
@@ -93,7 +93,7 @@ fn main() -> ExitCode {
             "SKIPPED: the local backend cannot work here: {}",
             missing.join("; ")
         );
-        let required = std::env::var("REBAR_TEST_REQUIRE_LOCAL").is_ok_and(|value| value == "1");
+        let required = std::env::var("REBAR_TEST_REQUIRE_ALL").is_ok_and(|value| value == "1");
         return if required {
             ExitCode::FAILURE
         } else {

@@ -34,7 +34,7 @@ mount -t tmpfs tmpfs /run
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ip link set lo up
 modprobe -a overlay bridge veth nf_tables nft_masq nft_chain_nat
-REBAR_TEST_CACHE=/cache REBAR_TEST_NODES=3 REBAR_TEST_REQUIRE_LOCAL=1 /tests ${*:-life truth two_deploys second foreign collisions broken many}
+REBAR_TEST_CACHE=/cache REBAR_TEST_NODES=3 REBAR_TEST_REQUIRE_ALL=1 /tests ${*:-life truth two_deploys second foreign collisions broken many}
 echo "tests ended with \$?"
 sync
 echo o > /proc/sysrq-trigger
