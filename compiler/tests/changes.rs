@@ -196,7 +196,10 @@ fn machines_are_made_started_replaced_or_left_alone() {
     );
     assert_eq!(
         verbs(&second, "edge").1,
-        [("entry.answers", &Reason::Verify), ("entry.proxy", &Reason::Unfinished)]
+        [
+            ("entry.answers", &Reason::Verify),
+            ("entry.proxy", &Reason::Unfinished)
+        ]
     );
     let larger = spec(4, "hi").replace("512MiB", "1GiB");
     let third = make(&larger, &first.ledger, &applied(&first));
@@ -230,7 +233,10 @@ fn what_leaves_the_spec_is_removed_from_its_recipe_and_what_moves_is_kept() {
     assert_eq!(verbs(&second, "web-1").2, ["pages.up"]);
     let renamed = spec(1, "hi").replace("package nginx", "package server");
     let third = make(&renamed, &first.ledger, &applied(&first));
-    assert_eq!(verbs(&third, "web-1").1, [("pages.server", &Reason::New), ("pages.up", &Reason::Verify)]);
+    assert_eq!(
+        verbs(&third, "web-1").1,
+        [("pages.server", &Reason::New), ("pages.up", &Reason::Verify)]
+    );
     assert!(verbs(&third, "web-1").2.is_empty());
     let elsewhere = spec(1, "hi").replace("/var/www/index.html", "/srv/index.html");
     let fourth = make(&elsewhere, &first.ledger, &applied(&first));
