@@ -55,7 +55,7 @@ async fn look(
     let Some(site) = site(analysis, deploy) else {
         return Ok(Default::default());
     };
-    let folder = context.project.folders().state;
+    let folder = context.project.folders()?.state;
     if !folder.join(rebar_runtime::state::FILE).exists() {
         return Ok(Default::default());
     }
@@ -70,7 +70,7 @@ async fn look(
         .map_err(|error| Failure::from_state(&error))?;
     let snapshot = match recorded {
         Some(record) if depth != Depth::None => {
-            let backend = backends::backend(&record.backend, &context.project.folders())?;
+            let backend = backends::backend(&record.backend, &context.project.folders()?)?;
             let snapshot = observe(&state, &*backend, deploy, &site, depth).await;
             snapshot.map_err(|error| Failure::from_observe(&error))?
         }

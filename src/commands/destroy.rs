@@ -17,7 +17,7 @@ pub(crate) async fn run(context: &Context, args: &DestroyArgs) -> Result<Exit, F
     let record = node::recorded(&state, &args.deploy).await?;
     let snapshot = state.snapshot_record(&record.name, &record.site).await;
     let snapshot = snapshot.map_err(|error| Failure::from_state(&error))?;
-    let backend = backends::backend(&record.backend, &context.project.folders())?;
+    let backend = backends::backend(&record.backend, &context.project.folders()?)?;
     // Also what the record does not know of, should there be such a thing.
     let found = backend
         .observe(&record.scope())
@@ -47,7 +47,17 @@ pub(crate) async fn run(context: &Context, args: &DestroyArgs) -> Result<Exit, F
         eprintln!("nothing was changed");
         return Ok(Exit::Refused);
     }
-    let executor = carry::context(context, state, backend, None, args.json);
+    let executor = carry::context(context, state.clone(), backend, None, args.json);
     let result = execute::destroy(&args.deploy, &executor).await;
+    let left = state
+        .deploys()
+        .await
+        .map_err(|error| Failure::from_state(&error))?;
+    if left
+        .iter()
+        .all(|deploy| deploy.machines == 0 && deploy.open_run.is_none())
+    {
+        context.project.forget_data();
+    }
     carry::conclude(context, result, args.json)
 }

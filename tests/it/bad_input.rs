@@ -228,3 +228,14 @@ fn two_applies_at_once_and_a_full_disk() {
     assert!(first.wait().unwrap().success());
     world.good(&["destroy", "three_nodes", "--yes"]);
 }
+
+#[test]
+fn a_data_folder_other_than_the_one_the_machines_are_in() {
+    let world = shop();
+    world.good(&["status"]);
+    fs::write(world.project.join(".rebar/data"), "/srv/elsewhere\n").unwrap();
+    let ran = world.run(&["apply", "laptop_shop", "--yes"]);
+    let data = world.data().display().to_string();
+    insta::assert_snapshot!(said(&world, &ran).replace(&data, "DATA"));
+    assert!(!world.data().exists());
+}
