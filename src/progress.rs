@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use rebar_runtime::execute::{Event, EventSink};
@@ -49,7 +49,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 struct Bars {
     all: MultiProgress,
     whole: ProgressBar,
-    flying: BTreeMap<String, (ProgressBar, Instant)>,
+    flying: BTreeMap<String, ProgressBar>,
     paint: Palette,
 }
 
@@ -79,12 +79,11 @@ impl Bars {
             Event::StepStarted { node, step } => self.begin(node.clone(), format!("{node} {step}")),
             Event::ObjectProgress { subject, text } => self.tell(subject, &format!("{subject}: {text}")),
             Event::StepProgress { node, step, text } => self.tell(node, &format!("{node} {step}: {text}")),
+            // How often names are published is not known before, so it is not counted.
+            Event::ObjectDone { subject, .. } if subject == "names" => self.remove(subject),
             Event::ObjectDone { subject, .. } | Event::ObjectFailed { subject, .. } => self.end(subject),
             Event::StepDone { node, .. } | Event::StepFailed { node, .. } => self.end(node),
-            Event::Closed { .. } => {
-                self.whole.finish_and_clear();
-                let _ = self.all.clear();
-            }
+            Event::Closed { .. } => self.clear(),
             Event::LeaseTakenOver { .. }
             | Event::Recovered { .. }
             | Event::SegmentStarted { .. }
@@ -99,26 +98,46 @@ impl Bars {
         }
     }
 
+    /// Takes everything off the screen that is not a line that stays.
+    fn clear(&mut self) {
+        for bar in std::mem::take(&mut self.flying).into_values() {
+            bar.finish_and_clear();
+        }
+        self.whole.finish_and_clear();
+        let _ = self.all.clear();
+    }
+
     fn begin(&mut self, key: String, text: String) {
         let bar = self.all.insert_before(&self.whole, ProgressBar::new_spinner());
         bar.enable_steady_tick(Duration::from_millis(120));
         bar.set_message(text);
-        if let Some((old, _)) = self.flying.insert(key, (bar, Instant::now())) {
+        if let Some(old) = self.flying.insert(key, bar) {
             old.finish_and_clear();
         }
     }
 
     fn tell(&self, key: &str, text: &str) {
-        if let Some((bar, _)) = self.flying.get(key) {
+        if let Some(bar) = self.flying.get(key) {
             bar.set_message(text.to_owned());
         }
     }
 
     fn end(&mut self, key: &str) {
-        if let Some((bar, _)) = self.flying.remove(key) {
+        self.remove(key);
+        self.whole.inc(1);
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(bar) = self.flying.remove(key) {
             bar.finish_and_clear();
         }
-        self.whole.inc(1);
+    }
+}
+
+/// However a run ends, also one that is left at once.
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -129,6 +148,8 @@ fn line(event: &Event, paint: Palette) -> Option<String> {
             "an earlier process that changed `{deploy}` is gone; going on from its journal"
         )),
         Event::RunOpened { resumed: true, .. } => paint.change("going on with the run that was broken off"),
+        // What was not begun needs no recovery.
+        Event::Recovered { found, .. } if found == "it was not begun" => return None,
         Event::Recovered { subject, found } => paint.change(&format!("recovered {subject}: {found}")),
         // They are written anew with every few machines; nobody needs to read that.
         Event::ObjectDone { subject, .. } if subject == "names" => return None,
@@ -170,7 +191,7 @@ fn line(event: &Event, paint: Palette) -> Option<String> {
             *pause as f64 / 1000.0
         )),
         Event::Interrupting => paint.change(
-            "interrupted: what is in flight is finished, nothing new is begun; once more leaves at once",
+            "interrupted: each node ends the run it is at, nothing else begins; once more leaves at once",
         ),
         Event::RunOpened { resumed: false, .. }
         | Event::ObjectStarted { .. }

@@ -32,6 +32,20 @@ impl Project {
         }
     }
 
+    /// Whether there is a project here at all.
+    ///
+    /// # Errors
+    /// `E1615` where there is neither a spec nor a state.
+    pub(crate) fn exists(&self) -> Result<(), Failure> {
+        if self.root.join("main.rebar").exists() || self.root.join(".rebar").exists() {
+            return Ok(());
+        }
+        Err(
+            Failure::new("E1615", format!("`{}` holds no project", self.root.display()))
+                .help("run this in the folder of its `main.rebar`, or name that with `-C`"),
+        )
+    }
+
     /// Where state, machines' disks and images of this project are.
     ///
     /// A project whose machines stand remembers where their disks are ([`Project::keep_data`]).

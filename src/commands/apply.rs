@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rebar_compiler::plan::{Filler, Plan};
 use rebar_runtime::execute;
 use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
@@ -22,9 +23,6 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         Made::Ended(exit) => return Ok(exit),
     };
     let backend = backends::backend(&plan.backend.name, &context.project.folders()?)?;
-    if !args.json {
-        super::print(&render::plan::plan(&plan, context.out))?;
-    }
     // An empty plan that follows a run that was broken off is carried out all the same: it closes that run.
     let state = node::state(context)?;
     let record = state
@@ -33,13 +31,10 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         .map_err(|error| carry::from_state(&error))?;
     let open = record.is_some_and(|record| record.open_run.is_some());
     if Summary::of(&plan).is_empty() && !open {
-        if args.json {
-            super::print(&format!(
-                "{}\n",
-                serde_json::json!({ "event": "unchanged", "deploy": plan.deploy })
-            ))?;
-        }
-        return Ok(Exit::Done);
+        return unchanged(context, args, &plan);
+    }
+    if !args.json {
+        super::print(&render::plan::plan(&plan, context.out))?;
     }
     if !carry::confirm(&format!("Apply this to `{}`?", plan.deploy), args.yes)? {
         eprintln!("nothing was changed");
@@ -51,7 +46,25 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
     context.project.keep_data(&context.project.folders()?)?;
     let executor = carry::context(context, state, backend, args.parallel, args.json);
     let result = execute::execute(&plan, &executor).await;
+    drop(executor); // with it the bars, before the outcome is told
     carry::conclude(context, result, args.json)
+}
+
+/// Says that there is nothing to do, and what the deploy hands out.
+fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan) -> Result<Exit, Failure> {
+    let outputs = Filler::new(plan).outputs().unwrap_or_default();
+    let text = if args.json {
+        let event = serde_json::json!({ "event": "unchanged", "deploy": plan.deploy, "outputs": outputs });
+        format!("{event}\n")
+    } else {
+        format!(
+            "{}\n{}",
+            Summary::of(plan).text(),
+            carry::outputs(&outputs, context.out)
+        )
+    };
+    super::print(&text)?;
+    Ok(Exit::Done)
 }
 
 /// The plan of a file, if the argument looks like one, else of a deploy.
@@ -60,6 +73,7 @@ async fn plan(context: &Context, args: &ApplyArgs) -> Result<Made, Failure> {
     if !args.what.contains(['/', '.']) && !path.is_file() {
         return make(context, &args.what, Depth::Nodes, args.diagnostics.format).await;
     }
+    context.project.exists()?;
     let (plan, _) = plan_file::read(path)
         .map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;
     Ok(Made::Plan(Box::new(plan)))

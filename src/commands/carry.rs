@@ -1,10 +1,11 @@
 //! What `apply` and `destroy` share: asking, carrying out with progress, and telling how it ended.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use rebar_runtime::backend::Backend;
-use rebar_runtime::execute::{self, Cancel, ExecuteError, Outcome, Status};
+use rebar_runtime::execute::{self, ExecuteError, Outcome, Status};
 use rebar_runtime::state::{State, StateError};
 
 use super::Context;
@@ -49,10 +50,9 @@ pub(crate) fn context(
     if let Some(parallel) = parallel {
         made.parallelism = parallel.max(1);
     }
-    let (cancel, events): (Cancel, _) = (made.cancel.clone(), Arc::clone(&made.events));
+    let cancel = made.cancel.clone();
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            events(execute::Event::Interrupting);
             cancel.request();
         }
     });
@@ -118,11 +118,16 @@ fn text(outcome: &Outcome, paint: Palette) -> String {
         Status::Refused => paint.remove("refused"),
     };
     out.push_str(&format!("{line}\n"));
-    for (name, value) in &outcome.outputs {
+    out + &outputs(&outcome.outputs, paint)
+}
+
+/// What a deploy hands out, a line each.
+pub(crate) fn outputs(outputs: &BTreeMap<String, serde_json::Value>, paint: Palette) -> String {
+    let lines = outputs.iter().map(|(name, value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        out.push_str(&format!("  {} = {value}\n", paint.strong(name)));
-    }
-    out
+        format!("  {} = {value}\n", paint.strong(name))
+    });
+    lines.collect()
 }
 
 fn from_execute(error: &ExecuteError) -> Failure {

@@ -59,5 +59,6 @@ pub(crate) async fn run(context: &Context, args: &DestroyArgs) -> Result<Exit, F
     {
         context.project.forget_data();
     }
+    drop(executor); // with it the bars, before the outcome is told
     carry::conclude(context, result, args.json)
 }

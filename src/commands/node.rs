@@ -15,6 +15,7 @@ use crate::report::Failure;
 /// # Errors
 /// When it cannot be opened.
 pub(crate) fn state(context: &Context) -> Result<State, Failure> {
+    context.project.exists()?;
     State::in_folder(&context.project.folders()?.state).map_err(|error| Failure::from_state(&error))
 }
 

@@ -1,10 +1,12 @@
 //! `rebar status`: what stands, from the record and a look at the machines.
 
-use rebar_compiler::plan::{Machine, Snapshot};
+use std::collections::BTreeMap;
+
+use rebar_compiler::plan::{Filler, Machine, Snapshot};
 use rebar_runtime::observe::{Depth, observe};
 use rebar_runtime::state::{DeployRecord, State};
 
-use super::{Context, node};
+use super::{Context, carry, node};
 use crate::backends;
 use crate::cli::StatusArgs;
 use crate::exit::Exit;
@@ -24,22 +26,41 @@ pub(crate) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Fa
     let mut shown = Vec::new();
     for record in records {
         let snapshot = look(context, &state, &record).await?;
-        shown.push((record, snapshot));
+        let outputs = if snapshot.nodes.is_empty() {
+            BTreeMap::new()
+        } else {
+            outputs(&state, &record).await?
+        };
+        shown.push((record, snapshot, outputs));
     }
     if args.json {
         let list: Vec<serde_json::Value> = shown
             .iter()
-            .map(|(r, s)| serde_json::json!({ "deploy": r, "found": s }))
+            .map(|(r, s, o)| serde_json::json!({ "deploy": r, "found": s, "outputs": o }))
             .collect();
         super::print(&format!("{:#}\n", serde_json::Value::Array(list)))?;
     } else if shown.is_empty() {
         super::print("nothing was applied here yet\n")?;
     } else {
-        for (record, snapshot) in &shown {
+        for (record, snapshot, outputs) in &shown {
             super::print(&text(record, snapshot, context.out))?;
+            super::print(&carry::outputs(outputs, context.out))?;
         }
     }
     Ok(Exit::Done)
+}
+
+/// What the latest plan of a deploy hands out.
+async fn outputs(
+    state: &State,
+    record: &DeployRecord,
+) -> Result<BTreeMap<String, serde_json::Value>, Failure> {
+    let text = state.latest_plan(&record.name).await;
+    let text = text.map_err(|error| Failure::from_state(&error))?;
+    let plan = text.and_then(|text| rebar_compiler::plan::read(text.as_bytes()).ok());
+    Ok(plan
+        .and_then(|plan| Filler::new(&plan).outputs().ok())
+        .unwrap_or_default())
 }
 
 async fn look(context: &Context, state: &State, record: &DeployRecord) -> Result<Snapshot, Failure> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rebar_compiler::plan::Plan;
+use rebar_compiler::plan::{Plan, StepVerbs};
 
 use super::palette::count;
 
@@ -46,7 +46,7 @@ pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
             stages.insert(run.name, latest.map_or(2, |stage| stage + 1));
         }
     }
-    for run in &runs {
+    for run in runs.iter().filter(|run| busy(plan, run.name)) {
         let mut waits: Vec<String> = plan
             .gates
             .iter()
@@ -101,6 +101,20 @@ fn runs(plan: &Plan) -> Vec<Run<'_>> {
         }
     }
     runs
+}
+
+/// Whether there is anything to do in a run.
+fn busy(plan: &Plan, run: &str) -> bool {
+    plan.nodes.iter().any(|row| match &row.steps {
+        StepVerbs::All => {
+            let pattern = plan.patterns.get(row.pattern);
+            pattern.is_some_and(|pattern| pattern.segments.iter().any(|segment| segment.run == run))
+        }
+        StepVerbs::Some { ensure, remove } => {
+            let of_run = |address: &str| address.split_once('.').is_some_and(|(name, _)| name == run);
+            ensure.keys().any(|address| of_run(address)) || remove.iter().any(|step| of_run(&step.address))
+        }
+    })
 }
 
 /// On how many nodes a run runs.

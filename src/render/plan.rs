@@ -63,6 +63,7 @@ pub(crate) struct Summary {
     replace: usize,
     destroy: usize,
     networks: usize,
+    networks_leaving: usize,
     steps_new: usize,
     steps_changed: usize,
     steps_removed: usize,
@@ -117,7 +118,8 @@ impl Summary {
             return "0 changes: everything is as the spec says".to_owned();
         }
         let parts = [
-            (self.networks, "network", "to make or remove"),
+            (self.networks, "network", "to make"),
+            (self.networks_leaving, "network", "to remove"),
             (self.create, "machine", "to create"),
             (self.start, "machine", "to start"),
             (self.replace, "machine", "to replace (interrupts)"),
@@ -187,7 +189,9 @@ fn group_text(out: &mut String, plan: &Plan, group: &str, nodes: &[&NodeRow], pa
     let mut classes: Vec<Vec<&NodeRow>> = Vec::new();
     for node in nodes {
         let same = |c: &&mut Vec<&NodeRow>| {
-            c[0].pattern == node.pattern && c[0].machine == node.machine && c[0].steps == node.steps
+            c[0].pattern == node.pattern
+                && c[0].machine == node.machine
+                && same_verbs(&c[0].steps, &node.steps)
         };
         match classes.iter_mut().find(same) {
             Some(class) => class.push(node),
@@ -210,6 +214,20 @@ fn group_text(out: &mut String, plan: &Plan, group: &str, nodes: &[&NodeRow], pa
     line(out, 1, &paint.strong(&head));
     for (index, class) in classes.iter().enumerate() {
         class_text(out, plan, class, index > 0, paint);
+    }
+}
+
+/// Whether two nodes have the same to do. What a removed step held on each is not compared: it may name its node.
+fn same_verbs(one: &StepVerbs, other: &StepVerbs) -> bool {
+    match (one, other) {
+        (StepVerbs::All, StepVerbs::All) => true,
+        (StepVerbs::Some { ensure: a, remove: x }, StepVerbs::Some { ensure: b, remove: y }) => {
+            let addresses = |steps: &[RecordedStep]| -> Vec<String> {
+                steps.iter().map(|step| step.address.clone()).collect()
+            };
+            a == b && addresses(x) == addresses(y)
+        }
+        (StepVerbs::All, StepVerbs::Some { .. }) | (StepVerbs::Some { .. }, StepVerbs::All) => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every call to a backend or an agent shares: ids, attempts, pauses, and the lines written around it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ pub struct Calls {
 pub struct Known {
     done: Mutex<BTreeSet<String>>,
     attempts: Mutex<BTreeMap<String, u32>>,
+    /// Steps that changed their node in segments that then failed or were broken off.
+    pub(super) lost: AtomicUsize,
 }
 
 impl Known {

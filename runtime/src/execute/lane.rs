@@ -2,6 +2,7 @@
 //! that reaches the node and somewhere to write lines, and nothing else of the executor.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use rebar_agent::protocol::{Event as AgentEvent, FailureClass, PROTOCOL, PlannedStep, Request as Ask, Verb};
 use rebar_compiler::plan::RecordedStep;
@@ -82,12 +83,23 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
         run: segment.run.clone(),
         steps: session.rest().len(),
     });
+    let result = carry_out(&mut session).await;
+    if result.is_err() {
+        // The segment is not done, but this much of it is.
+        calls.known.lost.fetch_add(session.changed, Ordering::Relaxed);
+    }
+    result.map(|()| session.changed)
+}
+
+/// Speaks with the agent until all steps are done, or one is not to be done.
+async fn carry_out(session: &mut Session<'_>) -> Result<(), Stop> {
+    let (calls, segment) = (session.calls, session.segment);
     let mut tries = 0;
     let mut head = None;
     loop {
         let rest = session.rest();
         let Some(first) = rest.first().copied() else {
-            return Ok(session.changed);
+            return Ok(());
         };
         if head != Some(first) {
             (head, tries) = (Some(first), 0);
@@ -95,7 +107,7 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
         tries += 1;
         let end = session.converse(&rest).await?;
         let (subject, operation, message) = match end {
-            End::Done => return Ok(session.changed),
+            End::Done => return Ok(()),
             End::Step {
                 index,
                 class,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -145,6 +146,7 @@ async fn drive(
         .filter(|s| matches!(s, State::Waiting | State::Left))
         .count();
     owner.tally.left = unfinished;
+    owner.tally.changed += owner.work.calls.known.lost.load(Ordering::Relaxed);
     Ok(owner.tally)
 }
 

@@ -7,6 +7,7 @@ pub use drift::{Drift, DriftItem, DriftReport, drift};
 pub(crate) use line::{Line, LineError};
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::StreamExt;
 use rebar_agent::protocol::{Event, Observation, PROTOCOL, Request, Step};
@@ -17,6 +18,10 @@ use crate::state::{State, StateError};
 
 /// So many nodes are asked at a time.
 const AT_A_TIME: usize = 16;
+
+/// So often a machine that cannot be asked is looked at again, with this pause before.
+const LOOKS: usize = 6;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// How closely to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,8 +136,39 @@ pub async fn look(
     }
     if depth == Depth::Nodes {
         ask_nodes(backend, &scope, &mut findings).await;
+        await_ends(backend, &scope, &mut findings).await?;
     }
     Ok(findings)
+}
+
+/// A machine that cannot be asked may be on its way down: it is looked at again before it is called unknown.
+async fn await_ends(
+    backend: &dyn Backend,
+    scope: &Scope,
+    findings: &mut Findings,
+) -> Result<(), ObserveError> {
+    for _ in 0..LOOKS {
+        let silent = |node: &RecordedNode| node.live == Machine::Unknown;
+        if !findings.snapshot.nodes.values().any(silent) {
+            break;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        let world = backend.observe(scope).await.map_err(ObserveError::Backend)?;
+        for (name, node) in findings
+            .snapshot
+            .nodes
+            .iter_mut()
+            .filter(|(_, node)| silent(node))
+        {
+            node.live = match world.machines.get(name) {
+                None => Machine::Absent,
+                Some(view) if !view.running => Machine::Stopped,
+                Some(_) => continue,
+            };
+            findings.unknown.remove(name);
+        }
+    }
+    Ok(())
 }
 
 async fn ask_nodes(backend: &dyn Backend, scope: &Scope, findings: &mut Findings) {
