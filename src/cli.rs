@@ -73,9 +73,9 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// Tell what this machine lacks, and the command that adds it.
     Doctor(DoctorArgs),
-    /// Explain an error code.
+    /// Explain an error code, or show a module of the standard library.
     Explain {
-        /// The code, such as E0201. Without it: a list of all codes.
+        /// The code, such as E0201, or a module, such as std.linux with its kinds. Without it: a list of all codes.
         code: Option<String>,
     },
     /// Print a published JSON Schema.
@@ -143,7 +143,7 @@ pub(crate) struct FmtArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// The deploy.
+    /// A deploy of the spec, such as `laptop_shop`.
     pub(crate) deploy: String,
     /// Write the plan to a file, for `rebar apply FILE`.
     #[arg(short, long, value_name = "FILE")]
@@ -186,7 +186,7 @@ pub(crate) struct ApplyArgs {
     /// Events as JSON lines on standard output instead of progress.
     #[arg(long)]
     pub(crate) json: bool,
-    /// How many lanes run at a time.
+    /// How many nodes are worked on at a time [default: 32].
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<usize>,
     #[command(flatten)]

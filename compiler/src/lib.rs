@@ -99,6 +99,9 @@ pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     let modules = resolve::load(library, &mut sources, &mut diagnostics);
     let resolved = resolve::resolve(modules, &mut diagnostics);
     let typed = check::check(resolved, &sources, options, &mut diagnostics);
+    if diagnostics.has_errors() {
+        diagnostics.keep_errors();
+    }
     Analysis {
         sources,
         diagnostics,

@@ -1,4 +1,4 @@
-//! `rebar explain CODE`: the pages of `docs/errors`, embedded.
+//! `rebar explain CODE`: the pages of `docs/errors`, embedded; and modules of the standard library.
 
 use include_dir::{Dir, include_dir};
 use rebar_compiler::diagnostics::nearest;
@@ -26,7 +26,15 @@ pub(crate) fn run(code: Option<&str>) -> Result<Exit, Failure> {
         super::print(&titles.collect::<String>())?;
         return Ok(Exit::Done);
     };
-    let wanted = code.to_uppercase();
+    if let Some(text) = rebar_stdlib::file(&format!("{}.rebar", code.replace('.', "/"))) {
+        super::print(text)?;
+        return Ok(Exit::Done);
+    }
+    // People remember the number.
+    let wanted = match code.parse::<u16>() {
+        Ok(number) => format!("E{number:04}"),
+        Err(_) => code.to_uppercase(),
+    };
     match pages.iter().find(|(name, _)| *name == wanted) {
         Some((_, page)) => super::print(page)?,
         None => {

@@ -95,6 +95,16 @@ fn the_published_schema_is_that_of_the_program() {
 }
 
 #[test]
+fn codes_and_modules_are_explained() {
+    let world = World::of_example("shop", 96);
+    let page = world.good(&["explain", "E0302"]).out;
+    assert_eq!(world.good(&["explain", "302"]).out, page);
+    assert!(world.good(&["explain"]).out.lines().count() > 80);
+    assert!(world.good(&["explain", "std.linux"]).out.contains("kind service"));
+    assert_eq!(world.run(&["explain", "E9999"]).code, 1);
+}
+
+#[test]
 fn the_specs_of_the_docs_are_read() {
     let mut found = 0;
     for page in ["docs/language/README.md"] {

@@ -175,6 +175,13 @@ impl Diagnostics {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// Leaves warnings out: where there are errors they are mostly consequences, such as an import that only the
+    /// misspelt line used.
+    pub fn keep_errors(&mut self) {
+        self.list
+            .retain(|diagnostic| diagnostic.severity == Severity::Error);
+    }
+
     /// How many have been collected.
     pub fn len(&self) -> usize {
         self.list.len()
