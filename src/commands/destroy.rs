@@ -27,9 +27,9 @@ pub(crate) async fn run(context: &Context, args: &DestroyArgs) -> Result<Exit, F
         count(snapshot.networks.len(), "network"),
         args.deploy
     );
-    eprintln!("{}", context.err.remove(&what));
+    super::tell(&format!("{}\n", context.err.remove(&what)));
     if !carry::confirm("Go on?", args.yes)? {
-        eprintln!("nothing was changed");
+        super::tell("nothing was changed\n");
         return Ok(Exit::Refused);
     }
     let backend = backends::backend(&record.backend, &context.project.folders())?;
