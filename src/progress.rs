@@ -130,6 +130,8 @@ fn line(event: &Event, paint: Palette) -> Option<String> {
         )),
         Event::RunOpened { resumed: true, .. } => paint.change("going on with the run that was broken off"),
         Event::Recovered { subject, found } => paint.change(&format!("recovered {subject}: {found}")),
+        // They are written anew with every few machines; nobody needs to read that.
+        Event::ObjectDone { subject, .. } if subject == "names" => return None,
         Event::ObjectDone { subject, note } => format!("{} {subject}: {note}", paint.create("done")),
         Event::StepDone {
             node,

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use rebar_compiler::source::{FileError, Files};
 use rebar_runtime::backend::Folders;
 
+use crate::exit::Exit;
+use crate::report::Failure;
+
 /// Files larger than this are refused: specs, templates and inventories are far smaller.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 
@@ -30,18 +33,65 @@ impl Project {
     }
 
     /// Where state, machines' disks and images of this project are.
-    pub(crate) fn folders(&self) -> Folders {
-        let from = |variable: &str, default: &str| {
-            std::env::var_os(variable)
-                .filter(|v| !v.is_empty())
-                .map_or_else(|| default.into(), PathBuf::from)
+    ///
+    /// A project whose machines stand remembers where their disks are ([`Project::keep_data`]).
+    ///
+    /// # Errors
+    /// `E1614` when `REBAR_DATA` names another folder: the machines would seem to be gone.
+    pub(crate) fn folders(&self) -> Result<Folders, Failure> {
+        let state = self.root.join(".rebar");
+        let kept = std::fs::read_to_string(state.join(DATA)).ok();
+        let kept = kept.map(|text| PathBuf::from(text.trim_end_matches('\n')));
+        let data = match (kept, from_environment("REBAR_DATA")) {
+            (Some(kept), Some(named)) if kept != named => {
+                let message = format!(
+                    "the machines of this project are in `{}`, and REBAR_DATA names `{}`",
+                    kept.display(),
+                    named.display()
+                );
+                let help = "unset REBAR_DATA; to move, destroy what stands first";
+                return Err(Failure::new("E1614", message).help(help).exit(Exit::Refused));
+            }
+            (Some(kept), _) => kept,
+            (None, named) => named.unwrap_or_else(|| "/var/lib/rebar".into()),
         };
-        Folders {
-            state: self.root.join(".rebar"),
-            data: from("REBAR_DATA", "/var/lib/rebar"),
-            cache: from("REBAR_CACHE", "/var/cache/rebar"),
-        }
+        let cache = from_environment("REBAR_CACHE").unwrap_or_else(|| "/var/cache/rebar".into());
+        Ok(Folders { state, data, cache })
     }
+
+    /// Remembers where the disks of machines are, before the first is made.
+    ///
+    /// # Errors
+    /// `E1604` when that cannot be written.
+    pub(crate) fn keep_data(&self, folders: &Folders) -> Result<(), Failure> {
+        let path = folders.state.join(DATA);
+        let text = format!("{}\n", folders.data.display());
+        if std::fs::read_to_string(&path).is_ok_and(|kept| kept == text) {
+            return Ok(());
+        }
+        std::fs::write(&path, text).map_err(|error| {
+            Failure::new(
+                "E1604",
+                format!("cannot write `{}`: {}", path.display(), plain(&error)),
+            )
+            .help("nothing was changed; free some space, or make the folder writable")
+        })
+    }
+
+    /// Forgets it, when no machine stands any more.
+    pub(crate) fn forget_data(&self) {
+        // A file that stays only binds the next apply to the same folder.
+        let _ = std::fs::remove_file(self.root.join(".rebar").join(DATA));
+    }
+}
+
+/// The file beside the state that names the data folder.
+const DATA: &str = "data";
+
+fn from_environment(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 impl Files for Project {

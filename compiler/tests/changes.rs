@@ -125,6 +125,7 @@ fn a_changed_argument_changes_what_uses_it_and_what_loads_that() {
         ensure,
         [
             ("pages.index", &changed),
+            ("pages.up", &Reason::Verify),
             ("pages.web", &Reason::Changed(Vec::new()))
         ]
     );
@@ -143,7 +144,7 @@ fn growing_changes_the_balancer_alone_and_shrinking_names_who_leaves() {
             .iter()
             .map(|(a, _)| *a)
             .collect::<Vec<_>>(),
-        ["entry.config", "entry.proxy"]
+        ["entry.answers", "entry.config", "entry.proxy"]
     );
     let new = grown.nodes.iter().find(|n| n.name == "web-3").unwrap();
     assert_eq!((&new.machine, &new.steps), (&ObjectVerb::Create, &StepVerbs::All));
@@ -181,7 +182,9 @@ fn machines_are_made_started_replaced_or_left_alone() {
         .unfinished
         .push("entry.proxy".to_owned());
     let second = make(&spec(4, "hi"), &first.ledger, &state);
-    assert_eq!(verbs(&second, "web-1").0, &ObjectVerb::Start);
+    // What only looks, looks again: at a machine that was started, and behind whatever is done.
+    let looks = ("pages.up", &Reason::Verify);
+    assert_eq!(verbs(&second, "web-1"), (&ObjectVerb::Start, vec![looks], vec![]));
     assert_eq!(
         second.nodes.iter().find(|n| n.name == "web-2").unwrap().machine,
         ObjectVerb::Create
@@ -189,9 +192,15 @@ fn machines_are_made_started_replaced_or_left_alone() {
     assert_eq!(verbs(&second, "web-3"), (&ObjectVerb::Keep, vec![], vec![]));
     assert_eq!(
         verbs(&second, "web-4").1,
-        [("pages.web", &Reason::Drifted("stopped".to_owned()))]
+        [looks, ("pages.web", &Reason::Drifted("stopped".to_owned()))]
     );
-    assert_eq!(verbs(&second, "edge").1, [("entry.proxy", &Reason::Unfinished)]);
+    assert_eq!(
+        verbs(&second, "edge").1,
+        [
+            ("entry.answers", &Reason::Verify),
+            ("entry.proxy", &Reason::Unfinished)
+        ]
+    );
     let larger = spec(4, "hi").replace("512MiB", "1GiB");
     let third = make(&larger, &first.ledger, &applied(&first));
     assert!(
@@ -224,7 +233,10 @@ fn what_leaves_the_spec_is_removed_from_its_recipe_and_what_moves_is_kept() {
     assert_eq!(verbs(&second, "web-1").2, ["pages.up"]);
     let renamed = spec(1, "hi").replace("package nginx", "package server");
     let third = make(&renamed, &first.ledger, &applied(&first));
-    assert_eq!(verbs(&third, "web-1").1, [("pages.server", &Reason::New)]);
+    assert_eq!(
+        verbs(&third, "web-1").1,
+        [("pages.server", &Reason::New), ("pages.up", &Reason::Verify)]
+    );
     assert!(verbs(&third, "web-1").2.is_empty());
     let elsewhere = spec(1, "hi").replace("/var/www/index.html", "/srv/index.html");
     let fourth = make(&elsewhere, &first.ledger, &applied(&first));

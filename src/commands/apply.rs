@@ -21,7 +21,7 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         Made::Plan(plan) => plan,
         Made::Ended(exit) => return Ok(exit),
     };
-    let backend = backends::backend(&plan.backend.name, &context.project.folders())?;
+    let backend = backends::backend(&plan.backend.name, &context.project.folders()?)?;
     if !args.json {
         super::print(&render::plan::plan(&plan, context.out))?;
     }
@@ -48,6 +48,7 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
     if args.install {
         doctor::install(context, &plan.backend.name).await?;
     }
+    context.project.keep_data(&context.project.folders()?)?;
     let executor = carry::context(context, state, backend, args.parallel, args.json);
     let result = execute::execute(&plan, &executor).await;
     carry::conclude(context, result, args.json)

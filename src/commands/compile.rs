@@ -39,6 +39,8 @@ pub(crate) async fn make(
         let (ledger, snapshot) = look(context, &analysis, deploy, depth).await?;
         made = analysis.plan(deploy, &ledger, &snapshot);
     }
+    // Where there is a plan, standard output is for it alone.
+    let format = if made.is_some() { Format::Human } else { format };
     let exit = super::show(context, format, &analysis.diagnostics, &analysis.sources)?;
     Ok(match made {
         Some(plan) if exit == Exit::Done => Made::Plan(Box::new(plan)),
@@ -57,7 +59,7 @@ async fn look(
     let Some(site) = site(analysis, deploy) else {
         return Ok(Default::default());
     };
-    let folder = context.project.folders().state;
+    let folder = context.project.folders()?.state;
     if is_new(&folder) {
         return Ok(Default::default());
     }
@@ -72,7 +74,7 @@ async fn look(
         .map_err(|error| Failure::from_state(&error))?;
     let snapshot = match recorded {
         Some(record) if depth != Depth::None => {
-            let backend = backends::backend(&record.backend, &context.project.folders())?;
+            let backend = backends::backend(&record.backend, &context.project.folders()?)?;
             let snapshot = observe(&state, &*backend, deploy, &site, depth).await;
             snapshot.map_err(|error| Failure::from_observe(&error))?
         }

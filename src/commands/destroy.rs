@@ -1,5 +1,7 @@
 //! `rebar destroy`
 
+use std::collections::BTreeSet;
+
 use rebar_runtime::execute;
 
 use super::{Context, carry, node};
@@ -15,16 +17,29 @@ pub(crate) async fn run(context: &Context, args: &DestroyArgs) -> Result<Exit, F
     let record = node::recorded(&state, &args.deploy).await?;
     let snapshot = state.snapshot_record(&record.name, &record.site).await;
     let snapshot = snapshot.map_err(|error| Failure::from_state(&error))?;
-    if snapshot.nodes.is_empty() && snapshot.networks.is_empty() && record.open_run.is_none() {
+    let backend = backends::backend(&record.backend, &context.project.folders()?)?;
+    // Also what the record does not know of, should there be such a thing.
+    let found = backend
+        .observe(&record.scope())
+        .await
+        .map_err(|error| Failure::from_backend(&error))?;
+    let nodes: BTreeSet<&str> = snapshot
+        .nodes
+        .keys()
+        .chain(found.machines.keys())
+        .map(String::as_str)
+        .collect();
+    let networks: BTreeSet<&String> = snapshot.networks.keys().chain(found.networks.keys()).collect();
+    if nodes.is_empty() && networks.is_empty() && record.open_run.is_none() {
         super::print(&format!("nothing of `{}` stands\n", args.deploy))?;
         return Ok(Exit::Done);
     }
-    let nodes: Vec<&str> = snapshot.nodes.keys().map(String::as_str).collect();
+    let nodes: Vec<&str> = nodes.into_iter().collect();
     let what = format!(
         "destroys {} ({}) and {} of `{}`, with all that is on them",
         count(nodes.len(), "node"),
         names(&nodes),
-        count(snapshot.networks.len(), "network"),
+        count(networks.len(), "network"),
         args.deploy
     );
     super::tell(&format!("{}\n", context.err.remove(&what)));
@@ -32,8 +47,17 @@ pub(crate) async fn run(context: &Context, args: &DestroyArgs) -> Result<Exit, F
         super::tell("nothing was changed\n");
         return Ok(Exit::Refused);
     }
-    let backend = backends::backend(&record.backend, &context.project.folders())?;
-    let executor = carry::context(context, state, backend, None, args.json);
+    let executor = carry::context(context, state.clone(), backend, None, args.json);
     let result = execute::destroy(&args.deploy, &executor).await;
+    let left = state
+        .deploys()
+        .await
+        .map_err(|error| Failure::from_state(&error))?;
+    if left
+        .iter()
+        .all(|deploy| deploy.machines == 0 && deploy.open_run.is_none())
+    {
+        context.project.forget_data();
+    }
     carry::conclude(context, result, args.json)
 }

@@ -21,7 +21,7 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Fa
     for name in backends::NAMES {
         all.push((
             name,
-            backends::backend(name, &context.project.folders())?
+            backends::backend(name, &context.project.folders()?)?
                 .examine()
                 .await,
         ));
@@ -50,7 +50,7 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Fa
 /// # Errors
 /// `E1606` when apt-get is not there or fails.
 pub(crate) async fn install(context: &Context, backend: &str) -> Result<(), Failure> {
-    let findings = backends::backend(backend, &context.project.folders())?
+    let findings = backends::backend(backend, &context.project.folders()?)?
         .examine()
         .await;
     let packages = packages(&findings);

@@ -13,7 +13,7 @@ use crate::report::Failure;
 pub(crate) async fn run(context: &Context, args: &DriftArgs) -> Result<Exit, Failure> {
     let state = node::state(context)?;
     let record = node::recorded(&state, &args.deploy).await?;
-    let backend = backends::backend(&record.backend, &context.project.folders())?;
+    let backend = backends::backend(&record.backend, &context.project.folders()?)?;
     let report = drift(&state, &*backend, &record.name, &record.site).await;
     let report = report.map_err(|error| Failure::from_observe(&error))?;
     if args.json {

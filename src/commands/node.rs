@@ -15,7 +15,7 @@ use crate::report::Failure;
 /// # Errors
 /// When it cannot be opened.
 pub(crate) fn state(context: &Context) -> Result<State, Failure> {
-    State::in_folder(&context.project.folders().state).map_err(|error| Failure::from_state(&error))
+    State::in_folder(&context.project.folders()?.state).map_err(|error| Failure::from_state(&error))
 }
 
 /// The record of a deploy that was applied.
@@ -60,7 +60,7 @@ pub(crate) async fn open(
         };
         return Err(Failure::new("E1609", format!("deploy `{deploy}` has no node `{node}`")).help(help));
     }
-    let backend: Arc<dyn Backend> = backends::backend(&record.backend, &context.project.folders())?;
+    let backend: Arc<dyn Backend> = backends::backend(&record.backend, &context.project.folders()?)?;
     let process = backend.open(&record.scope(), node, command).await;
     process.map_err(|error| Failure::from_backend(&error))
 }

@@ -43,7 +43,7 @@ pub(crate) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Fa
 }
 
 async fn look(context: &Context, state: &State, record: &DeployRecord) -> Result<Snapshot, Failure> {
-    let backend = backends::backend(&record.backend, &context.project.folders())?;
+    let backend = backends::backend(&record.backend, &context.project.folders()?)?;
     let snapshot = observe(state, &*backend, &record.name, &record.site, Depth::Objects).await;
     snapshot.map_err(|error| Failure::from_observe(&error))
 }

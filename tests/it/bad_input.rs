@@ -298,3 +298,33 @@ fn a_state_that_is_out_of_reach_is_not_no_state() {
     std::os::unix::fs::symlink("/nowhere/state.db", state.join("state.db")).unwrap();
     assert_eq!(world.run(&plan).code, 1, "a link to a file that is away");
 }
+
+#[test]
+fn a_data_folder_other_than_the_one_the_machines_are_in() {
+    let world = shop();
+    world.good(&["status"]);
+    fs::write(world.project.join(".rebar/data"), "/srv/elsewhere\n").unwrap();
+    let ran = world.run(&["apply", "laptop_shop", "--yes"]);
+    let data = world.data().display().to_string();
+    insta::assert_snapshot!(said(&world, &ran).replace(&data, "DATA"));
+    assert!(!world.data().exists());
+}
+
+#[test]
+fn json_is_one_value() {
+    let world = shop();
+    let args = [
+        "plan",
+        "laptop_shop",
+        "--json",
+        "--format",
+        "json",
+        "--refresh",
+        "none",
+    ];
+    let plan: serde_json::Value = serde_json::from_str(&world.good(&args).out).unwrap();
+    assert!(plan.is_object());
+    world.edit("cpu = 1", "cpus = 1");
+    let errors: serde_json::Value = serde_json::from_str(&world.run(&args).out).unwrap();
+    assert!(errors.is_array());
+}

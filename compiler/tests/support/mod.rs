@@ -16,13 +16,17 @@ pub(crate) fn standard_library() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// All files below a folder, baselines aside.
+/// All files below a folder, baselines and hidden folders (the state of somebody who ran it) aside.
 pub(crate) fn folder(path: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut open = vec![path.to_owned()];
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap().path();
+            let entry = entry.unwrap();
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            let entry = entry.path();
             if entry.is_dir() && !entry.ends_with("expected") {
                 open.push(entry);
             } else if entry.is_file() {
