@@ -34,7 +34,7 @@ pub(crate) fn sink(manner: Manner, paint: Palette) -> EventSink {
         }
         Manner::Human => Arc::new(move |event: Event| {
             if let Some(line) = line(&event, paint) {
-                eprintln!("{line}");
+                super::commands::tell(&format!("{line}\n"));
             }
         }),
     }

@@ -157,6 +157,10 @@ fn few_lines_cannot_ask_for_too_much() {
         chain("let a0 = [1]", &|n| format!("let a{n} = [a{0}, a{0}]", before(n))),
         chain("let a3000 = 1", &|n| format!("let a{n} = a{}", n + 1)),
         chain("let a0 = 1", &|n| format!("let a{n} = [a{} + x for x in [1]]", 0)),
+        (0..12).fold("let a = 1".to_owned(), |inner, n| {
+            let value = inner.trim_start_matches("let a = ");
+            format!("let a = len([{value} for x{n} in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]])")
+        }),
         chain("type A0 = Int", &|n| {
             format!("type A{n} = {{ x: A{0}, y: A{0} }}", before(n))
         }),
@@ -198,4 +202,28 @@ fn few_lines_cannot_ask_for_too_much() {
     });
     analysis.examine();
     assert_eq!(said(&analysis), ["E0414 a deploy of 1200000 nodes is too large"]);
+}
+
+#[test]
+fn a_path_is_written_in_one_way() {
+    let std = support::standard_library();
+    for (path, good) in [
+        ("/", true),
+        ("/a", true),
+        ("/a/.b/..c", true),
+        ("//a", false),
+        ("/a//b", false),
+        ("/a/", false),
+        ("/./a", false),
+        ("/a/.", false),
+        ("/a/../b", false),
+    ] {
+        let analysis = analyse(&Library {
+            project: &of(&format!("let path: Path = \"{path}\"\n")),
+            std: &std,
+        });
+        let expected: &[&str] = if good { &[] } else { &["E0307"] };
+        let codes: Vec<String> = said(&analysis).iter().map(|text| text[..5].to_owned()).collect();
+        assert_eq!(codes, expected, "{path}");
+    }
 }

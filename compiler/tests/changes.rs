@@ -405,3 +405,23 @@ fn deep_and_wide_templates_are_errors() {
     }
     assert_eq!(context.fill(&wide, None), Err(plan::FillError::TooLarge));
 }
+
+#[test]
+fn names_in_a_plan_file_are_names() {
+    let spec = SPEC.replace("COUNT", "2").replace("TEXT", "hello");
+    let plan = make(&spec, &Ledger::default(), &Snapshot::default());
+    let text = String::from_utf8(plan::canonical_bytes(&plan)).unwrap();
+    assert!(plan::read(text.as_bytes()).is_ok());
+    for old in ["\"d\"", "\"web\"", "\"web-1\"", "\"lab\""] {
+        for new in [
+            "../../x", "/etc", "", ".", "..", "a/b", "a\\u0000", "-x", "\\u202ex",
+        ] {
+            assert!(text.contains(old), "{old} in {text}");
+            let read = plan::read(text.replace(old, &format!("\"{new}\"")).as_bytes());
+            assert!(
+                matches!(read, Err(plan::PlanFileError::Inconsistent(_))),
+                "{old} {new}: {read:?}"
+            );
+        }
+    }
+}

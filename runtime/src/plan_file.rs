@@ -1,6 +1,7 @@
 //! Plans as files: `{"hash": …, "plan": {…}}`, so that what is reviewed is what is applied.
 
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use rebar_compiler::plan::{self, Plan};
@@ -73,7 +74,8 @@ impl PlanFileError {
     }
 }
 
-/// Writes `plan` to `path`, private to its user, all or nothing. Returns its hash.
+/// Writes `plan` to `path`, private to its user, all or nothing. A link is followed; what is no file, such as
+/// a pipe, is written to and stays what it is. Returns its hash.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -81,10 +83,22 @@ pub fn write(path: &Path, plan: &Plan) -> Result<String, PlanFileError> {
     let io = |error: std::io::Error| PlanFileError::Io {
         what: "write",
         path: path.to_path_buf(),
-        cause: error.to_string(),
+        cause: plain(&error),
     };
     let hash = plan::hash(plan);
-    let folder = path
+    let found = fs::metadata(path);
+    if found.as_ref().is_ok_and(|found| !found.is_file()) {
+        let mut text = serde_json::to_vec_pretty(&Written { hash: &hash, plan }).map_err(|e| io(e.into()))?;
+        text.push(b'\n');
+        let mut device = fs::OpenOptions::new().write(true).open(path).map_err(io)?;
+        device.write_all(&text).map_err(io)?;
+        return Ok(hash);
+    }
+    let target = match found {
+        Ok(_) => fs::canonicalize(path).map_err(io)?,
+        Err(_) => path.to_path_buf(),
+    };
+    let folder = target
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or_else(|| Path::new("."));
@@ -92,7 +106,7 @@ pub fn write(path: &Path, plan: &Plan) -> Result<String, PlanFileError> {
     serde_json::to_writer_pretty(&mut draft, &Written { hash: &hash, plan }).map_err(|e| io(e.into()))?;
     draft.write_all(b"\n").map_err(io)?;
     draft.as_file().sync_all().map_err(io)?;
-    draft.persist(path).map_err(|error| io(error.error))?;
+    draft.persist(&target).map_err(|error| io(error.error))?;
     Ok(hash)
 }
 
@@ -105,16 +119,17 @@ pub fn read(path: &Path) -> Result<(Plan, String), PlanFileError> {
     let io = |error: std::io::Error| PlanFileError::Io {
         what: "read",
         path: at(),
-        cause: error.to_string(),
+        cause: plain(&error),
     };
-    let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > LARGEST {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(io)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > LARGEST {
         return Err(PlanFileError::NotAPlan {
             path: at(),
-            cause: format!("it has {size} bytes"),
+            cause: format!("it is larger than {} MiB", LARGEST >> 20),
         });
     }
-    let bytes = std::fs::read(path).map_err(io)?;
     let not = |cause: String| PlanFileError::NotAPlan { path: at(), cause };
     let read: Read = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
     let text = serde_json::to_vec(&read.plan).map_err(|error| not(error.to_string()))?;
@@ -123,4 +138,25 @@ pub fn read(path: &Path) -> Result<(Plan, String), PlanFileError> {
         return Err(PlanFileError::Edited { path: at() });
     }
     Ok((plan, read.hash))
+}
+
+/// The system's words for an error, without its number and the names of drafts.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{plain, read};
+
+    #[test]
+    fn what_never_ends_is_no_plan() {
+        let error = read(std::path::Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(error.code(), "E1102", "{error}");
+        assert_eq!(
+            plain(&std::io::Error::from_raw_os_error(2)),
+            "no such file or directory"
+        );
+    }
 }

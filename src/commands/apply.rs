@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         super::print(&render::plan::plan(&plan, context.out))?;
     }
     if !carry::confirm(&format!("Apply this to `{}`?", plan.deploy), args.yes)? {
-        eprintln!("nothing was changed");
+        super::tell("nothing was changed\n");
         return Ok(Exit::Refused);
     }
     if args.install {

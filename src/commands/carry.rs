@@ -1,7 +1,7 @@
 //! What `apply` and `destroy` share: asking, carrying out with progress, and telling how it ended.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use rebar_runtime::backend::Backend;
@@ -29,8 +29,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<bool, Failure> {
                 .exit(Exit::Refused),
         );
     }
-    eprint!("{question} Only `yes` is a yes: ");
-    let _ = std::io::stderr().flush();
+    super::tell(&format!("{question} Only `yes` is a yes: "));
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     Ok(read.is_ok() && answer.trim() == "yes")
@@ -82,7 +81,7 @@ pub(crate) fn conclude(
             );
             shown.help = failure.help.clone();
             shown.detail = failure.detail.clone();
-            eprint!("{}", shown.text(context.err));
+            super::tell(&shown.text(context.err));
         }
         super::print(&text(&outcome, context.out))?;
     }

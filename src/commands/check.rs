@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
             count(own.count(), "file"),
             count(analysis.deploys().len(), "deploy"),
         );
-        eprintln!("{files} and {deploys}: no errors");
+        super::tell(&format!("{files} and {deploys}: no errors\n"));
     }
     Ok(exit)
 }

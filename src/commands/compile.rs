@@ -1,5 +1,7 @@
 //! From the spec to a plan: what `plan`, `apply`, `graph` and `check` share.
 
+use std::path::Path;
+
 use rebar_compiler::Analysis;
 use rebar_compiler::plan::{Ledger, Plan, Snapshot};
 use rebar_runtime::observe::{Depth, observe};
@@ -37,6 +39,8 @@ pub(crate) async fn make(
         let (ledger, snapshot) = look(context, &analysis, deploy, depth).await?;
         made = analysis.plan(deploy, &ledger, &snapshot);
     }
+    // Where there is a plan, standard output is for it alone.
+    let format = if made.is_some() { Format::Human } else { format };
     let exit = super::show(context, format, &analysis.diagnostics, &analysis.sources)?;
     Ok(match made {
         Some(plan) if exit == Exit::Done => Made::Plan(Box::new(plan)),
@@ -56,7 +60,7 @@ async fn look(
         return Ok(Default::default());
     };
     let folder = context.project.folders()?.state;
-    if !folder.join(rebar_runtime::state::FILE).exists() {
+    if is_new(&folder) {
         return Ok(Default::default());
     }
     let state = State::in_folder(&folder).map_err(|error| Failure::from_state(&error))?;
@@ -80,6 +84,16 @@ async fn look(
         }
     };
     Ok((ledger, snapshot))
+}
+
+/// Whether nothing was ever applied here. A folder that cannot be looked into, or a link to one that is away,
+/// may hold a state: planning as if there were none would make everything anew.
+fn is_new(folder: &Path) -> bool {
+    let absent = |path: &Path| {
+        let found = std::fs::symlink_metadata(path);
+        found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    absent(folder) || folder.is_dir() && absent(&folder.join(rebar_runtime::state::FILE))
 }
 
 /// The name of the site that a deploy stands on.

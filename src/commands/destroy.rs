@@ -42,9 +42,9 @@ pub(crate) async fn run(context: &Context, args: &DestroyArgs) -> Result<Exit, F
         count(networks.len(), "network"),
         args.deploy
     );
-    eprintln!("{}", context.err.remove(&what));
+    super::tell(&format!("{}\n", context.err.remove(&what)));
     if !carry::confirm("Go on?", args.yes)? {
-        eprintln!("nothing was changed");
+        super::tell("nothing was changed\n");
         return Ok(Exit::Refused);
     }
     let executor = carry::context(context, state.clone(), backend, None, args.json);

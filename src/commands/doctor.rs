@@ -57,7 +57,7 @@ pub(crate) async fn install(context: &Context, backend: &str) -> Result<(), Fail
     if packages.is_empty() {
         return Ok(());
     }
-    eprintln!("installing Debian packages: {}", packages.join(" "));
+    super::tell(&format!("installing Debian packages: {}\n", packages.join(" ")));
     apt(&["update", "-qq"])?;
     let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
     install.extend(packages.iter().map(String::as_str));

@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &FmtArgs) -> Result<Exit, Failure> {
             }
         } else {
             replace(&path, &formatted)?;
-            eprintln!("formatted {}", path.display());
+            super::tell(&format!("formatted {}\n", path.display()));
         }
     }
     Ok(exit)
@@ -87,7 +87,8 @@ fn all_of(context: &Context) -> Vec<PathBuf> {
     specs.map(|path| context.project.root.join(path)).collect()
 }
 
-/// Writes beside the file and renames, so that a full disk or a crash loses nothing.
+/// Writes beside the file and renames, so that a full disk or a crash loses nothing. A link stays a link, and
+/// what may not be written is not.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: &std::io::Error| {
         Failure::new(
@@ -96,10 +97,12 @@ fn replace(path: &Path, text: &str) -> Result<(), Failure> {
         )
         .help("the file is as it was")
     };
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let path = &std::fs::canonicalize(path).map_err(|e| failed(&e))?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .map_err(|e| failed(&e))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(&e))?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.as_file().sync_all())

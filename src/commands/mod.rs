@@ -125,7 +125,7 @@ pub(crate) fn show(
     match format {
         Format::Human => {
             let text = render_human(diagnostics, sources, context.err.color, width());
-            eprint!("{text}");
+            tell(&text);
         }
         Format::Json => print(&format!("{}\n", render_json(diagnostics, sources)))?,
     }
@@ -151,6 +151,12 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
             ),
         )),
     }
+}
+
+/// Says something on standard error. Where nobody can hear it the work goes on: `eprint!` would end the program.
+pub(crate) fn tell(text: &str) {
+    let mut err = std::io::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }
 
 /// Columns of the terminal, 100 where there is none.

@@ -32,11 +32,8 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
     if let Some(path) = &args.out {
         let written = plan_file::write(path, &plan);
         written.map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;
-        eprintln!(
-            "wrote {}; `rebar apply {}` carries it out",
-            path.display(),
-            path.display()
-        );
+        let shown = path.display();
+        super::tell(&format!("wrote {shown}; `rebar apply {shown}` carries it out\n"));
     }
     let empty = Summary::of(&plan).is_empty();
     Ok(if args.exit_code && !empty {

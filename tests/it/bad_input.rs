@@ -224,6 +224,76 @@ fn two_applies_at_once_and_a_full_disk() {
 }
 
 #[test]
+fn nobody_listens_to_standard_error() {
+    let world = shop();
+    for (args, code) in [
+        (&["check"][..], 0),
+        (&["plan", "laptop_shp"], 1),
+        (&["-vv", "check"], 0),
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let status = Command::new(env!("CARGO_BIN_EXE_rebar"))
+            .current_dir(&world.project)
+            .args(args)
+            .stderr(full)
+            .status();
+        assert_eq!(status.unwrap().code(), Some(code), "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_written_to_stays_what_it_is() {
+    let world = shop();
+    let plan = world.project.join("plan.json");
+    let link = world.project.join("link.json");
+    fs::write(&plan, "").unwrap();
+    std::os::unix::fs::symlink(&plan, &link).unwrap();
+    world.good(&["plan", "laptop_shop", "-o", &link.display().to_string()]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_to_string(&plan).unwrap().contains("\"hash\""));
+    // A pipe: had it been replaced by a file, `cat` would wait for ever.
+    let pipe = world.project.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let cat = Command::new("cat")
+        .arg(&pipe)
+        .stdout(std::process::Stdio::piped())
+        .spawn();
+    world.good(&["plan", "laptop_shop", "-o", &pipe.display().to_string()]);
+    let read = cat.unwrap().wait_with_output().unwrap();
+    assert!(String::from_utf8(read.stdout).unwrap().contains("\"hash\""));
+
+    let spec = world.project.join("main.rebar");
+    let other = world.project.join("other.rebar");
+    let text = fs::read_to_string(&spec)
+        .unwrap()
+        .replace("cpu = 1", "cpu   =  1");
+    fs::write(&other, &text).unwrap();
+    fs::remove_file(&spec).unwrap();
+    std::os::unix::fs::symlink("other.rebar", &spec).unwrap();
+    world.good(&["fmt", &spec.display().to_string()]);
+    assert!(fs::symlink_metadata(&spec).unwrap().is_symlink());
+    assert_ne!(fs::read_to_string(&other).unwrap(), text);
+}
+
+#[test]
+fn a_state_that_is_out_of_reach_is_not_no_state() {
+    let world = shop();
+    let state = world.project.join(".rebar");
+    let plan = ["plan", "laptop_shop", "--refresh", "none"];
+    world.good(&plan);
+    fs::write(&state, "").unwrap();
+    assert_eq!(world.run(&plan).code, 1, "a file");
+    fs::remove_file(&state).unwrap();
+    std::os::unix::fs::symlink("/nowhere/mounted", &state).unwrap();
+    assert_eq!(world.run(&plan).code, 1, "a link to a disk that is away");
+    fs::remove_file(&state).unwrap();
+    fs::create_dir(&state).unwrap();
+    world.good(&plan);
+    std::os::unix::fs::symlink("/nowhere/state.db", state.join("state.db")).unwrap();
+    assert_eq!(world.run(&plan).code, 1, "a link to a file that is away");
+}
+
+#[test]
 fn a_data_folder_other_than_the_one_the_machines_are_in() {
     let world = shop();
     world.good(&["status"]);
@@ -232,4 +302,23 @@ fn a_data_folder_other_than_the_one_the_machines_are_in() {
     let data = world.data().display().to_string();
     insta::assert_snapshot!(said(&world, &ran).replace(&data, "DATA"));
     assert!(!world.data().exists());
+}
+
+#[test]
+fn json_is_one_value() {
+    let world = shop();
+    let args = [
+        "plan",
+        "laptop_shop",
+        "--json",
+        "--format",
+        "json",
+        "--refresh",
+        "none",
+    ];
+    let plan: serde_json::Value = serde_json::from_str(&world.good(&args).out).unwrap();
+    assert!(plan.is_object());
+    world.edit("cpu = 1", "cpus = 1");
+    let errors: serde_json::Value = serde_json::from_str(&world.run(&args).out).unwrap();
+    assert!(errors.is_array());
 }

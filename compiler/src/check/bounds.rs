@@ -80,6 +80,17 @@ fn fits_type(ty: &Type, depth: usize, left: &mut usize) -> bool {
     }
 }
 
+/// Takes one off `left` for what a comprehension computes; an error if it computes too much.
+pub(super) fn take(left: &mut usize, span: Span) -> Result<(), Stop> {
+    match left.checked_sub(1) {
+        Some(less) => {
+            *left = less;
+            Ok(())
+        }
+        None => Err(Stop::Error(Box::new(too_large(span, "this value")))),
+    }
+}
+
 /// Takes the parts of a value off `left`; an error if they are too many or too deep.
 pub(crate) fn spend(value: &Template, left: &mut usize, span: Span) -> Result<(), Stop> {
     match fits(value, 2 * MAX_DEPTH, left) {

@@ -28,8 +28,10 @@ pub(crate) struct Scope<'a> {
     pub(crate) interfaces: Option<(&'a str, Vec<String>)>,
     /// Groups that comprehensions at hand go through, with their variables.
     pub(crate) turns: Vec<(String, String)>,
-    /// How much more names may be replaced by: see [`bounds`].
+    /// How much more names may be replaced by, and how much more comprehensions may compute: see [`bounds`].
     pub(crate) left: usize,
+    /// Comprehensions around what is being evaluated.
+    pub(crate) loops: usize,
 }
 
 /// Why there is no value.
@@ -60,6 +62,7 @@ impl<'a> Scope<'a> {
             interfaces: None,
             turns: Vec::new(),
             left: bounds::MAX_PARTS,
+            loops: 0,
         }
     }
 }
@@ -85,6 +88,9 @@ pub(crate) fn as_item(value: &Template) -> Option<ItemId> {
 /// The value of `expression`.
 pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
     let span = expression.span;
+    if scope.loops > 0 {
+        bounds::take(&mut scope.left, span)?;
+    }
     Ok(match &expression.kind {
         ExpressionKind::Error => return Err(Stop::Told),
         ExpressionKind::Value(value) => Template::Value(value.clone()),
@@ -127,7 +133,9 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
         } => {
             let elements = evaluate(list, scope)?;
             let hidden = scope.variables.remove(variable);
+            scope.loops += 1;
             let result = comprehend(elements, element, variable, condition.as_deref(), scope);
+            scope.loops -= 1;
             scope.variables.remove(variable);
             if let Some(hidden) = hidden {
                 scope.variables.insert(variable.clone(), hidden);

@@ -95,6 +95,10 @@ pub(crate) fn form_of(text: &str, form: TextForm) -> Result<(), String> {
                 Err("it holds a line break or zero byte".to_owned())
             }
             _ if text.split('/').any(|part| part == "..") => Err("it goes up with `..`".to_owned()),
+            // Two ways to write one path would be two things to manage where there is one.
+            _ if text.contains("//") => Err("it holds `//`".to_owned()),
+            _ if text.split('/').any(|part| part == ".") => Err("it holds `.` as a folder".to_owned()),
+            _ if text.len() > 1 && text.ends_with('/') => Err("it ends in `/`".to_owned()),
             _ => Ok(()),
         },
         TextForm::Domain => {
@@ -134,7 +138,8 @@ fn is_label(label: &str) -> bool {
 /// Whether text that goes on after `start` in a way not yet known can have a form.
 pub(crate) fn form_of_start(start: &str, form: TextForm) -> Result<(), String> {
     match form {
-        TextForm::Path if !start.is_empty() => form_of(start, form),
+        // What follows is a name of a node or an address.
+        TextForm::Path if !start.is_empty() => form_of(&format!("{start}a"), form),
         TextForm::Url if !start.is_empty() => {
             if let Some(bad) = start.chars().find(|c| c.is_whitespace()) {
                 return Err(format!("{bad:?} cannot stand in a URL"));

@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 use super::digest::hex;
 use super::{FORMAT, ObjectVerb, Plan, StepVerbs};
 
+/// Bytes of a name: what a file system takes.
+const MAX_NAME: usize = 255;
+
 /// Why a plan file is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanFileError {
@@ -58,7 +61,50 @@ pub fn read(bytes: &[u8]) -> Result<Plan, PlanFileError> {
     Ok(plan)
 }
 
+/// Names become names of folders, machines and hosts; in a spec they are made of these characters only.
+fn names_are_names(plan: &Plan) -> Result<(), String> {
+    let is_name = |name: &str| {
+        name.len() <= MAX_NAME
+            && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
+    let mut all: Vec<&str> = vec![&plan.deploy, &plan.site, &plan.backend.name];
+    all.extend(plan.networks.keys().map(String::as_str));
+    all.extend(plan.leaving_networks.iter().map(String::as_str));
+    for (name, group) in &plan.groups {
+        all.push(name);
+        all.extend(group.nodes.iter().map(String::as_str));
+    }
+    for pattern in &plan.patterns {
+        all.extend(pattern.hardware.nics.keys().map(String::as_str));
+        all.extend(pattern.hardware.disks.keys().map(String::as_str));
+        for segment in &pattern.segments {
+            all.push(&segment.run);
+            all.extend(segment.steps.iter().map(|step| step.name.as_str()));
+        }
+    }
+    all.extend(plan.nodes.iter().map(|node| node.name.as_str()));
+    all.extend(plan.leaving.iter().map(|node| node.name.as_str()));
+    for (deploy, nodes) in &plan.ledger.deploys {
+        all.push(deploy);
+        for (name, node) in nodes {
+            all.extend([name.as_str(), node.group.as_str()]);
+            all.extend(node.addresses.keys().map(String::as_str));
+        }
+    }
+    match all.into_iter().find(|name| !is_name(name)) {
+        Some(name) => Err(format!(
+            "{:?} is no name",
+            name.chars().take(80).collect::<String>()
+        )),
+        None => Ok(()),
+    }
+}
+
 fn consistent(plan: &Plan) -> Result<(), String> {
+    names_are_names(plan)?;
     let mut runs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut of_group = BTreeSet::new();
     for pattern in &plan.patterns {

@@ -1,16 +1,28 @@
 //! Handlebars: strict, without HTML escaping, and safe with templates from a hostile plan file.
 //!
 //! Partials and decorators are refused: with them a template could call itself without end. Nesting and sizes
-//! are limited, because the parser and the renderer go down one level of stack for each level of nesting.
+//! are limited, because the parser and the renderer go down one level of stack for each level of nesting. What
+//! blocks repeat is counted, because loops within loops need neither stack nor output to run for years.
 
-use handlebars::template::TemplateElement;
-use handlebars::{Handlebars, RenderErrorReason, Template, TemplateErrorReason};
+use std::cell::Cell;
+
+use handlebars::template::{Parameter, TemplateElement};
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason, Template,
+    TemplateErrorReason,
+};
 use serde_json::Value;
 
 /// Levels of `{{#…}}` and of brackets in one expression.
 const MAX_DEPTH: usize = 48;
 /// Bytes of a template.
 const MAX_TEMPLATE: usize = 4 << 20;
+/// Bytes of a template times the `{{` in it: the parser finds the line of each by counting from the start.
+const MAX_PLACES: usize = 200_000_000;
+/// Parts of blocks that one rendering goes through.
+const MAX_TURNS: u64 = 4_000_000;
+/// The helper that counts them; no template can write this name.
+const TURN: &str = "\0turn";
 /// Bytes of a rendered text.
 const MAX_OUTPUT: usize = 64 << 20;
 
@@ -82,7 +94,35 @@ pub(crate) fn registry() -> Handlebars<'static> {
     registry.set_strict_mode(true);
     registry.register_escape_fn(handlebars::no_escape);
     registry.unregister_helper("log");
+    registry.register_helper(TURN, Box::new(Turn));
     registry
+}
+
+thread_local! {
+    /// Parts of blocks that the rendering at hand may still go through.
+    static TURNS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What [`TURN`] calls.
+struct Turn;
+
+impl HelperDef for Turn {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        _: &mut dyn Output,
+    ) -> HelperResult {
+        let parts = helper.param(0).and_then(|p| p.value().as_u64()).unwrap_or(1);
+        let left = TURNS.get().checked_sub(parts);
+        TURNS.set(left.unwrap_or(0));
+        match left {
+            Some(_) => Ok(()),
+            None => Err(RenderErrorReason::Other("its blocks repeat too much".to_owned()).into()),
+        }
+    }
 }
 
 /// Compiles `text`, refusing what could run without end.
@@ -90,17 +130,52 @@ pub(crate) fn compile(text: &str) -> Result<Template, RenderError> {
     if text.len() > MAX_TEMPLATE {
         return Err(RenderError::broken("it is larger than 4 MiB"));
     }
+    if text.len().saturating_mul(text.matches("{{").count()) > MAX_PLACES {
+        return Err(RenderError::broken("it has too many `{{` for its size"));
+    }
     check_depth(text)?;
-    let template = Template::compile(text).map_err(|error| {
+    let mut template = parse(text)?;
+    refuse_partials(&template)?;
+    if let Some(counter) = parse("{{turn 1}}")?.elements.pop() {
+        count_turns(&mut template, &counter);
+    }
+    Ok(template)
+}
+
+fn parse(text: &str) -> Result<Template, RenderError> {
+    Template::compile(text).map_err(|error| {
         let (line, column) = error.pos().map_or((None, None), |(l, c)| (Some(l), Some(c)));
         RenderError::Broken {
             line,
             column,
             message: explain(error.reason()),
         }
-    })?;
-    refuse_partials(&template)?;
-    Ok(template)
+    })
+}
+
+/// Puts a call of [`Turn`] before what each block holds.
+fn count_turns(template: &mut Template, counter: &TemplateElement) {
+    for element in &mut template.elements {
+        let (TemplateElement::HtmlExpression(helper)
+        | TemplateElement::Expression(helper)
+        | TemplateElement::HelperBlock(helper)) = element
+        else {
+            continue;
+        };
+        for inner in helper.template.iter_mut().chain(helper.inverse.iter_mut()) {
+            count_turns(inner, counter);
+            let (mut counter, parts) = (counter.clone(), inner.elements.len() + 1);
+            if let TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) = &mut counter {
+                call.name = Parameter::Name(TURN.to_owned());
+                call.params = vec![Parameter::Literal(parts.into())];
+            }
+            // Elements and their places are two lists side by side.
+            if let Some(first) = inner.mapping.first().cloned() {
+                inner.mapping.insert(0, first);
+            }
+            inner.elements.insert(0, counter);
+        }
+    }
 }
 
 /// Renders a template that is used once.
@@ -113,6 +188,7 @@ pub(crate) fn render_once(text: &str, record: &Value) -> Result<String, RenderEr
 /// Renders a registered template.
 pub(crate) fn render(registry: &Handlebars<'_>, name: &str, record: &Value) -> Result<String, RenderError> {
     let mut output = Limited(Vec::new());
+    TURNS.set(MAX_TURNS);
     // The renderer indexes paths that the template wrote; a template that makes it panic must not end the program.
     let rendered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         registry.render_to_write(name, record, &mut output)
@@ -186,7 +262,7 @@ fn check_depth(text: &str) -> Result<(), RenderError> {
     let mut blocks = 0usize;
     for (start, _) in text.match_indices("{{") {
         let inside = text[start..].trim_start_matches(['{', '~', ' ', '\t', '\n', '\r']);
-        if inside.starts_with(['#', '^']) || inside.starts_with("else ") {
+        if inside.starts_with(['#', '^']) || is_else_chain(inside) {
             blocks += 1;
         } else if inside.starts_with('/') {
             blocks = blocks.saturating_sub(1);
@@ -208,6 +284,14 @@ fn check_depth(text: &str) -> Result<(), RenderError> {
         }
     }
     Ok(())
+}
+
+/// `else if …` and the like: each is one level more.
+fn is_else_chain(inside: &str) -> bool {
+    let rest = inside.strip_prefix("else");
+    rest.is_some_and(|rest| {
+        rest.starts_with(char::is_whitespace) && !rest.trim_start().starts_with(['~', '}'])
+    })
 }
 
 fn refuse_partials(template: &Template) -> Result<(), RenderError> {
@@ -272,6 +356,22 @@ mod tests {
     }
 
     #[test]
+    fn loops_within_loops_end() {
+        let record = json!({"l": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]});
+        let deep = format!("{}{}", "{{#each @root.l}}".repeat(20), "{{/each}}".repeat(20));
+        let failed = render_once(&deep, &record);
+        assert!(matches!(failed, Err(RenderError::Failed { .. })), "{failed:?}");
+        let three = "{{#each @root.l}}{{#each @root.l}}{{#each @root.l}}.{{/each}}{{/each}}{{/each}}";
+        assert_eq!(render_once(three, &record).unwrap().len(), 1_000);
+        let long = json!({"l": vec!["x"; 300_000]});
+        let joined = render_once(
+            "{{#each l}}{{#unless @first}},{{/unless}}{{this}}{{/each}}",
+            &long,
+        );
+        assert_eq!(joined.unwrap().len(), 599_999);
+    }
+
+    #[test]
     fn refuses_what_could_run_without_end() {
         let endless = "{{#*inline \"a\"}}{{> a}}{{/inline}}{{> a}}";
         assert!(matches!(
@@ -283,6 +383,19 @@ mod tests {
             render_once(&deep, &json!({})),
             Err(RenderError::Broken { .. })
         ));
+        for chain in ["{{else if a}}", "{{else\tif a}}", "{{~else\n if a}}"] {
+            let chain = format!("{{{{#if a}}}}{}{{{{/if}}}}", chain.repeat(20_000));
+            let broken = render_once(&chain, &json!({"a": false}));
+            assert!(matches!(broken, Err(RenderError::Broken { .. })), "{broken:?}");
+        }
+        for open in ["(len ", "(len\n"] {
+            let calls = format!("{{{{len {}a{}}}}}", open.repeat(20_000), ")".repeat(20_000));
+            let broken = render_once(&calls, &json!({"a": "a"}));
+            assert!(matches!(broken, Err(RenderError::Broken { .. })), "{broken:?}");
+        }
+        let many = "a line with {{a}} in it\n".repeat(20_000);
+        let broken = render_once(&many, &json!({"a": 1}));
+        assert!(matches!(broken, Err(RenderError::Broken { .. })), "{broken:?}");
         let brackets = format!("{{{{a {}", "(".repeat(100_000));
         assert!(matches!(
             render_once(&brackets, &json!({})),
