@@ -225,8 +225,11 @@ fn steps(
             }
         };
         let looks = step.removal == Removal::Nothing;
+        // What is repaired is loaded anew as well: whoever damaged it may have had it loaded.
+        let loads = |name: &String| ensure.contains_key(&format!("{}.{name}", segment.run));
         let reason = match reason {
             None | Some(Reason::Drifted(_)) if looks && acted => Some(Reason::Verify),
+            None if step.reload_on.iter().any(loads) => Some(Reason::Changed(Vec::new())),
             reason => reason,
         };
         if let Some(reason) = reason {
