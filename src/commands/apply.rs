@@ -17,13 +17,13 @@ use crate::report::Failure;
 
 /// Plans (or reads a plan), asks, and carries it out.
 pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Failure> {
-    let plan = match plan(context, args).await? {
-        Made::Plan(plan) => plan,
+    let (plan, unsure) = match plan(context, args).await? {
+        Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
     };
     let backend = backends::backend(&plan.backend.name, &context.project.folders())?;
     if !args.json {
-        super::print(&render::plan::plan(&plan, context.out))?;
+        super::print(&render::plan::plan(&plan, unsure, context.out))?;
     }
     // An empty plan that follows a run that was broken off is carried out all the same: it closes that run.
     let state = node::state(context)?;
@@ -39,7 +39,7 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
                 serde_json::json!({ "event": "unchanged", "deploy": plan.deploy })
             ))?;
         }
-        return Ok(Exit::Done);
+        return Ok(if unsure { Exit::Unknown } else { Exit::Done });
     }
     if !carry::confirm(&format!("Apply this to `{}`?", plan.deploy), args.yes)? {
         eprintln!("nothing was changed");
@@ -50,7 +50,10 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
     }
     let executor = carry::context(context, state, backend, args.parallel, args.json);
     let result = execute::execute(&plan, &executor).await;
-    carry::conclude(context, result, args.json)
+    match carry::conclude(context, result, args.json)? {
+        Exit::Done if unsure => Ok(Exit::Unknown),
+        exit => Ok(exit),
+    }
 }
 
 /// The plan of a file, if the argument looks like one, else of a deploy.
@@ -61,5 +64,5 @@ async fn plan(context: &Context, args: &ApplyArgs) -> Result<Made, Failure> {
     }
     let (plan, _) = plan_file::read(path)
         .map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;
-    Ok(Made::Plan(Box::new(plan)))
+    Ok(Made::Plan(Box::new(plan), false))
 }
