@@ -224,6 +224,32 @@ fn machines_are_made_started_replaced_or_left_alone() {
 }
 
 #[test]
+fn what_is_repaired_is_loaded_anew() {
+    let first = make(&spec(2, "hi"), &Ledger::default(), &Snapshot::default());
+    let mut state = applied(&first);
+    let node = state.nodes.get_mut("web-1").unwrap();
+    node.drifted
+        .insert("pages.index".to_owned(), "content differs".to_owned());
+    let node = state.nodes.get_mut("web-2").unwrap();
+    node.unfinished.push("pages.index".to_owned());
+    let second = make(&spec(2, "hi"), &first.ledger, &state);
+    for (node, why) in [
+        ("web-1", Reason::Drifted("content differs".to_owned())),
+        ("web-2", Reason::Unfinished),
+    ] {
+        let (_, ensured, _) = verbs(&second, node);
+        let named: Vec<_> = ensured.iter().filter(|(name, _)| *name != "pages.up").collect();
+        assert_eq!(
+            named,
+            [
+                &("pages.index", &why),
+                &("pages.web", &Reason::Changed(Vec::new()))
+            ]
+        );
+    }
+}
+
+#[test]
 fn what_leaves_the_spec_is_removed_from_its_recipe_and_what_moves_is_kept() {
     let first = make(&spec(1, "hi"), &Ledger::default(), &Snapshot::default());
     let without = spec(1, "hi")

@@ -18,8 +18,8 @@ use crate::report::Failure;
 
 /// Plans (or reads a plan), asks, and carries it out.
 pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Failure> {
-    let plan = match plan(context, args).await? {
-        Made::Plan(plan) => plan,
+    let (plan, unsure) = match plan(context, args).await? {
+        Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
     };
     let backend = backends::backend(&plan.backend.name, &context.project.folders()?)?;
@@ -31,10 +31,10 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         .map_err(|error| carry::from_state(&error))?;
     let open = record.is_some_and(|record| record.open_run.is_some());
     if Summary::of(&plan).is_empty() && !open {
-        return unchanged(context, args, &plan);
+        return unchanged(context, args, &plan, unsure);
     }
     if !args.json {
-        super::print(&render::plan::plan(&plan, context.out))?;
+        super::print(&render::plan::plan(&plan, unsure, context.out))?;
     }
     if !carry::confirm(&format!("Apply this to `{}`?", plan.deploy), args.yes)? {
         super::tell("nothing was changed\n");
@@ -47,11 +47,14 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
     let executor = carry::context(context, state, backend, args.parallel, args.json);
     let result = execute::execute(&plan, &executor).await;
     drop(executor); // with it the bars, before the outcome is told
-    carry::conclude(context, result, args.json)
+    match carry::conclude(context, result, args.json)? {
+        Exit::Done if unsure => Ok(Exit::Unknown),
+        exit => Ok(exit),
+    }
 }
 
 /// Says that there is nothing to do, and what the deploy hands out.
-fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan) -> Result<Exit, Failure> {
+fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan, unsure: bool) -> Result<Exit, Failure> {
     let outputs = Filler::new(plan).outputs().unwrap_or_default();
     let text = if args.json {
         let event = serde_json::json!({ "event": "unchanged", "deploy": plan.deploy, "outputs": outputs });
@@ -59,12 +62,12 @@ fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan) -> Result<Exit, F
     } else {
         format!(
             "{}\n{}",
-            Summary::of(plan).text(),
+            Summary::of(plan).text(unsure),
             carry::outputs(&outputs, context.out)
         )
     };
     super::print(&text)?;
-    Ok(Exit::Done)
+    Ok(if unsure { Exit::Unknown } else { Exit::Done })
 }
 
 /// The plan of a file, if the argument looks like one, else of a deploy.
@@ -76,5 +79,5 @@ async fn plan(context: &Context, args: &ApplyArgs) -> Result<Made, Failure> {
     context.project.exists()?;
     let (plan, _) = plan_file::read(path)
         .map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;
-    Ok(Made::Plan(Box::new(plan)))
+    Ok(Made::Plan(Box::new(plan), false))
 }

@@ -1,10 +1,11 @@
 //! From the spec to a plan: what `plan`, `apply`, `graph` and `check` share.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rebar_compiler::Analysis;
 use rebar_compiler::plan::{Ledger, Plan, Snapshot};
-use rebar_runtime::observe::{Depth, observe};
+use rebar_runtime::observe::{self, Depth};
 use rebar_runtime::state::State;
 
 use super::Context;
@@ -15,8 +16,8 @@ use crate::report::Failure;
 
 /// A plan, or how the program ends instead (what was wrong has been shown).
 pub(crate) enum Made {
-    /// The plan.
-    Plan(Box<Plan>),
+    /// The plan, and whether some node or step could not be asked how it is.
+    Plan(Box<Plan>, bool),
     /// The spec has errors.
     Ended(Exit),
 }
@@ -34,16 +35,20 @@ pub(crate) async fn make(
     format: Format,
 ) -> Result<Made, Failure> {
     let mut analysis = super::analyse(context);
-    let mut made = None;
+    let (mut made, mut unsure) = (None, false);
     if !analysis.diagnostics.has_errors() {
-        let (ledger, snapshot) = look(context, &analysis, deploy, depth).await?;
+        let (ledger, snapshot, unknown) = look(context, &analysis, deploy, depth).await?;
+        for (name, because) in &unknown {
+            eprintln!("warning: `{name}` could not be asked, and is taken to be as applied: {because}");
+        }
+        unsure = !unknown.is_empty();
         made = analysis.plan(deploy, &ledger, &snapshot);
     }
     // Where there is a plan, standard output is for it alone.
     let format = if made.is_some() { Format::Human } else { format };
     let exit = super::show(context, format, &analysis.diagnostics, &analysis.sources)?;
     Ok(match made {
-        Some(plan) if exit == Exit::Done => Made::Plan(Box::new(plan)),
+        Some(plan) if exit == Exit::Done => Made::Plan(Box::new(plan), unsure),
         _ => Made::Ended(Exit::Failed),
     })
 }
@@ -54,7 +59,7 @@ async fn look(
     analysis: &Analysis,
     deploy: &str,
     depth: Depth,
-) -> Result<(Ledger, Snapshot), Failure> {
+) -> Result<(Ledger, Snapshot, BTreeMap<String, String>), Failure> {
     // Expansion reports an unknown name, with the nearest one.
     let Some(site) = site(analysis, deploy) else {
         return Ok(Default::default());
@@ -72,18 +77,20 @@ async fn look(
         .deploy(deploy)
         .await
         .map_err(|error| Failure::from_state(&error))?;
-    let snapshot = match recorded {
+    let (snapshot, unknown) = match recorded {
         Some(record) if depth != Depth::None => {
             let backend = backends::backend(&record.backend, &context.project.folders()?)?;
-            let snapshot = observe(&state, &*backend, deploy, &site, depth).await;
-            snapshot.map_err(|error| Failure::from_observe(&error))?
+            let findings = observe::look(&state, &*backend, deploy, &site, depth).await;
+            let findings = findings.map_err(|error| Failure::from_observe(&error))?;
+            (findings.snapshot, findings.unknown)
         }
         _ => {
             let snapshot = state.snapshot_record(deploy, &site).await;
-            snapshot.map_err(|error| Failure::from_state(&error))?
+            let snapshot = snapshot.map_err(|error| Failure::from_state(&error))?;
+            (snapshot, BTreeMap::new())
         }
     };
-    Ok((ledger, snapshot))
+    Ok((ledger, snapshot, unknown))
 }
 
 /// Whether nothing was ever applied here. A folder that cannot be looked into, or a link to one that is away,

@@ -12,7 +12,7 @@ use crate::report::Failure;
 /// Draws what runs where and what waits for what; machines are not looked at.
 pub(crate) async fn run(context: &Context, args: &GraphArgs) -> Result<Exit, Failure> {
     let plan = match make(context, &args.deploy, Depth::None, Format::Human).await? {
-        Made::Plan(plan) => plan,
+        Made::Plan(plan, _) => plan,
         Made::Ended(exit) => return Ok(exit),
     };
     let text = match args.format {

@@ -13,7 +13,7 @@ use crate::report::Failure;
 
 /// Shows what an apply would change.
 pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
-    let plan = match make(
+    let (plan, unsure) = match make(
         context,
         &args.deploy,
         depth(args.refresh),
@@ -21,13 +21,13 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
     )
     .await?
     {
-        Made::Plan(plan) => plan,
+        Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
     };
     if args.json {
         super::print(&format!("{:#}\n", serde_json::json!(plan)))?;
     } else {
-        super::print(&render::plan::plan(&plan, context.out))?;
+        super::print(&render::plan::plan(&plan, unsure, context.out))?;
     }
     if let Some(path) = &args.out {
         let written = plan_file::write(path, &plan);
@@ -36,10 +36,10 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
         super::tell(&format!("wrote {shown}; `rebar apply {shown}` carries it out\n"));
     }
     let empty = Summary::of(&plan).is_empty();
-    Ok(if args.exit_code && !empty {
-        Exit::Changes
-    } else {
-        Exit::Done
+    Ok(match (args.exit_code, empty) {
+        (true, false) => Exit::Changes,
+        (true, true) if unsure => Exit::Unknown,
+        (true, true) | (false, _) => Exit::Done,
     })
 }
 

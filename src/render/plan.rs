@@ -10,8 +10,8 @@ use super::order::order;
 use super::palette::{Palette, count, names};
 use super::template::describe;
 
-/// The whole plan as text, ending in a newline.
-pub(crate) fn plan(plan: &Plan, paint: Palette) -> String {
+/// The whole plan as text, ending in a newline. `unsure`: something could not be asked how it is.
+pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
     let mut out = String::new();
     let image = plan
         .backend
@@ -51,7 +51,7 @@ pub(crate) fn plan(plan: &Plan, paint: Palette) -> String {
         }
     }
     out.push('\n');
-    line(&mut out, 0, &summary.text());
+    line(&mut out, 0, &summary.text(unsure));
     out
 }
 
@@ -66,6 +66,7 @@ pub(crate) struct Summary {
     networks_leaving: usize,
     steps_new: usize,
     steps_changed: usize,
+    steps_again: usize,
     steps_removed: usize,
 }
 
@@ -99,7 +100,12 @@ impl Summary {
                 StepVerbs::Some { ensure, remove } => {
                     let new = ensure.values().filter(|reason| **reason == Reason::New).count();
                     sum.steps_new += new;
-                    sum.steps_changed += ensure.len() - new;
+                    let again = ensure
+                        .values()
+                        .filter(|reason| **reason == Reason::Verify)
+                        .count();
+                    sum.steps_again += again;
+                    sum.steps_changed += ensure.len() - new - again;
                     sum.steps_removed += remove.len();
                 }
             }
@@ -113,7 +119,10 @@ impl Summary {
     }
 
     /// One line: "3 machines to create, 12 steps to do".
-    pub(crate) fn text(self) -> String {
+    pub(crate) fn text(self, unsure: bool) -> String {
+        if self.is_empty() && unsure {
+            return "no changes are known to be needed; not everything could be asked".to_owned();
+        }
         if self.is_empty() {
             return "0 changes: everything is as the spec says".to_owned();
         }
@@ -126,6 +135,7 @@ impl Summary {
             (self.destroy, "machine", "to destroy"),
             (self.steps_new, "new step", ""),
             (self.steps_changed, "step", "to change or repair"),
+            (self.steps_again, "step", "to look at again"),
             (self.steps_removed, "step", "to remove"),
         ];
         let parts = parts.iter().filter(|(number, ..)| *number > 0);

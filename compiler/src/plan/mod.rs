@@ -309,7 +309,7 @@ pub enum Reason {
     Drifted(String),
     /// An earlier run did not get to finish it.
     Unfinished,
-    /// It only looks, and something before it in its lane is done.
+    /// It only looks, and something before it in its lane is done; or its machine was stopped and is started.
     Verify,
 }
 

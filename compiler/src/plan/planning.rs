@@ -189,8 +189,10 @@ fn steps(
     let Some(pattern) = plan.patterns.get(row.pattern) else {
         return StepVerbs::Some { ensure, remove };
     };
+    // Nobody could ask a machine that was stopped how its steps are, and what is not kept for a boot is gone.
+    let started = machine == &ObjectVerb::Start;
     // Whether something is done on this lane before the step in turn: then what only looks, looks again.
-    let mut acted = machine == &ObjectVerb::Start || leaves(pattern, recorded);
+    let mut acted = started || leaves(pattern, recorded);
     let digests = filler.digests(row);
     let listed = pattern
         .segments
@@ -225,8 +227,12 @@ fn steps(
             }
         };
         let looks = step.removal == Removal::Nothing;
+        // What is repaired is loaded anew as well: whoever damaged it may have had it loaded.
+        let loads = |name: &String| ensure.contains_key(&format!("{}.{name}", segment.run));
         let reason = match reason {
             None | Some(Reason::Drifted(_)) if looks && acted => Some(Reason::Verify),
+            None if started => Some(Reason::Verify),
+            None if step.reload_on.iter().any(loads) => Some(Reason::Changed(Vec::new())),
             reason => reason,
         };
         if let Some(reason) = reason {

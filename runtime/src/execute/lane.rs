@@ -165,7 +165,7 @@ fn step_subject(node: &str, recipe: &RecordedStep) -> String {
 pub(super) fn hopeless(error: &LineError) -> bool {
     match error {
         LineError::Open(error) => error.class == FailureClass::Terminal,
-        LineError::Broken { .. } => false,
+        LineError::Broken { .. } | LineError::Silent(_) => false,
         LineError::Nonsense(_) | LineError::Refused { .. } => true,
     }
 }
@@ -355,7 +355,7 @@ impl Session<'_> {
         let asked: Vec<String> = rest.iter().map(|i| self.operations[*i].clone()).collect();
         let states = match error {
             LineError::Open(_) | LineError::Refused { .. } => None,
-            LineError::Broken { .. } | LineError::Nonsense(_) => {
+            LineError::Broken { .. } | LineError::Silent(_) | LineError::Nonsense(_) => {
                 Some(probe_steps(self.calls, &self.segment.node, &asked).await)
             }
         };
@@ -455,6 +455,17 @@ fn line_failed(node: &str, error: LineError) -> Failure {
                 step,
                 message,
                 detail,
+                help,
+                code: "E1202".to_owned(),
+            }
+        }
+        LineError::Silent(_) => {
+            let help = Some(format!("see whether `{node}` is well, then apply again"));
+            Failure {
+                node,
+                step,
+                message,
+                detail: String::new(),
                 help,
                 code: "E1202".to_owned(),
             }

@@ -26,6 +26,9 @@ pub(crate) enum LineError {
         /// The last that it printed.
         detail: String,
     },
+    /// The agent says nothing any more.
+    #[error("the agent has not answered for {0} s")]
+    Silent(u64),
     /// The agent said something that it must not say.
     #[error("the agent's answer is not understood: {0}")]
     Nonsense(String),

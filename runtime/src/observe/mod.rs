@@ -23,6 +23,9 @@ const AT_A_TIME: usize = 16;
 const LOOKS: usize = 6;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
+/// So long an agent that looks may be silent, besides what a step itself may take.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// How closely to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
@@ -234,6 +237,7 @@ async fn ask_node(
     steps: Vec<Step>,
 ) -> Result<BTreeMap<String, Observation>, LineError> {
     let asked: Vec<String> = steps.iter().map(|step| step.address.clone()).collect();
+    let patience = patience(&steps);
     let request = Request::Observe {
         protocol: PROTOCOL,
         deploy: scope.deploy_id.clone(),
@@ -241,7 +245,11 @@ async fn ask_node(
     };
     let mut line = Line::ask(backend, scope, machine, &request).await?;
     let mut states = BTreeMap::new();
-    while let Some(event) = line.next().await? {
+    // A node must not be able to make everybody wait for ever.
+    while let Some(event) = tokio::time::timeout(patience, line.next())
+        .await
+        .map_err(|_| LineError::Silent(patience.as_secs()))??
+    {
         if let Event::Observed { address, state } = event
             && asked.contains(&address)
         {
@@ -255,6 +263,16 @@ async fn ask_node(
         states.entry(address).or_insert(silent);
     }
     Ok(states)
+}
+
+/// How long an agent that looks may be silent: looking is quick, but for what a step itself may take.
+fn patience(steps: &[Step]) -> Duration {
+    let limits = steps.iter().flat_map(|step| {
+        ["timeout", "within"]
+            .iter()
+            .filter_map(|name| step.fields.get(*name)?.as_u64())
+    });
+    SILENCE + Duration::from_nanos(limits.max().unwrap_or(0))
 }
 
 /// A recorded step in the agent's words.

@@ -43,6 +43,7 @@ const TESTS: &[Test] = tests![
     network::machines_hear_each_other_and_the_outside,
     network::a_second_network_without_a_way_out,
     network::two_deploys_are_kept_apart,
+    network::what_is_left_of_a_network_is_made_whole,
     network::a_foreign_bridge_is_left_alone,
     network::a_foreign_folder_is_left_alone,
     network::collisions_are_refused,

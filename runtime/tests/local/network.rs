@@ -90,6 +90,53 @@ pub(crate) async fn two_deploys_are_kept_apart() {
     );
 }
 
+pub(crate) async fn what_is_left_of_a_network_is_made_whole() {
+    let bed = Bed::new();
+    bed.create_network().await;
+    bed.create("a", 2).await;
+    bed.create("b", 3).await;
+    let bridge = bed.world().await.networks["lan"].handle.clone();
+    let table = bridge.replace("rb-", "rebar_");
+    let knock = format!(
+        "timeout 5 bash -c 'echo > /dev/tcp/{}/1' 2>&1; true",
+        bed.address(2)
+    );
+    for (round, damage) in [
+        format!("ip link delete {bridge}"),
+        format!("nft delete table inet {table}"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut words = damage.split(' ');
+        let program = words.next().unwrap();
+        assert!(Command::new(program).args(words).status().unwrap().success());
+        assert!(
+            !bed.world().await.networks.contains_key("lan"),
+            "after `{damage}`"
+        );
+        let network = bed.network();
+        let id = format!("again-{round}");
+        bed.apply(&id, ObjectAction::CreateNetwork { network })
+            .await
+            .unwrap();
+        assert!(bed.world().await.networks.contains_key("lan"));
+        let answer = bed.output("b", &knock).await;
+        assert!(
+            answer.contains("refused"),
+            "machines hear each other again after `{damage}`: {answer}"
+        );
+        assert!(
+            Command::new("nft")
+                .args(["list", "table", "inet", &table])
+                .output()
+                .unwrap()
+                .status
+                .success()
+        );
+    }
+}
+
 pub(crate) async fn a_foreign_bridge_is_left_alone() {
     let bed = Bed::new();
     bed.create_network().await;

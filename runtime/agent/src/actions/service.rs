@@ -62,6 +62,27 @@ impl Service {
             .collect()
     }
 
+    /// Steps that changed the node after the service last loaded them. Who only looks does not say what the service
+    /// loads; what it loaded when it was applied is remembered.
+    fn changed_since<'a>(&'a self, known: &'a Known) -> Vec<&'a str> {
+        if !self.loads.is_empty() {
+            return self.stale(known);
+        }
+        let since = known.memory.get("at").and_then(Value::as_u64).unwrap_or(0);
+        let loaded = known.memory.get("loaded").and_then(Value::as_object);
+        loaded
+            .into_iter()
+            .flat_map(serde_json::Map::keys)
+            .filter(|address| {
+                known
+                    .changes
+                    .get(*address)
+                    .is_some_and(|changed| *changed > since)
+            })
+            .map(String::as_str)
+            .collect()
+    }
+
     fn memory(&self, known: &Known) -> Value {
         json!({ "loaded": self.loads, "at": known.now })
     }
@@ -143,7 +164,7 @@ impl Action for Service {
         }
         let mut differences = self.differences(&unit);
         if self.running && unit.is_active() {
-            let stale = self.stale(known);
+            let stale = self.changed_since(known);
             if !stale.is_empty() {
                 differences.push(format!("has not loaded `{}`", stale.join("`, `")));
             }
@@ -351,6 +372,23 @@ mod tests {
         known.changes.clear();
         known.memory["loaded"]["run.a"] = json!("0");
         assert_eq!(service.stale(&known), ["run.a"]);
+    }
+
+    #[test]
+    fn who_only_looks_sees_what_changed_since_it_was_loaded() {
+        let applied = service(json!({ "name": "nginx" }), &[("run.a", "1"), ("run.b", "2")]);
+        let looked_at = service(json!({ "name": "nginx" }), &[]);
+        let mut known = Known {
+            now: 10,
+            ..Known::default()
+        };
+        assert!(looked_at.changed_since(&known).is_empty());
+        known.memory = applied.memory(&known);
+        known.changes.insert("run.b".into(), 9);
+        known.changes.insert("run.other".into(), 12);
+        assert!(looked_at.changed_since(&known).is_empty());
+        known.changes.insert("run.b".into(), 12);
+        assert_eq!(looked_at.changed_since(&known), ["run.b"]);
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub(crate) fn encode(entry: &Entry) -> Vec<u8> {
     format!("{} {json}\n", &text::digest(json.as_bytes())[..DIGITS]).into_bytes()
 }
 
-/// All good lines up to a torn end. The error is the number of a bad line that a good one follows.
+/// All good lines up to a torn end, which is what one write left and so no more than one line. The error is the number
+/// of a bad line that another follows: taking that for a torn end would forget what was done here.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Reading, usize> {
     let mut entries = Vec::new();
     let mut length = 0;
@@ -34,8 +35,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Reading, usize> {
                 entries.push(entry);
                 length += line.len() as u64;
             }
-            (Some(_), Some(number)) => return Err(number),
-            (None, _) => bad = bad.or(Some(index + 1)),
+            (_, Some(number)) => return Err(number),
+            (None, None) => bad = Some(index + 1),
         }
     }
     Ok(Reading { entries, length })

@@ -31,8 +31,9 @@ pub(super) fn observe(store: &Store, scope: &Scope) -> Result<World, BackendErro
         let Some(record) = store::record::<NetworkSpec>(&folder)? else {
             continue;
         };
-        // After a reboot of this host the record is there and the bridge is not: then there is no network.
-        if store::completed(&folder)?.is_some() && network::live(scope, &name) {
+        // After a reboot of this host the record is there and the bridge is not, and somebody may have removed its
+        // rules: then there is no network.
+        if store::completed(&folder)?.is_some() && network::whole(scope, &record.object) {
             let handle = network::bridge(scope, &name);
             world.networks.insert(
                 name,
@@ -73,7 +74,7 @@ pub(super) fn probe(
             let folder = store.network(&network.name);
             match store::record::<NetworkSpec>(&folder)? {
                 Some(record) if record.operation == operation.id => match store::completed(&folder)? {
-                    Some(applied) if network::live(scope, &network.name) => Probed::Complete(applied),
+                    Some(applied) if network::whole(scope, &record.object) => Probed::Complete(applied),
                     _ => Probed::Partial,
                 },
                 _ => Probed::Absent,

@@ -9,7 +9,7 @@ use std::path::Path;
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
-use super::store::{self, NetworkRecord, Store};
+use super::store::{self, Machine, NetworkRecord, Store};
 use super::{errors, tools};
 use crate::backend::{Applied, BackendError, NetworkSpec, Operation, Scope};
 
@@ -61,6 +61,11 @@ pub(super) fn live(scope: &Scope, network: &str) -> bool {
     alias(&bridge(scope, network)).is_some_and(|alias| is_ours(scope, network, &alias))
 }
 
+/// Whether all of the network is there: its bridge, and the rules that let it out and keep it apart.
+pub(super) fn whole(scope: &Scope, spec: &NetworkSpec) -> bool {
+    live(scope, &spec.name) && (spec.gateway.is_none() || rules::are_there(&bridge(scope, &spec.name)))
+}
+
 /// Makes a network.
 pub(super) fn create(
     store: &Store,
@@ -76,7 +81,7 @@ pub(super) fn create(
         store::refuse_foreign(&folder)?;
     }
     if let (Some(record), Some(applied)) = (&record, store::completed(&folder)?)
-        && live(scope, &spec.name)
+        && whole(scope, &record.object)
     {
         if record.operation == operation.id {
             return Ok(applied);
@@ -134,6 +139,7 @@ pub(super) fn create(
     if spec.gateway.is_some() {
         rules::open_way_out(&name, &scope.deploy, spec)?;
     }
+    plug_in_again(store, scope, &spec.name)?;
     let applied = Applied {
         handle: name.clone(),
         note: format!("bridge {name}"),
@@ -157,6 +163,29 @@ fn make_bridge(name: &str, label: &str, spec: &NetworkSpec) -> Result<(), Backen
     }
     batch += &format!("link set {name} up\n");
     tools::run("ip", &["-batch", "-"], batch.as_bytes()).map(drop)
+}
+
+/// Machines that run while their network is made anew have cables that lead nowhere.
+fn plug_in_again(store: &Store, scope: &Scope, network: &str) -> Result<(), BackendError> {
+    let bridge = bridge(scope, network);
+    for name in store.machines()? {
+        let Some(record) = store::record::<Machine>(&store.machine(&name))? else {
+            continue;
+        };
+        let interfaces = &record.object.spec.interfaces;
+        for interface in interfaces.iter().filter(|found| found.network == network) {
+            let cable = cable(scope, &name, &interface.name);
+            if alias(&cable).is_none_or(|alias| !is_ours(scope, &name, &alias)) {
+                continue;
+            }
+            match tools::run("ip", &["link", "set", &cable, "master", &bridge], b"") {
+                // The machine may just have ended, and its cables with it.
+                Err(_) if alias(&cable).is_none() => {}
+                other => drop(other?),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes a network of this scope.

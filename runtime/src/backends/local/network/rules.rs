@@ -68,10 +68,15 @@ fn docker_has_rules() -> bool {
     tools::installed("iptables") && tools::run("iptables", &["-w", "-n", "-L", "DOCKER-USER"], b"").is_ok()
 }
 
+/// Whether the table is there.
+pub(super) fn are_there(bridge: &str) -> bool {
+    tools::run("nft", &["list", "table", "inet", &table(bridge)], b"").is_ok()
+}
+
 /// Removes the rules, whatever is there of them.
 pub(super) fn close_way_out(bridge: &str) -> Result<(), BackendError> {
     let table = table(bridge);
-    if tools::run("nft", &["list", "table", "inet", &table], b"").is_ok() {
+    if are_there(bridge) {
         tools::run("nft", &["delete", "table", "inet", &table], b"")?;
     }
     if docker_has_rules() {
