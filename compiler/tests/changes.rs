@@ -451,3 +451,18 @@ fn names_in_a_plan_file_are_names() {
         }
     }
 }
+
+#[test]
+fn a_hostile_template_cannot_be_filled_without_bound() {
+    let spec = SPEC.replace("COUNT", "200").replace("TEXT", "hello");
+    let plan = make(&spec, &Ledger::default(), &Snapshot::default());
+    let context = FillContext::of_plan(&plan);
+    let mut template = Template::Value("x".repeat(1_000_000).into());
+    for _ in 0..2 {
+        template = Template::Each {
+            group: "web".to_owned(),
+            element: Box::new(template),
+        };
+    }
+    assert_eq!(context.fill(&template, None), Err(plan::FillError::TooLarge));
+}

@@ -17,7 +17,7 @@ use crate::expand::GroupInstance;
 
 /// Levels of templates within each other.
 const MAX_DEPTH: usize = 128;
-/// Values in one filled template.
+/// Values in one filled template; each 8 bytes of text count as one more.
 const MAX_VALUES: usize = 20_000_000;
 
 /// Why a template could not be filled.
@@ -157,7 +157,10 @@ impl<'a, 'c> Filling<'a, 'c> {
         }
         self.left = self.left.checked_sub(1).ok_or(FillError::TooLarge)?;
         match template {
-            Template::Value(value) => Ok(value.clone()),
+            Template::Value(value) => {
+                self.spend(value)?;
+                Ok(value.clone())
+            }
             Template::Column { node, column } => self.column(node, column),
             Template::Each { group, element } => {
                 let members = self.members(group)?;
@@ -176,12 +179,12 @@ impl<'a, 'c> Filling<'a, 'c> {
                 for argument in arguments {
                     values.push(self.fill(argument, depth + 1)?);
                 }
-                match (function, values.as_slice()) {
-                    (Function::Render, [Value::String(text), record]) => {
-                        Ok(self.render(text, record)?.into())
-                    }
-                    _ => Ok(functions::apply(*function, &values)?),
-                }
+                let value = match (function, values.as_slice()) {
+                    (Function::Render, [Value::String(text), record]) => self.render(text, record)?.into(),
+                    _ => functions::apply(*function, &values)?,
+                };
+                self.spend(&value)?;
+                Ok(value)
             }
             Template::List(list) => {
                 let mut values = Vec::with_capacity(list.len());
@@ -197,6 +200,22 @@ impl<'a, 'c> Filling<'a, 'c> {
                 }
                 Ok(Value::Object(values))
             }
+        }
+    }
+
+    /// Counts what a value holds: few words of a plan file can ask for it once for each node.
+    fn spend(&mut self, value: &Value) -> Result<(), FillError> {
+        let parts = match value {
+            Value::String(text) => text.len() / 8,
+            Value::Array(list) => list.len(),
+            Value::Object(map) => map.len(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        };
+        self.left = self.left.checked_sub(parts).ok_or(FillError::TooLarge)?;
+        match value {
+            Value::Array(list) => list.iter().try_for_each(|inner| self.spend(inner)),
+            Value::Object(map) => map.values().try_for_each(|inner| self.spend(inner)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }
     }
 
