@@ -182,9 +182,13 @@ fn machines_are_made_started_replaced_or_left_alone() {
         .unfinished
         .push("entry.proxy".to_owned());
     let second = make(&spec(4, "hi"), &first.ledger, &state);
-    // What only looks, looks again: at a machine that was started, and behind whatever is done.
+    // A machine that was stopped could not be asked: all that should be on it is looked at again.
     let looks = ("pages.up", &Reason::Verify);
-    assert_eq!(verbs(&second, "web-1"), (&ObjectVerb::Start, vec![looks], vec![]));
+    let all = ["pages.index", "pages.nginx", "pages.up", "pages.web"].map(|step| (step, &Reason::Verify));
+    assert_eq!(
+        verbs(&second, "web-1"),
+        (&ObjectVerb::Start, all.to_vec(), vec![])
+    );
     assert_eq!(
         second.nodes.iter().find(|n| n.name == "web-2").unwrap().machine,
         ObjectVerb::Create

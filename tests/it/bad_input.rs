@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::support::{Ran, World, alone, local_is_here, root};
+use crate::support::{Ran, World, alone, local_is_here, root, say};
 
 /// Standard error without colours and without the folder of the test.
 fn said(world: &World, ran: &Ran) -> String {
@@ -200,10 +200,8 @@ fn two_applies_at_once_and_a_full_disk() {
             ran.out,
             ran.err
         );
-        eprintln!(
-            "with {room} bytes of room: {}",
-            ran.err.lines().find(|l| l.contains("E1007")).unwrap()
-        );
+        let line = ran.err.lines().find(|l| l.contains("E1007")).unwrap();
+        say(&format!("with {room} bytes of room: {line}"));
         fs::remove_file(&filler).unwrap();
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::{Footprint, World, alone, local_is_here};
+use crate::support::{Footprint, World, alone, local_is_here, say};
 
 /// Three nodes with everything but packages, so that a round takes seconds.
 const SPEC: &str = r#"
@@ -125,7 +125,7 @@ fn rebar_killed_at_ten_moments() {
         child.wait().unwrap();
         let what = format!("a kill after {} ms (still running: {early})", wait.as_millis());
         finish_and_compare(&world, &what);
-        eprintln!("{what}: finished by the next apply");
+        say(&format!("{what}: finished by the next apply"));
         world.good(&["destroy", "three_nodes", "--yes"]);
     }
     let left = Footprint::left(&world, &before);

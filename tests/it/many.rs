@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Instant;
 
-use crate::support::{Footprint, World, alone, first_process, local_is_here};
+use crate::support::{Footprint, World, alone, first_process, local_is_here, say};
 
 const SPEC: &str = r#"
 use std.linux { file }
@@ -71,10 +71,10 @@ fn ten_nodes() {
     );
     let mean = memory.iter().sum::<u64>() as f64 / 10.0 / 1048576.0;
     let gone = timed(&["destroy", "ten_nodes", "--yes"]);
-    println!(
+    say(&format!(
         "10 nodes: apply {first:.1} s ({:.2} s a node), again {again:.1} s, destroy {gone:.1} s, {mean:.1} MiB of memory a node",
         first / 10.0
-    );
+    ));
     let left = Footprint::left(&world, &before);
     assert!(left.is_empty(), "left behind: {left:#?}");
 }

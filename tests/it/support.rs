@@ -126,6 +126,11 @@ impl From<Output> for Ran {
     }
 }
 
+/// Says something aloud: the test harness keeps what `println!` prints to itself unless the test fails.
+pub(crate) fn say(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+}
+
 /// The repository.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -159,7 +164,9 @@ pub(crate) fn local_is_here(what: &str) -> bool {
             std::env::var_os("REBAR_TEST_REQUIRE_ALL").is_none(),
             "{what} cannot run here:\n{text}"
         );
-        eprintln!("SKIPPED: {what}: this machine lacks a part of the local backend:\n{text}");
+        say(&format!(
+            "SKIPPED: {what}: this machine lacks a part of the local backend:\n{text}"
+        ));
     }
     good
 }

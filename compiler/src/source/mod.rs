@@ -56,16 +56,19 @@ pub struct Source {
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     files: Vec<Source>,
+    /// For each file the offsets at which its lines begin.
+    lines: Vec<Vec<u32>>,
 }
 
 impl Sources {
     /// Adds a file and returns its id.
     pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> SourceId {
         let id = SourceId(self.files.len() as u32);
-        self.files.push(Source {
-            name: name.into(),
-            text: text.into(),
-        });
+        let (name, text): (Arc<str>, Arc<str>) = (name.into(), text.into());
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(newlines.map(|(at, _)| at as u32 + 1));
+        self.lines.push(lines.collect());
+        self.files.push(Source { name, text });
         id
     }
 
@@ -89,10 +92,12 @@ impl Sources {
 
     /// Line and column of the start of `span`, both counted from 1, the column in characters.
     pub fn position(&self, span: Span) -> (usize, usize) {
-        let before = &self.get(span.source).text[..span.start as usize];
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-        (line, column)
+        let lines = &self.lines[span.source.0 as usize];
+        // The first line begins at 0, so there is always one at or before the span.
+        let line = lines.partition_point(|begins| *begins <= span.start);
+        let begins = lines.get(line - 1).copied().unwrap_or(0) as usize;
+        let before = &self.get(span.source).text[begins..span.start as usize];
+        (line, before.chars().count() + 1)
     }
 
     /// `main.rebar:12:3`, the way people and editors write a place.

@@ -127,7 +127,11 @@ impl Mount {
         match mounted {
             Ok(output) if output.status.success() => Some(Mount { at }),
             _ => {
-                println!("SKIPPED: this user cannot mount a small file system (run as root)");
+                let required = std::env::var_os("REBAR_TEST_REQUIRE_ALL").is_some();
+                assert!(!required, "this user cannot mount a small file system");
+                // Past the harness, which keeps what `println!` prints to itself.
+                let text = b"SKIPPED: this user cannot mount a small file system (run as root)\n";
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), text);
                 None
             }
         }
