@@ -18,6 +18,8 @@ use crate::protocol::Observation;
 const FRESH: Duration = Duration::from_secs(24 * 3600);
 
 /// An installation that takes longer hangs.
+/// Fetching lists changes nothing that cannot be fetched again, and now and then waits for ever for a server.
+const LONGEST_UPDATE: Duration = Duration::from_secs(180);
 const LONGEST: Duration = Duration::from_secs(1800);
 
 /// Tells when lists were last fetched; their own times are those of the server.
@@ -358,7 +360,7 @@ fn has_fresh_lists(node: &Node<'_>) -> bool {
 
 fn update_lists(node: &Node<'_>) -> Result<(), Failure> {
     (node.progress)("fetching the package lists");
-    let finished = apt(&["update", "-o", "APT::Update::Error-Mode=any"])?;
+    let finished = apt_within(LONGEST_UPDATE, &["update", "-o", "APT::Update::Error-Mode=any"])?;
     if finished.is_success() {
         node.store.touch(STAMP);
         return Ok(());
@@ -428,6 +430,10 @@ fn going(output: &str) -> Vec<String> {
 }
 
 fn apt(arguments: &[&str]) -> Result<Finished, Failure> {
+    apt_within(LONGEST, arguments)
+}
+
+fn apt_within(deadline: Duration, arguments: &[&str]) -> Result<Finished, Failure> {
     noninteractive(Program::new("apt-get"))
         .arguments(["-y", "-q"])
         .arguments([
@@ -445,7 +451,7 @@ fn apt(arguments: &[&str]) -> Result<Finished, Failure> {
             "Acquire::Retries=3",
         ])
         .arguments(arguments.iter().copied())
-        .deadline(LONGEST)
+        .deadline(deadline)
         .run()
 }
 
