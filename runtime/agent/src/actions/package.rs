@@ -17,9 +17,10 @@ use crate::protocol::Observation;
 /// Package lists older than this are fetched anew.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
 
-/// An installation that takes longer hangs.
 /// Fetching lists changes nothing that cannot be fetched again, and now and then waits for ever for a server.
 const LONGEST_UPDATE: Duration = Duration::from_secs(180);
+
+/// An installation that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(1800);
 
 /// Tells when lists were last fetched; their own times are those of the server.
