@@ -20,7 +20,7 @@ use crate::state::{State, StateError};
 const AT_A_TIME: usize = 16;
 
 /// So often a machine that cannot be asked is looked at again, with this pause before.
-const LOOKS: usize = 6;
+const LOOKS: usize = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// So long an agent that looks may be silent, besides what a step itself may take.
