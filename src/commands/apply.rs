@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
     let record = state
         .deploy(&plan.deploy)
         .await
-        .map_err(|error| carry::from_state(&error))?;
+        .map_err(|error| Failure::from_state(&error))?;
     let open = record.is_some_and(|record| record.open_run.is_some());
     if Summary::of(&plan).is_empty() && !open {
         return unchanged(context, args, &plan, unsure);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rebar_runtime::backend::Backend;
 use rebar_runtime::execute::{self, ExecuteError, Outcome, Status};
-use rebar_runtime::state::{State, StateError};
+use rebar_runtime::state::State;
 
 use super::Context;
 use crate::exit::Exit;
@@ -142,9 +142,4 @@ fn from_execute(error: &ExecuteError) -> Failure {
     let mut failure = Failure::new(error.code(), error.to_string()).exit(exit);
     failure.help = error.help();
     failure
-}
-
-/// The failure for a state that is needed and cannot be had.
-pub(crate) fn from_state(error: &StateError) -> Failure {
-    Failure::from_state(error)
 }

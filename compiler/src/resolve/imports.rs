@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{BUILTIN_TYPES, Builtin, Definition, ItemId, Resolved, name_of, noun};
+use super::{Builtin, Definition, ItemId, Resolved, name_of, noun};
 use crate::diagnostics::codes::names;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::Span;
+use crate::syntax::BUILTIN_TYPES;
 use crate::syntax::ast;
 
 /// What one module sees beside its own items.

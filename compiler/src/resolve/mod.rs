@@ -69,31 +69,6 @@ impl Builtin {
     ];
 }
 
-/// Names of types that the language itself has.
-pub(crate) const BUILTIN_TYPES: [&str; 21] = [
-    "Bool",
-    "Int",
-    "Float",
-    "String",
-    "Bytes",
-    "Rate",
-    "Duration",
-    "Frequency",
-    "Percent",
-    "Ip",
-    "Cidr",
-    "Mac",
-    "Domain",
-    "Url",
-    "Path",
-    "Version",
-    "Regex",
-    "List",
-    "Map",
-    "Step",
-    "Image",
-];
-
 /// All modules, and what each name in them stands for.
 #[derive(Debug, Clone, Default)]
 pub struct Resolved {

@@ -371,7 +371,8 @@ impl Walker<'_> {
     fn ty(&mut self, ty: &Type) {
         match &ty.kind {
             TypeKind::Named { name, arguments } => {
-                let builtin = name.names.len() == 1 && super::BUILTIN_TYPES.contains(&name.text().as_str());
+                let builtin =
+                    name.names.len() == 1 && crate::syntax::BUILTIN_TYPES.contains(&name.text().as_str());
                 if !builtin {
                     self.item(name, Wanted::Type);
                 }

@@ -20,8 +20,8 @@ pub const RESERVED_WORDS: &[&str] = &[
     "true", "false", "if", "then", "else", "for", "in", "or", "and", "not", "mod",
 ];
 
-/// Types that need no `use`, for "did you mean".
-const TYPES: &[&str] = &[
+/// Names of types that the language itself has.
+pub(crate) const BUILTIN_TYPES: [&str; 21] = [
     "Bool",
     "Int",
     "Float",
@@ -37,13 +37,16 @@ const TYPES: &[&str] = &[
     "Domain",
     "Url",
     "Path",
-    "Port",
+    "Version",
+    "Regex",
     "List",
     "Map",
-    "Mode",
-    "Image",
     "Step",
+    "Image",
 ];
+
+/// Types of the prelude, for "did you mean": names are looked up later, but a slip is seen here.
+const PRELUDE_TYPES: [&str; 3] = ["Port", "Vlan", "Mode"];
 
 /// Explains errors of one statement or item.
 pub(super) struct Reader<'t> {
@@ -330,10 +333,12 @@ fn hint(around: &Around<'_>) -> Option<String> {
         return Some("an `if` within an `if` stands in parentheses".into());
     }
     if around.expects(TYPE_RULES) && around.found.is_some_and(|t| t.kind == TokenKind::Word) {
-        return Some(match nearest(found, TYPES.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`? types begin with a capital"),
-            None => "types begin with a capital".into(),
-        });
+        return Some(
+            match nearest(found, BUILTIN_TYPES.into_iter().chain(PRELUDE_TYPES)) {
+                Some(near) => format!("did you mean `{near}`? types begin with a capital"),
+                None => "types begin with a capital".into(),
+            },
+        );
     }
     let touching = around
         .before

@@ -22,6 +22,7 @@ mod tree;
 pub mod walk;
 
 pub use build_expression::EXPRESSION_LIMIT;
+pub(crate) use explain::BUILTIN_TYPES;
 pub use explain::{RESERVED_WORDS, STATEMENT_WORDS};
 pub use layout::{BRACKET_LIMIT, ITEM_WORDS};
 pub use token::{Token, TokenKind};

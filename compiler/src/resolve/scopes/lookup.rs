@@ -1,10 +1,11 @@
 //! Looking up one name.
 
 use super::super::imports::list_of;
-use super::super::{BUILTIN_TYPES, Builtin, Definition, ItemId, is_value, noun};
+use super::super::{Builtin, Definition, ItemId, is_value, noun};
 use super::{Walker, Wanted};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, order};
+use crate::syntax::BUILTIN_TYPES;
 use crate::syntax::ast::{BlockWord, DottedName, FunctionWord, Item, ItemKind, Name};
 
 impl Wanted {
