@@ -197,11 +197,14 @@ pub fn step_digest(plan: &Plan, node: &NodeRow, address: &str) -> Option<String>
 }
 
 /// The digest of all that a node's machine is made from: image, hardware, interfaces with addresses, and the
-/// backend that makes it.
+/// backend that makes it with its settings.
 pub fn machine_digest(plan: &Plan, node: &NodeRow) -> String {
     let mut parts = Parts::new("machine");
     parts.add(&plan.backend.name);
     parts.add_json(&plan.backend.image);
+    if !plan.backend.settings.is_empty() {
+        parts.add_json(&plan.backend.settings);
+    }
     if let Some(pattern) = plan.patterns.get(node.pattern) {
         parts.add_json(&pattern.hardware);
         for (interface, name) in &pattern.hardware.nics {

@@ -382,6 +382,7 @@ fn machine_spec(plan: &Plan, row: &NodeRow) -> Result<MachineSpec, String> {
         image,
         hardware,
         interfaces,
+        settings: plan.backend.settings.clone(),
         digest,
     })
 }

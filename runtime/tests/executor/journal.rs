@@ -50,6 +50,7 @@ fn machine(n: u8) -> Box<MachineSpec> {
         image,
         hardware,
         interfaces: Vec::new(),
+        settings: BTreeMap::new(),
         digest: "d".to_owned(),
     })
 }

@@ -268,6 +268,7 @@ impl Bed {
                 gateway: network.gateway,
                 mtu: None,
             }],
+            settings: [].into(),
             digest: format!("digest of {name}"),
         }
     }
