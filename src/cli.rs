@@ -35,7 +35,7 @@ A first session, in a folder with a main.rebar:
   rebar drift my_deploy       is it still as applied?
   rebar destroy my_deploy     take it down again
 
-Exit codes: 0 done · 1 failed · 2 wrong usage · 3 changes found (plan --exit-code, drift, fmt --check)
+Exit codes: 0 done · 1 failed · 2 wrong usage · 3 changes found (plan --exit-code, compare, drift, fmt --check)
             4 refused · 5 partly done · 6 interrupted · 7 a node could not be asked";
 
 /// When to use colour.
@@ -57,6 +57,9 @@ pub(crate) enum Command {
     Fmt(FmtArgs),
     /// Show what an apply would change, in which order, and why.
     Plan(PlanArgs),
+    /// Compare two deploys of the spec, or two plan files: is it the same system, and where is it not?
+    #[command(after_help = COMPARE_HELP)]
+    Compare(CompareArgs),
     /// Carry out a deploy, or a plan that was written to a file.
     Apply(ApplyArgs),
     /// Show what stands.
@@ -160,6 +163,29 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The first deploy, or a file that `rebar plan -o` wrote.
+    #[arg(value_name = "DEPLOY|FILE")]
+    pub(crate) left: String,
+    /// The second.
+    #[arg(value_name = "DEPLOY|FILE")]
+    pub(crate) right: String,
+    /// As JSON (see `rebar schema compare`).
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const COMPARE_HELP: &str = "\
+A pattern is all that is done to each node of a group: runs, steps and their fields. It leaves out on what and on how many
+nodes that is done, so that a laptop and a rack can have the same one. Where two patterns differ, the first differing place
+of each field is shown. Backend, image, networks and hardware are listed apart, and so is what each site emulates or lacks.
+
+  rebar compare laptop_shop lab_shop      is what is tried on the laptop what the lab will get?
+  rebar compare before.plan lab_shop      what does this change of the spec do to the steps?
+
+Neither machines nor the state are looked at. Exit codes: 0 all patterns agree · 3 they differ · 1 there is no plan to compare";
 
 /// How deep to look before planning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -280,4 +306,6 @@ pub(crate) struct DoctorArgs {
 pub(crate) enum SchemaOf {
     /// Plans: `plan --json` and plan files.
     Plan,
+    /// Comparisons: `compare --json`.
+    Compare,
 }

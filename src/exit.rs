@@ -15,7 +15,7 @@ pub(crate) enum Exit {
         reason = "clap ends the program itself; listed so that the table is whole"
     )]
     Usage,
-    /// There are changes: `plan --exit-code`, `drift`, `fmt --check`.
+    /// There are changes: `plan --exit-code`, `compare`, `drift`, `fmt --check`.
     Changes,
     /// Refused, and nothing was touched: a stale plan, another apply at work, a foreign object.
     Refused,

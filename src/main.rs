@@ -46,6 +46,8 @@ fn trace(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // How long each stage took.
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
         .log_internal_errors(false)
         .init();
 }

@@ -59,11 +59,18 @@ impl Analysis {
             // A name that is wrong is still worth telling; the rest would be guesses.
             return None;
         }
-        let instances = expand::expand(&self.typed, deploy, ledger, &mut self.diagnostics)?;
-        let graph = graph::build(&instances, &mut self.diagnostics);
+        let instances = {
+            let _stage = tracing::debug_span!("expand").entered();
+            expand::expand(&self.typed, deploy, ledger, &mut self.diagnostics)?
+        };
+        let graph = {
+            let _stage = tracing::debug_span!("graph").entered();
+            graph::build(&instances, &mut self.diagnostics)
+        };
         if self.diagnostics.has_errors() {
             return None;
         }
+        let _stage = tracing::debug_span!("plan").entered();
         Some(plan::plan(&graph, snapshot))
     }
 
@@ -96,9 +103,15 @@ pub fn analyse(library: &Library<'_>) -> Analysis {
 pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
-    let modules = resolve::load(library, &mut sources, &mut diagnostics);
-    let resolved = resolve::resolve(modules, &mut diagnostics);
-    let typed = check::check(resolved, &sources, options, &mut diagnostics);
+    let modules = {
+        let _stage = tracing::debug_span!("parse").entered();
+        resolve::load(library, &mut sources, &mut diagnostics)
+    };
+    let typed = {
+        let _stage = tracing::debug_span!("check").entered();
+        let resolved = resolve::resolve(modules, &mut diagnostics);
+        check::check(resolved, &sources, options, &mut diagnostics)
+    };
     if diagnostics.has_errors() {
         diagnostics.keep_errors();
     }

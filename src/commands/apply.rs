@@ -72,12 +72,11 @@ fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan, unsure: bool) -> 
 
 /// The plan of a file, if the argument looks like one, else of a deploy.
 async fn plan(context: &Context, args: &ApplyArgs) -> Result<Made, Failure> {
-    let path = Path::new(&args.what);
-    if !args.what.contains(['/', '.']) && !path.is_file() {
+    if !super::is_file(&args.what) {
         return make(context, &args.what, Depth::Nodes, args.diagnostics.format).await;
     }
     context.project.exists()?;
-    let (plan, _) = plan_file::read(path)
+    let (plan, _) = plan_file::read(Path::new(&args.what))
         .map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;
     Ok(Made::Plan(Box::new(plan), false))
 }

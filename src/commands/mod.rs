@@ -3,6 +3,7 @@
 mod apply;
 mod carry;
 mod check;
+mod compare;
 mod compile;
 mod completions;
 mod destroy;
@@ -68,6 +69,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Check(args) => check::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
         Command::Plan(args) => plan::run(context, &args).await,
+        Command::Compare(args) => compare::run(context, &args),
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Drift(args) => drift::run(context, &args).await,
@@ -104,6 +106,11 @@ pub(crate) fn analyse(context: &Context) -> Analysis {
             actions: Some(actions),
         },
     )
+}
+
+/// Whether an argument that can name a deploy or a plan file names a file.
+pub(crate) fn is_file(what: &str) -> bool {
+    what.contains(['/', '.']) || std::path::Path::new(what).is_file()
 }
 
 /// Where the compiler gets text from.

@@ -24,11 +24,13 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
         Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
     };
+    let stage = tracing::debug_span!("print").entered();
     if args.json {
         super::print(&format!("{:#}\n", serde_json::json!(plan)))?;
     } else {
         super::print(&render::plan::plan(&plan, unsure, context.out))?;
     }
+    drop(stage);
     if let Some(path) = &args.out {
         let written = plan_file::write(path, &plan);
         written.map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;

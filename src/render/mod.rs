@@ -1,5 +1,6 @@
 //! What people see: plans, orders, graphs and progress, as text.
 
+pub(crate) mod compare;
 pub(crate) mod findings;
 pub(crate) mod graph;
 pub(crate) mod order;

@@ -20,12 +20,10 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
         .map_or(String::new(), |i| format!(", image {}", i.name));
     let title = format!("{} on {} ({}{image})", plan.deploy, plan.site, plan.backend.name);
     line(&mut out, 0, &paint.strong(&title));
-    for notice in &plan.notices {
-        line(
-            &mut out,
-            1,
-            &paint.faint(&format!("note: {}: {}", notice.capability, notice.text)),
-        );
+    for (name, capability) in &plan.capabilities {
+        if let Some(notice) = capability.notice() {
+            line(&mut out, 1, &paint.faint(&format!("note: {name}: {notice}")));
+        }
     }
     networks(&mut out, plan, paint);
     for (group, nodes) in by_group(plan) {

@@ -9,18 +9,18 @@ use crate::check::evaluate::Scope;
 use crate::check::{Deploy, Level, Site};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::expand as codes;
-use crate::plan::Notice;
+use crate::plan::{Capability, Provided};
 
 impl Layout<'_> {
-    /// Reports what is absent; what is emulated or accepted becomes a notice.
-    pub(super) fn capabilities(&mut self, site: &Site, deploy: &Deploy) -> Vec<Notice> {
+    /// What the steps need, and how far the site has it. Reports what is absent.
+    pub(super) fn capabilities(&mut self, site: &Site, deploy: &Deploy) -> BTreeMap<String, Capability> {
         let Some((backend, _, machines)) = &site.backend else {
-            return Vec::new();
+            return BTreeMap::new();
         };
         let Some(backend) = self.typed.backends.get(backend) else {
-            return Vec::new();
+            return BTreeMap::new();
         };
-        let mut notices: BTreeMap<String, String> = BTreeMap::new();
+        let mut needed: BTreeMap<String, Capability> = BTreeMap::new();
         let mut used = BTreeSet::new();
         let steps: Vec<_> = self.steps.iter().flatten().copied().collect();
         let mut told = BTreeSet::new();
@@ -30,16 +30,20 @@ impl Layout<'_> {
             };
             for (capability, required) in &kind.requires {
                 let provided = backend.provides.get(capability);
-                match (provided.map(|(level, _)| level), site.accepted.get(capability)) {
-                    (Some(Level::Exact), _) => {}
-                    (Some(Level::Emulated(how)), _) => {
-                        notices.insert(capability.clone(), format!("emulated: {how}"));
+                if let Some(known) = needed.get_mut(capability) {
+                    if let Err(place) = known.kinds.binary_search(&kind.name) {
+                        known.kinds.insert(place, kind.name.clone());
                     }
+                    continue;
+                }
+                let has = match (provided.map(|(level, _)| level), site.accepted.get(capability)) {
+                    (Some(Level::Exact), _) => Provided::Exact,
+                    (Some(Level::Emulated(how)), _) => Provided::Emulated(how.clone()),
                     (Some(Level::Absent) | None, Some((because, _))) => {
                         used.insert(capability.clone());
                         let because = self.known(because, &mut Scope::of(self.typed), "a reason");
                         let because = because.as_ref().and_then(Value::as_str).unwrap_or_default();
-                        notices.insert(capability.clone(), format!("accepted gap: {because}"));
+                        Provided::AcceptedGap(because.to_owned())
                     }
                     (Some(Level::Absent) | None, None) => {
                         if !told.insert((span, capability.clone())) {
@@ -60,15 +64,15 @@ impl Layout<'_> {
                             "do without this step on that site, or accept the gap there: \
                              `accept gap {capability} {{ because = \"…\" }}`"
                         )));
+                        continue;
                     }
-                }
+                };
+                let kinds = vec![kind.name.clone()];
+                needed.insert(capability.clone(), Capability { provided: has, kinds });
             }
         }
         self.unused(site, deploy, &used);
-        notices
-            .into_iter()
-            .map(|(capability, text)| Notice { capability, text })
-            .collect()
+        needed
     }
 
     /// Warns of accepted gaps that are none, or that no deploy of the site needs.

@@ -63,7 +63,7 @@ pub(super) fn lay_out(
     }
     not_given(&workload.parameters, &deploy.arguments, &mut scope.variables);
     layout.statements(&workload.body, &mut scope);
-    let notices = layout.capabilities(site, deploy);
+    let capabilities = layout.capabilities(site, deploy);
     layout.same_things();
     layout.check_networks();
     let ledger = match layout.failed {
@@ -89,7 +89,7 @@ pub(super) fn lay_out(
         runs: layout.runs,
         outputs: layout.outputs,
         ledger,
-        notices,
+        capabilities,
     })
 }
 

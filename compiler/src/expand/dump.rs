@@ -60,8 +60,10 @@ pub fn dump(instances: &Instances) -> String {
     for (name, value) in &instances.outputs {
         let _ = writeln!(text, "out {name} = {}", shown(value));
     }
-    for notice in &instances.notices {
-        let _ = writeln!(text, "notice {}: {}", notice.capability, notice.text);
+    for (name, capability) in &instances.capabilities {
+        if let Some(notice) = capability.notice() {
+            let _ = writeln!(text, "notice {name}: {notice}");
+        }
     }
     text
 }

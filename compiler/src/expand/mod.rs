@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use crate::check::Typed;
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::plan::{BackendChoice, Hardware, Ledger, Notice, Rollout, Step, Template};
+use crate::plan::{BackendChoice, Capability, Hardware, Ledger, Rollout, Step, Template};
 use crate::resolve::list_of;
 use crate::source::Span;
 
@@ -44,8 +44,8 @@ pub struct Instances {
     pub outputs: BTreeMap<String, Template>,
     /// The ledger with what this deploy needs, and without what it gives up.
     pub ledger: Ledger,
-    /// What the site emulates or lacks by an accepted gap.
-    pub notices: Vec<Notice>,
+    /// What the steps need of the site, and how far the site has it.
+    pub capabilities: BTreeMap<String, Capability>,
 }
 
 /// A network of a deploy.

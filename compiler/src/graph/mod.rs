@@ -218,7 +218,7 @@ mod tests {
             runs: vec![run("a", &["c"]), run("b", &["a"]), run("c", &["b"])],
             outputs: BTreeMap::new(),
             ledger: crate::plan::Ledger::default(),
-            notices: Vec::new(),
+            capabilities: BTreeMap::new(),
         };
         let mut diagnostics = Diagnostics::default();
         let graph = build(&instances, &mut diagnostics);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sha2::{Digest, Sha256};
 
 use super::template::{Column, NodeReference, Template};
-use super::{NodeRow, Plan, Step};
+use super::{NodeRow, Pattern, Plan, Step};
 
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -52,6 +52,28 @@ pub(crate) fn step_hash<'a>(
     parts.add(kind);
     parts.add_json(fields);
     loads.for_each(|load| parts.add(load));
+    parts.finish()
+}
+
+/// The hash of what a pattern does to each node: its runs and steps in order. Names of nodes, their number, hardware
+/// and rollout are no part of it, and neither is how the roles are written: only the steps that come of them.
+pub fn pattern_hash(pattern: &Pattern) -> String {
+    let mut parts = Parts::new("pattern");
+    for segment in &pattern.segments {
+        parts.add("run");
+        parts.add(&segment.run);
+        for step in &segment.steps {
+            parts.add("step");
+            parts.add_json(&(
+                &step.name,
+                &step.kind,
+                &step.key,
+                step.removal,
+                &step.reload_on,
+                &step.fields,
+            ));
+        }
+    }
     parts.finish()
 }
 

@@ -4,6 +4,8 @@
 //! one class share a [`Pattern`], whose fields are [`Template`]s that are filled from the node's row; what has
 //! to be done now (verbs) stands in the row, never in the pattern.
 
+mod compare;
+mod difference;
 mod digest;
 mod file;
 mod fill;
@@ -14,8 +16,12 @@ pub(crate) mod render;
 mod template;
 pub(crate) mod url;
 
+pub use compare::{
+    COMPARISON_FORMAT, CapabilityComparison, Comparison, Difference, GateDifference, GroupComparison,
+    GroupSide, Only, RunSide, Setting, Side, compare, comparison_schema,
+};
 pub(crate) use digest::{hex, step_hash};
-pub use digest::{machine_digest, step_digest};
+pub use digest::{machine_digest, pattern_hash, step_digest};
 pub use file::{Counts, PlanFileError, canonical_bytes, counts, hash, is_empty, read, schema};
 pub use fill::{FillContext, FillError, fill};
 pub use filler::{FilledStep, Filler, filled_steps};
@@ -32,7 +38,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the plan format; readers refuse any other.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What to do, in which order, and on what it is based.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,8 +74,8 @@ pub struct Plan {
     pub outputs: BTreeMap<String, Template>,
     /// The ledger as it is once this plan is done: names and addresses, kept for ever after.
     pub ledger: Ledger,
-    /// Capabilities that the site emulates or lacks by accepted gap, for the reports.
-    pub notices: Vec<Notice>,
+    /// What the steps need of the site, by capability (`node.files`), and how far the site has it.
+    pub capabilities: BTreeMap<String, Capability>,
 }
 
 /// What a plan was made from.
@@ -346,14 +352,37 @@ pub struct LeavingNode {
     pub addresses: BTreeMap<String, IpAddr>,
 }
 
-/// Something about a capability that a reader of the plan should know.
+/// A capability that some step needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Notice {
-    /// `node.sysctl`.
-    pub capability: String,
-    /// `emulated: …` or `accepted gap: …`.
-    pub text: String,
+pub struct Capability {
+    /// How far the site has it.
+    pub provided: Provided,
+    /// Kinds of the steps that need it, sorted.
+    pub kinds: Vec<String>,
+}
+
+/// How far a site has a capability. What it lacks without accepting the gap is an error of the spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Provided {
+    /// As on a physical machine.
+    Exact,
+    /// In another way: in words, with its limits.
+    Emulated(String),
+    /// Not at all, and the site accepts that: why, in words.
+    AcceptedGap(String),
+}
+
+impl Capability {
+    /// What a reader of a plan should know: `None` when the site has it exactly.
+    pub fn notice(&self) -> Option<String> {
+        match &self.provided {
+            Provided::Exact => None,
+            Provided::Emulated(how) => Some(format!("emulated: {how}")),
+            Provided::AcceptedGap(because) => Some(format!("accepted gap: {because}")),
+        }
+    }
 }
 
 /// Names and addresses, given once and kept: the input and, with additions, an output of planning.

@@ -133,7 +133,7 @@ fn desired(graph: &Graph<'_>, snapshot: &Snapshot) -> Plan {
         nodes,
         outputs: instances.outputs.clone(),
         ledger: instances.ledger.clone(),
-        notices: instances.notices.clone(),
+        capabilities: instances.capabilities.clone(),
     }
 }
 

@@ -260,7 +260,7 @@ fn a_plan_file_is_read_as_it_was_written_or_not_at_all() {
     assert_eq!(code(&text.replace("hello", "hallo")), "E1103");
     assert_eq!(code(&text[..text.len() / 2]), "E1102");
     assert_eq!(code("{}"), "E1102");
-    assert_eq!(code(&text.replacen("\"format\": 1", "\"format\": 2", 1)), "E1102");
+    assert_eq!(code(&text.replacen("\"format\": 2", "\"format\": 3", 1)), "E1102");
     assert_eq!(
         plan_file::read(&folder.path().join("none")).unwrap_err().code(),
         "E1101"

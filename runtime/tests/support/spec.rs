@@ -203,7 +203,7 @@ impl Spec {
             leaving_networks: Vec::new(),
             outputs: BTreeMap::from([("url".to_owned(), Template::Value("http://10.20.0.2/".into()))]),
             ledger,
-            notices: Vec::new(),
+            capabilities: BTreeMap::new(),
         };
         for index in 0..plan.nodes.len() {
             let digest = machine_digest(&plan, &plan.nodes[index]);
