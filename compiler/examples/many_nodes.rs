@@ -7,29 +7,18 @@ use std::time::Instant;
 use rebar_compiler::plan::{self, Ledger, Machine, RecordedNode, Snapshot};
 use rebar_compiler::{Library, analyse, expand, graph};
 
-const SPEC: &str = r#"
-use std.linux { package, file, service, probe }
-use std.image { bookworm }
-network  front { cidr = 10.0.0.0/8, gateway = 10.0.0.1 }
-hardware small { cpu = 1, memory = 512MiB, nic eth0 { network = front } }
-role page(text: String) {
-  package nginx { name = "nginx-light" }
-  file index { path = "/var/www/index.html", content = "{text} from {node.name}" }
-  file more { path = "/var/www/more.html", content = text }
-  service web { name = "nginx", reload_on = [index] }
-  probe up { url = "http://{node.address}/" }
-}
-workload many(count: Int) {
-  nodes web { count = count, hardware = small }
-  run pages = page(text = "hello") on web
-}
-site lab { machines = docker(image = bookworm) }
-deploy d = many(count = COUNT) on lab
-"#;
+/// The shop that `benches/plan/run` plans, and its template.
+const SPEC: &str = include_str!("../../benches/plan/shop/main.rebar");
+const PAGE: &str = include_str!("../../benches/plan/shop/templates/page.html.hbs");
+const DEPLOY: &str = "shop_of_many";
 
 fn main() {
     let count = std::env::args().nth(1).unwrap_or_else(|| "100000".to_owned());
-    let project = BTreeMap::from([("main.rebar".to_owned(), SPEC.replace("COUNT", &count))]);
+    let spec = SPEC.replace("shop(replicas = 2)", &format!("shop(replicas = {count})"));
+    let project = BTreeMap::from([
+        ("main.rebar".to_owned(), spec),
+        ("templates/page.html.hbs".to_owned(), PAGE.to_owned()),
+    ]);
     let std: BTreeMap<String, String> = rebar_stdlib::FILES
         .iter()
         .map(|(n, t)| ((*n).to_owned(), (*t).to_owned()))
@@ -46,7 +35,7 @@ fn main() {
     lap("analyse");
     let instances = expand::expand(
         &analysis.typed,
-        "d",
+        DEPLOY,
         &Ledger::default(),
         &mut analysis.diagnostics,
     );
@@ -64,7 +53,12 @@ fn main() {
     println!("{} nodes, {} bytes", plan.nodes.len(), bytes.len());
     drop(plan::read(&bytes));
     lap("read");
-    let again = expand::expand(&analysis.typed, "d", &instances.ledger, &mut analysis.diagnostics);
+    let again = expand::expand(
+        &analysis.typed,
+        DEPLOY,
+        &instances.ledger,
+        &mut analysis.diagnostics,
+    );
     drop(again);
     lap("expand with a full ledger");
     let filler = plan::Filler::new(&plan);

@@ -6,7 +6,8 @@ use super::deploy::Layout;
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::codes::plan as plan_codes;
-use crate::plan::{FillContext, Template};
+use crate::expand::GroupInstance;
+use crate::plan::{FillContext, FillError, MAX_VALUES, Template};
 use crate::source::Span;
 
 impl Layout<'_> {
@@ -82,7 +83,7 @@ impl Layout<'_> {
     pub(super) fn sample(&mut self) {
         let mut broken = Vec::new();
         {
-            let context = FillContext::of_groups(&self.groups);
+            let samples = Samples::of(&self.groups);
             for (run_index, run) in self.runs.iter().enumerate() {
                 let Some(group) = self.groups.iter().find(|g| g.name == run.group) else {
                     continue;
@@ -92,7 +93,7 @@ impl Layout<'_> {
                 }
                 for (step_index, step) in run.steps.iter().enumerate() {
                     for (field, value) in &step.fields {
-                        if let Err(error) = context.fill(value, Some((&group.name, 0))) {
+                        if let Err(error) = samples.try_fill(value, &group.name) {
                             let node = &group.nodes[0].name;
                             let message = format!("the field `{field}` has no value on `{node}`: {error}");
                             broken.push((self.steps[run_index][step_index].1, message));
@@ -104,6 +105,49 @@ impl Layout<'_> {
         for (span, message) in broken {
             self.report(Diagnostic::error(plan_codes::CANNOT_FILL, span, message));
         }
+    }
+}
+
+/// Members of a group that are tried. They differ in name and address only, so that more would tell no more, except
+/// for how large a value becomes that goes through all of them.
+const TRIED: usize = 512;
+
+/// What values are filled from on trial: the first members of each group.
+struct Samples<'a> {
+    groups: &'a [GroupInstance],
+    half: FillContext<'a>,
+    whole: FillContext<'a>,
+    /// Members of the largest group.
+    largest: usize,
+}
+
+impl<'a> Samples<'a> {
+    fn of(groups: &'a [GroupInstance]) -> Samples<'a> {
+        Samples {
+            groups,
+            half: FillContext::of_groups(groups, TRIED / 2),
+            whole: FillContext::of_groups(groups, TRIED),
+            largest: groups.iter().map(|g| g.nodes.len()).max().unwrap_or(0),
+        }
+    }
+
+    /// Whether a value can be filled on the first node of `group`. Of large groups a part is tried; where that does
+    /// not show that the whole is small enough, all of it.
+    fn try_fill(&self, value: &Template, group: &str) -> Result<(), FillError> {
+        let own = Some((group, 0));
+        let whole = self.whole.cost(value, own)?;
+        if self.largest <= TRIED {
+            return Ok(());
+        }
+        let growth = whole.saturating_sub(self.half.cost(value, own)?);
+        let halves = self.largest.div_ceil(TRIED / 2);
+        // What goes through a group within itself grows faster than the group.
+        let even = growth.saturating_mul(2) <= whole.saturating_add(whole / 8);
+        if even && growth.saturating_mul(halves).saturating_add(whole) <= MAX_VALUES {
+            return Ok(());
+        }
+        let all = FillContext::of_groups(self.groups, usize::MAX);
+        all.fill(value, own).map(drop)
     }
 }
 

@@ -17,8 +17,8 @@ use crate::expand::GroupInstance;
 
 /// Levels of templates within each other.
 const MAX_DEPTH: usize = 128;
-/// Values in one filled template; each 8 bytes of text count as one more.
-const MAX_VALUES: usize = 20_000_000;
+/// Values in one filled template; each 8 bytes of text count as one more. A list of servers on a million nodes fits.
+pub(crate) const MAX_VALUES: usize = 40_000_000;
 
 /// Why a template could not be filled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,8 +103,8 @@ impl<'a> FillContext<'a> {
         }
     }
 
-    /// The nodes of instances.
-    pub(crate) fn of_groups(groups: &'a [GroupInstance]) -> FillContext<'a> {
+    /// The nodes of instances, and of each group no more than the first `most`.
+    pub(crate) fn of_groups(groups: &'a [GroupInstance], most: usize) -> FillContext<'a> {
         let members = |group: &'a GroupInstance| {
             let first = group.hardware.nics.values().next();
             let columns = |node: &'a crate::expand::NodeInstance| Columns {
@@ -116,7 +116,7 @@ impl<'a> FillContext<'a> {
                 group.name.as_str(),
                 Members {
                     many: group.many,
-                    nodes: group.nodes.iter().map(columns).collect(),
+                    nodes: group.nodes.iter().take(most).map(columns).collect(),
                 },
             )
         };
@@ -132,13 +132,23 @@ impl<'a> FillContext<'a> {
     /// # Errors
     /// [`FillError`]: only templates that the compiler did not make, or edited ones, should give any.
     pub fn fill(&self, template: &Template, own: Option<(&str, usize)>) -> Result<Value, FillError> {
-        let mut filling = Filling {
+        self.filling(own).fill(template, 0)
+    }
+
+    /// How many values a filled template has, counted against [`MAX_VALUES`].
+    pub(crate) fn cost(&self, template: &Template, own: Option<(&str, usize)>) -> Result<usize, FillError> {
+        let mut filling = self.filling(own);
+        filling.fill(template, 0)?;
+        Ok(MAX_VALUES - filling.left)
+    }
+
+    fn filling<'f>(&'f self, own: Option<(&'f str, usize)>) -> Filling<'f, 'a> {
+        Filling {
             context: self,
             own,
             turns: Vec::new(),
             left: MAX_VALUES,
-        };
-        filling.fill(template, 0)
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub use compare::{
 pub(crate) use digest::{hex, step_hash};
 pub use digest::{machine_digest, pattern_hash, step_digest};
 pub use file::{Counts, PlanFileError, canonical_bytes, counts, hash, is_empty, read, schema};
+pub(crate) use fill::MAX_VALUES;
 pub use fill::{FillContext, FillError, fill};
 pub use filler::{FilledStep, Filler, filled_steps};
 pub use functions::FunctionError;
