@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use rebar_compiler::plan::{self, Ledger, Machine, RecordedNode, Snapshot};
+use rebar_compiler::plan::{self, Ledger, Machine, RecordedNetwork, RecordedNode, Snapshot};
 use rebar_compiler::{Library, analyse, expand, graph};
 
 /// The shop that `benches/plan/run` plans, and its template.
@@ -44,25 +44,25 @@ fn main() {
         return;
     };
     lap("expand");
-    let order = graph::build(&instances, &mut analysis.diagnostics);
+    let order = graph::build(instances, &mut analysis.diagnostics);
     lap("graph");
-    let plan = plan::plan(&order, &Snapshot::default());
+    let plan = plan::plan(order.clone(), &Snapshot::default());
     lap("plan");
     let bytes = plan::canonical_bytes(&plan);
     lap("canonical bytes");
     println!("{} nodes, {} bytes", plan.nodes.len(), bytes.len());
     drop(plan::read(&bytes));
     lap("read");
-    let again = expand::expand(
-        &analysis.typed,
-        DEPLOY,
-        &instances.ledger,
-        &mut analysis.diagnostics,
-    );
+    let again = expand::expand(&analysis.typed, DEPLOY, &plan.ledger, &mut analysis.diagnostics);
     drop(again);
     lap("expand with a full ledger");
     let filler = plan::Filler::new(&plan);
     let mut snapshot = Snapshot::default();
+    for (name, network) in &plan.networks {
+        let (cidr, gateway, live) = (network.cidr, network.gateway, true);
+        let recorded = RecordedNetwork { cidr, gateway, live };
+        snapshot.networks.insert(name.clone(), recorded);
+    }
     for row in &plan.nodes {
         let Ok(steps) = filler.steps(row) else { continue };
         let recorded = RecordedNode {
@@ -80,7 +80,7 @@ fn main() {
         snapshot.nodes.insert(row.name.clone(), recorded);
     }
     lap("fill and record all steps");
-    let second = plan::plan(&order, &snapshot);
+    let second = plan::plan(order, &snapshot);
     lap("plan when all stands");
     println!("{:?}", plan::counts(&second));
 }

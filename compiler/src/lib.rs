@@ -65,13 +65,13 @@ impl Analysis {
         };
         let graph = {
             let _stage = tracing::debug_span!("graph").entered();
-            graph::build(&instances, &mut self.diagnostics)
+            graph::build(instances, &mut self.diagnostics)
         };
         if self.diagnostics.has_errors() {
             return None;
         }
         let _stage = tracing::debug_span!("plan").entered();
-        Some(plan::plan(&graph, snapshot))
+        Some(plan::plan(graph, snapshot))
     }
 
     /// Lays out every deploy with an empty ledger, for what can only be seen then.
@@ -87,7 +87,7 @@ impl Analysis {
                 &plan::Ledger::default(),
                 &mut self.diagnostics,
             ) {
-                graph::build(&instances, &mut self.diagnostics);
+                graph::build(instances, &mut self.diagnostics);
             }
         }
     }

@@ -293,7 +293,7 @@ fn plan_files_that_lie_are_refused() {
     assert!(schema["$defs"]["Template"].is_object());
     let text = String::from_utf8(good).unwrap();
     let lies = [
-        text.replacen("\"format\":1", "\"format\":2", 1),
+        text.replacen("\"format\":2", "\"format\":3", 1),
         text.replacen("\"deploy\":", "\"extra\":1,\"deploy\":", 1),
         text.replacen("\"pattern\":1", "\"pattern\":7", 1),
         text.replacen("\"group\":\"web\"", "\"group\":\"nowhere\"", 1),

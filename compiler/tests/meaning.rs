@@ -66,10 +66,10 @@ fn case(folder: &Path) {
                 let mut diagnostics = rebar_compiler::Diagnostics::default();
                 let laid_out =
                     expand::expand(&analysis.typed, name, &Ledger::default(), &mut diagnostics).unwrap();
-                let ordered = graph::build(&laid_out, &mut diagnostics);
                 instances.push_str(&expand::dump(&laid_out));
+                let ordered = graph::build(laid_out, &mut diagnostics);
                 graphs.push_str(&ordered.dump());
-                let mut plan = plan::plan(&ordered, &Snapshot::default());
+                let mut plan = plan::plan(ordered, &Snapshot::default());
                 assert_eq!(plan::read(&plan::canonical_bytes(&plan)).as_ref(), Ok(&plan));
                 for node in &plan.nodes {
                     plan::filled_steps(&plan, node).unwrap();

@@ -55,7 +55,7 @@ fn emit(context: &Context, args: &CheckArgs, stage: Stage, mut analysis: Analysi
             instances.map(|instances| match stage {
                 Stage::Instances => expand::dump(&instances),
                 Stage::Syntax | Stage::Names | Stage::Types | Stage::Graph => {
-                    graph::build(&instances, diagnostics).dump()
+                    graph::build(instances, diagnostics).dump()
                 }
             })
         }

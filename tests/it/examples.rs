@@ -69,29 +69,75 @@ fn the_standard_library_is_in_the_format() {
     }
 }
 
-#[test]
-fn the_published_schema_is_that_of_the_program() {
-    let world = World::of_example("shop", 96);
-    let path = root().join("docs/schema/plan.schema.json");
-    let now = world.good(&["schema", "plan"]).out;
+/// Holds a published schema against the program's, and its required fields against a document of the program.
+fn schema_is_published(world: &World, of: &str, document: &str) {
+    let path = root().join(format!("docs/schema/{of}.schema.json"));
+    let now = world.good(&["schema", of]).out;
     if std::env::var_os("REBAR_BLESS").is_some() {
         fs::write(&path, &now).unwrap();
     }
     let published = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         published == now,
-        "docs/schema/plan.schema.json is old: run the tests with REBAR_BLESS=1"
+        "docs/schema/{of}.schema.json is old: run the tests with REBAR_BLESS=1"
     );
-    // The schema is not only there: its required fields are those of a real plan.
+    // The schema is not only there: its required fields are those of a real document.
     let schema: serde_json::Value = serde_json::from_str(&now).unwrap();
-    let plan: serde_json::Value =
-        serde_json::from_str(&world.good(&["plan", "laptop_shop", "--json"]).out).unwrap();
+    let document: serde_json::Value = serde_json::from_str(document).unwrap();
     for field in schema["required"].as_array().unwrap() {
-        assert!(
-            plan.get(field.as_str().unwrap()).is_some(),
-            "a plan has no `{field}`"
-        );
+        let field = field.as_str().unwrap();
+        assert!(document.get(field).is_some(), "no `{field}` in {of}");
     }
+}
+
+#[test]
+fn the_published_schemas_are_those_of_the_program() {
+    let world = World::of_example("shop", 96);
+    schema_is_published(&world, "plan", &world.good(&["plan", "laptop_shop", "--json"]).out);
+    let compared = world.good(&["compare", "laptop_shop", "lab_shop", "--json"]);
+    schema_is_published(&world, "compare", &compared.out);
+}
+
+#[test]
+fn the_laptop_and_the_lab_compare_equal_without_any_machine_or_state() {
+    let world = World::of_example("shop", 20);
+    let ran = world.good(&["compare", "laptop_shop", "lab_shop"]);
+    insta::assert_snapshot!(without_hashes(&ran.out));
+    assert!(!world.project.join(".rebar").exists(), "a comparison makes no state");
+    let colored = world.good(&["compare", "laptop_shop", "lab_shop", "--color", "always"]);
+    assert!(colored.out.contains('\u{1b}'));
+}
+
+#[test]
+fn what_differs_between_two_plans_is_shown() {
+    let world = World::of_example("shop", 20);
+    let before = world.project.join("before.plan");
+    let before = before.to_str().unwrap();
+    world.good(&["plan", "laptop_shop", "-o", before]);
+    world.edit("replicas = 2) on laptop", "replicas = 2, greeting = \"good day\") on laptop");
+    world.edit("memory = 512MiB", "memory = 1GiB");
+    let ran = world.run(&["compare", before, "laptop_shop"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    insta::assert_snapshot!(without_hashes(&ran.out));
+    let json = world.run(&["compare", before, "laptop_shop", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((json.code, &found["agree"]), (3, &false.into()));
+    let unknown = world.run(&["compare", "laptop_shop", "shop_lab"]);
+    assert_eq!((unknown.code, unknown.out.as_str()), (1, ""), "{}", unknown.err);
+    assert!(unknown.err.contains("there is no deploy `shop_lab`"), "{}", unknown.err);
+}
+
+/// Hashes change with every word of the library.
+fn without_hashes(text: &str) -> String {
+    let mut shown = String::new();
+    let is_hash = |word: &str| word.len() == 12 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    for part in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let word = part.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let end = &part[word.len()..];
+        shown.push_str(if is_hash(word) { "(hash)" } else { word });
+        shown.push_str(end);
+    }
+    shown
 }
 
 #[test]

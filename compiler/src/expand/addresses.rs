@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use super::deploy::Layout;
 use super::{GroupInstance, NetworkInstance, NodeInstance};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::expand as codes;
-use crate::plan::{Ledger, LedgerNode};
+use crate::plan::{Addresses, Ledger, LedgerNode};
 
 impl Layout<'_> {
     /// Names and addresses all nodes; returns the ledger as it is then. `None` if that is not possible.
@@ -33,35 +34,42 @@ impl Layout<'_> {
         if !self.room(&names, recorded, &pools) {
             return None;
         }
-        let mut nodes = BTreeMap::new();
+        let mut nodes: Vec<(String, LedgerNode)> = Vec::new();
         for (group, names) in self.groups.iter_mut().zip(names) {
+            let networks: Vec<Arc<str>> = group.hardware.nics.values().map(|n| n.as_str().into()).collect();
+            group.nodes.reserve(names.len());
+            nodes.reserve(names.len());
             for name in names {
                 let before = recorded.get(&name).filter(|n| n.group == group.name);
-                let mut addresses = BTreeMap::new();
-                for network in group.hardware.nics.values() {
-                    let pool = pools.get_mut(network)?;
+                let mut pairs = Vec::with_capacity(networks.len());
+                for network in &networks {
+                    let pool = pools.get_mut(&**network)?;
                     let kept = before
                         .and_then(|n| n.addresses.get(network))
                         .filter(|a| pool.usable(**a));
-                    addresses.insert(network.clone(), kept.copied().or_else(|| pool.take())?);
+                    pairs.push((network.clone(), kept.copied().or_else(|| pool.take())?));
                 }
-                nodes.insert(
-                    name.clone(),
-                    LedgerNode {
-                        group: group.name.clone(),
-                        addresses: addresses.clone(),
-                    },
-                );
+                let addresses: Addresses = pairs.into_iter().collect();
+                let held = LedgerNode {
+                    group: group.name.clone(),
+                    addresses: addresses.clone(),
+                };
+                nodes.push((name.clone(), held));
                 group.nodes.push(NodeInstance { name, addresses });
             }
         }
-        let mut next = ledger.clone();
-        let changed = ledger.deploys.get(deploy) != Some(&nodes);
-        if changed {
-            next.version += 1;
-            next.deploys.insert(deploy.to_owned(), nodes);
+        // A map is made from a whole list faster than name by name.
+        let nodes: BTreeMap<String, LedgerNode> = nodes.into_iter().collect();
+        if ledger.deploys.get(deploy) == Some(&nodes) {
+            return Some(ledger.clone());
         }
-        Some(next)
+        let others = ledger.deploys.iter().filter(|(name, _)| *name != deploy);
+        let mut deploys: BTreeMap<_, _> = others
+            .map(|(name, nodes)| (name.clone(), nodes.clone()))
+            .collect();
+        deploys.insert(deploy.to_owned(), nodes);
+        let version = ledger.version + 1;
+        Some(Ledger { version, deploys })
     }
 
     /// Whether every network has an address for every node.

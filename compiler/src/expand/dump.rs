@@ -30,7 +30,7 @@ pub fn dump(instances: &Instances) -> String {
         );
         for node in &group.nodes {
             let _ = write!(text, "  {}", node.name);
-            for (network, address) in &node.addresses {
+            for (network, address) in node.addresses.iter() {
                 let _ = write!(text, " {network} {address}");
             }
             let _ = writeln!(text);

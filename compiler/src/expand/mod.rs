@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use crate::check::Typed;
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::plan::{BackendChoice, Capability, Hardware, Ledger, Rollout, Step, Template};
+use crate::plan::{Addresses, BackendChoice, Capability, Hardware, Ledger, Rollout, Step, Template};
 use crate::resolve::list_of;
 use crate::source::Span;
 
@@ -86,7 +86,7 @@ pub struct NodeInstance {
     /// Its name.
     pub name: String,
     /// Its address on each network.
-    pub addresses: BTreeMap<String, IpAddr>,
+    pub addresses: Addresses,
 }
 
 /// A run on a group.

@@ -35,15 +35,15 @@ pub struct Edge {
 
 /// The order of a deploy. It has no cycles; edges point from what comes first to what comes after.
 #[derive(Debug, Clone)]
-pub struct Graph<'a> {
+pub struct Graph {
     /// What it was made from.
-    pub instances: &'a Instances,
+    pub instances: Instances,
     /// Segments and edges.
     pub order: DiGraph<Segment, Edge>,
 }
 
 /// Orders the runs of a deploy.
-pub fn build<'a>(instances: &'a Instances, diagnostics: &mut Diagnostics) -> Graph<'a> {
+pub fn build(instances: Instances, diagnostics: &mut Diagnostics) -> Graph {
     let mut order: DiGraph<Segment, Edge> = DiGraph::new();
     let mut nodes: BTreeMap<&str, NodeIndex> = BTreeMap::new();
     // The last segment of each group.
@@ -93,7 +93,7 @@ pub fn build<'a>(instances: &'a Instances, diagnostics: &mut Diagnostics) -> Gra
     graph
 }
 
-impl Graph<'_> {
+impl Graph {
     /// The written order is a valid one, so that a spec has no cycles; instances made by other means may have.
     /// Each is reported as an ordered path, and taken out.
     fn break_cycles(&mut self, diagnostics: &mut Diagnostics) {
@@ -221,7 +221,7 @@ mod tests {
             capabilities: BTreeMap::new(),
         };
         let mut diagnostics = Diagnostics::default();
-        let graph = build(&instances, &mut diagnostics);
+        let graph = build(instances, &mut diagnostics);
         assert!(petgraph::algo::toposort(&graph.order, None).is_ok());
         let all = diagnostics.sorted();
         assert_eq!(all.len(), 1);

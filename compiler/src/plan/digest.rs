@@ -1,5 +1,6 @@
 //! Digests: of steps with symbolic fields, of a node's steps, and of machines.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
@@ -9,15 +10,20 @@ use super::{NodeRow, Pattern, Plan, Step};
 
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
+}
+
+/// The bytes of a value that is hashed. Maps are sorted; a value that has no JSON (there is none here) counts as empty.
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 /// Parts with their lengths, so that no two lists of parts give the same bytes.
+#[derive(Clone)]
 struct Parts(Sha256);
 
 impl Parts {
@@ -33,8 +39,7 @@ impl Parts {
     }
 
     fn add_json(&mut self, value: &impl serde::Serialize) {
-        // Maps are sorted; a value that has no JSON (there is none here) would count as empty.
-        self.add(serde_json::to_vec(value).unwrap_or_default());
+        self.add(json(value));
     }
 
     fn finish(self) -> String {
@@ -95,22 +100,6 @@ struct Uses<'a> {
 
 impl<'a> Digests<'a> {
     pub(crate) fn new(plan: &'a Plan) -> Digests<'a> {
-        let rows: HashMap<&str, &NodeRow> = plan.nodes.iter().map(|row| (row.name.as_str(), row)).collect();
-        let mut groups = HashMap::new();
-        for (name, group) in &plan.groups {
-            let mut parts = Parts::new("group");
-            for node in &group.nodes {
-                parts.add(node);
-                if let Some(row) = rows.get(node.as_str()) {
-                    let first = plan
-                        .patterns
-                        .get(row.pattern)
-                        .and_then(|p| p.hardware.nics.values().next());
-                    parts.add_json(&(first, &row.addresses));
-                }
-            }
-            groups.insert(name.as_str(), parts.finish());
-        }
         let mut uses = Vec::new();
         for pattern in &plan.patterns {
             let mut steps: Vec<Uses<'a>> = Vec::new();
@@ -131,20 +120,45 @@ impl<'a> Digests<'a> {
             }
             uses.push(steps);
         }
+        let rows: HashMap<&str, &NodeRow> = plan.nodes.iter().map(|row| (row.name.as_str(), row)).collect();
+        let used: BTreeSet<&str> = uses
+            .iter()
+            .flatten()
+            .flat_map(|uses| uses.groups.iter().copied())
+            .collect();
+        let mut groups = HashMap::new();
+        for (name, group) in plan
+            .groups
+            .iter()
+            .filter(|(name, _)| used.contains(name.as_str()))
+        {
+            let mut parts = Parts::new("group");
+            for node in &group.nodes {
+                parts.add(node);
+                if let Some(row) = rows.get(node.as_str()) {
+                    let first = plan
+                        .patterns
+                        .get(row.pattern)
+                        .and_then(|p| p.hardware.nics.values().next());
+                    parts.add_json(&(first, &row.addresses));
+                }
+            }
+            groups.insert(name.as_str(), parts.finish());
+        }
         Digests { plan, uses, groups }
     }
 
     /// The digests of a node's steps in order.
-    pub(crate) fn node(&self, node: &NodeRow) -> Vec<String> {
+    pub(crate) fn node(&self, node: &NodeRow) -> Vec<Cow<'a, str>> {
         let Some(uses) = self.uses.get(node.pattern) else {
             return Vec::new();
         };
         uses.iter().map(|uses| self.digest(uses, node)).collect()
     }
 
-    fn digest(&self, uses: &Uses<'_>, node: &NodeRow) -> String {
+    fn digest(&self, uses: &Uses<'a>, node: &NodeRow) -> Cow<'a, str> {
         if uses.own.is_empty() && uses.groups.is_empty() {
-            return uses.hash.to_owned();
+            return Cow::Borrowed(uses.hash);
         }
         let mut parts = Parts::new("step on a node");
         parts.add(uses.hash);
@@ -163,7 +177,7 @@ impl<'a> Digests<'a> {
             parts.add(group);
             parts.add(self.groups.get(group).map_or("", String::as_str));
         }
-        parts.finish()
+        Cow::Owned(parts.finish())
     }
 }
 
@@ -215,26 +229,50 @@ pub fn step_digest(plan: &Plan, node: &NodeRow, address: &str) -> Option<String>
             .and_then(|rest| rest.strip_prefix('.'))
             == Some(&step.name)
     })?;
-    Digests::new(plan).node(node).into_iter().nth(index)
+    let digests = Digests::new(plan).node(node);
+    digests.into_iter().nth(index).map(Cow::into_owned)
 }
 
 /// The digest of all that a node's machine is made from: image, hardware, interfaces with addresses, and the
-/// backend that makes it with its settings.
+/// backend that makes it with its settings. For many nodes make one [`MachineDigests`] and use that.
 pub fn machine_digest(plan: &Plan, node: &NodeRow) -> String {
-    let mut parts = Parts::new("machine");
-    parts.add(&plan.backend.name);
-    parts.add_json(&plan.backend.image);
-    if !plan.backend.settings.is_empty() {
-        parts.add_json(&plan.backend.settings);
+    MachineDigests::of(plan, plan.patterns.get(node.pattern)).digest(node)
+}
+
+/// [`machine_digest`] for the nodes of one pattern: what they have in common is read once.
+pub(crate) struct MachineDigests<'a> {
+    common: Parts,
+    /// Interface, network by name, and the network's part.
+    interfaces: Vec<(&'a str, &'a str, Vec<u8>)>,
+}
+
+impl<'a> MachineDigests<'a> {
+    pub(crate) fn of(plan: &'a Plan, pattern: Option<&'a Pattern>) -> MachineDigests<'a> {
+        let mut common = Parts::new("machine");
+        common.add(&plan.backend.name);
+        common.add_json(&plan.backend.image);
+        if !plan.backend.settings.is_empty() {
+            common.add_json(&plan.backend.settings);
+        }
+        let mut interfaces = Vec::new();
+        if let Some(pattern) = pattern {
+            common.add_json(&pattern.hardware);
+            for (interface, name) in &pattern.hardware.nics {
+                let network = plan.networks.get(name);
+                let network = json(&network.map(|n| (n.cidr, n.gateway, n.mtu, n.vlan)));
+                interfaces.push((interface.as_str(), name.as_str(), network));
+            }
+        }
+        MachineDigests { common, interfaces }
     }
-    if let Some(pattern) = plan.patterns.get(node.pattern) {
-        parts.add_json(&pattern.hardware);
-        for (interface, name) in &pattern.hardware.nics {
-            let network = plan.networks.get(name);
+
+    pub(crate) fn digest(&self, node: &NodeRow) -> String {
+        let mut parts = self.common.clone();
+        for (interface, name, network) in &self.interfaces {
             parts.add(interface);
-            parts.add_json(&network.map(|n| (n.cidr, n.gateway, n.mtu, n.vlan)));
+            parts.add(network);
             parts.add_json(&node.addresses.get(name));
         }
+        parts.finish()
     }
-    parts.finish()
 }

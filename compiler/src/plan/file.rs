@@ -91,7 +91,7 @@ fn names_are_names(plan: &Plan) -> Result<(), String> {
         all.push(deploy);
         for (name, node) in nodes {
             all.extend([name.as_str(), node.group.as_str()]);
-            all.extend(node.addresses.keys().map(String::as_str));
+            all.extend(node.addresses.keys());
         }
     }
     match all.into_iter().find(|name| !is_name(name)) {
@@ -187,7 +187,7 @@ fn consistent(plan: &Plan) -> Result<(), String> {
             .hardware
             .nics
             .values()
-            .find(|n| !node.addresses.contains_key(*n))
+            .find(|n| !node.addresses.contains_key(n))
         {
             return Err(format!("the node `{}` has no address on `{network}`", node.name));
         }

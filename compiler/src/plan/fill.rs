@@ -2,17 +2,17 @@
 //!
 //! Templates may come from a hostile plan file: depth and size are bounded, and whatever is wrong is an error.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use handlebars::Handlebars;
 use serde_json::{Map, Value};
 
-use super::Plan;
 use super::functions::{self, FunctionError};
 use super::render;
 use super::template::{Column, Function, NodeReference, Template};
+use super::{Addresses, Plan};
 use crate::expand::GroupInstance;
 
 /// Levels of templates within each other.
@@ -66,7 +66,7 @@ struct Members<'a> {
 struct Columns<'a> {
     name: &'a str,
     address: Option<IpAddr>,
-    addresses: &'a BTreeMap<String, IpAddr>,
+    addresses: &'a Addresses,
 }
 
 impl<'a> FillContext<'a> {
@@ -135,11 +135,12 @@ impl<'a> FillContext<'a> {
         self.filling(own).fill(template, 0)
     }
 
-    /// How many values a filled template has, counted against [`MAX_VALUES`].
+    /// How many values a filled template has, counted against [`MAX_VALUES`]; where a rendering comes closer to its
+    /// own limits, that part of [`MAX_VALUES`].
     pub(crate) fn cost(&self, template: &Template, own: Option<(&str, usize)>) -> Result<usize, FillError> {
         let mut filling = self.filling(own);
         filling.fill(template, 0)?;
-        Ok(MAX_VALUES - filling.left)
+        Ok(filling.rendered.max(MAX_VALUES - filling.left))
     }
 
     fn filling<'f>(&'f self, own: Option<(&'f str, usize)>) -> Filling<'f, 'a> {
@@ -148,6 +149,7 @@ impl<'a> FillContext<'a> {
             own,
             turns: Vec::new(),
             left: MAX_VALUES,
+            rendered: 0,
         }
     }
 }
@@ -158,6 +160,8 @@ struct Filling<'a, 'c> {
     /// Groups that are gone through, with the node in turn; the innermost last.
     turns: Vec<(&'a str, usize)>,
     left: usize,
+    /// What the largest rendering used of its limits, as a part of [`MAX_VALUES`].
+    rendered: usize,
 }
 
 impl<'a, 'c> Filling<'a, 'c> {
@@ -229,7 +233,7 @@ impl<'a, 'c> Filling<'a, 'c> {
         }
     }
 
-    fn render(&self, text: &str, record: &Value) -> Result<String, FillError> {
+    fn render(&mut self, text: &str, record: &Value) -> Result<String, FillError> {
         // A panic inside of the renderer is caught there, and leaves the registry whole.
         let mut registry = self
             .context
@@ -239,7 +243,9 @@ impl<'a, 'c> Filling<'a, 'c> {
         if !registry.has_template(text) {
             registry.register_template(text, render::compile(text).map_err(FunctionError::from)?);
         }
-        Ok(render::render(&registry, text, record).map_err(FunctionError::from)?)
+        let rendered = render::render(&registry, text, record).map_err(FunctionError::from)?;
+        self.rendered = self.rendered.max(render::used(rendered.len(), MAX_VALUES));
+        Ok(rendered)
     }
 
     fn members(&self, group: &str) -> Result<&'a Members<'c>, FillError> {

@@ -1,5 +1,6 @@
 //! The steps of a plan's nodes, filled and digested, for whoever carries them out.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
@@ -73,7 +74,7 @@ impl<'a> Filler<'a> {
                     .map(|(other, s)| {
                         (
                             format!("{}.{}", segment.run, s.name),
-                            digests[first + other].clone(),
+                            digests[first + other].to_string(),
                         )
                     })
                     .collect();
@@ -81,7 +82,7 @@ impl<'a> Filler<'a> {
                     address: format!("{}.{}", segment.run, step.name),
                     kind: step.kind.clone(),
                     key: key_of(step, &fields),
-                    digest: digests[position].clone(),
+                    digest: digests[position].to_string(),
                     fields,
                     removal: step.removal,
                     position: position as u32,
@@ -122,7 +123,7 @@ impl<'a> Filler<'a> {
     }
 
     /// The digests of a node's steps in order.
-    pub(crate) fn digests(&self, node: &NodeRow) -> Vec<String> {
+    pub(crate) fn digests(&self, node: &NodeRow) -> Vec<Cow<'a, str>> {
         self.digests.node(node)
     }
 }

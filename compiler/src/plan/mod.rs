@@ -4,6 +4,7 @@
 //! one class share a [`Pattern`], whose fields are [`Template`]s that are filled from the node's row; what has
 //! to be done now (verbs) stands in the row, never in the pattern.
 
+mod addresses;
 mod compare;
 mod difference;
 mod digest;
@@ -15,7 +16,9 @@ mod planning;
 pub(crate) mod render;
 mod template;
 pub(crate) mod url;
+mod verbs;
 
+pub use addresses::Addresses;
 pub use compare::{
     COMPARISON_FORMAT, CapabilityComparison, Comparison, Difference, GateDifference, GroupComparison,
     GroupSide, Only, RunSide, Setting, Side, compare, comparison_schema,
@@ -265,7 +268,7 @@ pub struct NodeRow {
     /// Index into [`Plan::patterns`].
     pub pattern: usize,
     /// Its address on each network.
-    pub addresses: BTreeMap<String, IpAddr>,
+    pub addresses: Addresses,
     /// What to do with the machine.
     pub machine: ObjectVerb,
     /// What to do with its steps.
@@ -350,7 +353,7 @@ pub struct LeavingNode {
     /// Its group when it was made.
     pub group: String,
     /// Its addresses, free again when it is gone.
-    pub addresses: BTreeMap<String, IpAddr>,
+    pub addresses: Addresses,
 }
 
 /// A capability that some step needs.
@@ -404,7 +407,7 @@ pub struct LedgerNode {
     /// Its group.
     pub group: String,
     /// Its address on each network.
-    pub addresses: BTreeMap<String, IpAddr>,
+    pub addresses: Addresses,
 }
 
 /// What is known of a deploy when it is planned: the record of what was applied, and what was just observed.
@@ -436,7 +439,7 @@ pub struct RecordedNode {
     /// Its group.
     pub group: String,
     /// Its addresses.
-    pub addresses: BTreeMap<String, IpAddr>,
+    pub addresses: Addresses,
     /// SHA-256 (hex) of image, hardware and networks that it was made from: see [`machine_digest`].
     pub machine: String,
     /// How the machine was found.

@@ -19,8 +19,8 @@ const MAX_DEPTH: usize = 48;
 const MAX_TEMPLATE: usize = 4 << 20;
 /// Bytes of a template times the `{{` in it: the parser finds the line of each by counting from the start.
 const MAX_PLACES: usize = 200_000_000;
-/// Parts of blocks that one rendering goes through.
-const MAX_TURNS: u64 = 4_000_000;
+/// Parts of blocks that one rendering goes through: a line with a few values for each of a million nodes fits.
+const MAX_TURNS: u64 = 12_000_000;
 /// The helper that counts them; no template can write this name.
 const TURN: &str = "\0turn";
 /// Bytes of a rendered text.
@@ -206,6 +206,13 @@ pub(crate) fn render(registry: &Handlebars<'_>, name: &str, record: &Value) -> R
             message: "it reaches outside of the record that it is given".to_owned(),
         }),
     }
+}
+
+/// Which part of its limits the last rendering on this thread used, whose text has `bytes`: of `whole`, if that is all.
+pub(super) fn used(bytes: usize, whole: usize) -> usize {
+    let part = |used: u128, limit: u128| usize::try_from(used * whole as u128 / limit).unwrap_or(usize::MAX);
+    let turns = u128::from(MAX_TURNS.saturating_sub(TURNS.get()));
+    part(turns, u128::from(MAX_TURNS)).max(part(bytes as u128, MAX_OUTPUT as u128))
 }
 
 fn translate(error: &handlebars::RenderError) -> RenderError {

@@ -17,11 +17,10 @@ pub(crate) use replay::contradiction;
 pub use replay::{Derived, OperationRecord, ReplayError, StepRecord, replay};
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use async_trait::async_trait;
 use rebar_agent::protocol::{Prior, Verb};
-use rebar_compiler::plan::RecordedStep;
+use rebar_compiler::plan::{Addresses, RecordedStep};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::ObjectAction;
@@ -140,7 +139,7 @@ pub struct NodeFacts {
     /// Its group.
     pub group: String,
     /// Its address on each network.
-    pub addresses: BTreeMap<String, IpAddr>,
+    pub addresses: Addresses,
 }
 
 /// Where lines are written. A lane needs nothing else of the state.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use rebar_compiler::plan::{Ledger, LedgerNode};
+use rebar_compiler::plan::{Addresses, Ledger, LedgerNode};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::State;
@@ -39,7 +39,7 @@ fn read(connection: &Connection, site: &str) -> Result<Ledger, Fault> {
     while let Some(row) = rows.next()? {
         let node = LedgerNode {
             group: row.get(2)?,
-            addresses: BTreeMap::new(),
+            addresses: Addresses::default(),
         };
         ledger
             .deploys
@@ -61,7 +61,7 @@ fn read(connection: &Connection, site: &str) -> Result<Ledger, Fault> {
             .get_mut(&deploy)
             .and_then(|nodes| nodes.get_mut(&name))
         {
-            node.addresses.insert(row.get(2)?, address);
+            node.addresses = node.addresses.with(row.get::<_, String>(2)?, address);
         }
     }
     Ok(ledger)
@@ -92,7 +92,7 @@ pub(super) fn add(
             )?;
             added = true;
         }
-        for (network, address) in &node.addresses {
+        for (network, address) in node.addresses.iter() {
             match known.and_then(|k| k.addresses.get(network)) {
                 Some(held) if held == address => {}
                 Some(_) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use rebar_agent::protocol::Verb;
-use rebar_compiler::plan::{Base, Hardware, Image, RecordedStep, Removal};
+use rebar_compiler::plan::{Addresses, Base, Hardware, Image, RecordedStep, Removal};
 use rebar_runtime::backend::{MachineSpec, NetworkSpec, ObjectAction};
 use rebar_runtime::journal::{Derived, Entry, FailedClass, Line, NodeFacts, Request, replay};
 use rebar_runtime::state::{Opening, RunKind, State};
@@ -82,7 +82,7 @@ fn request(act: &Act) -> Request {
         Act::Machine(n, true) => {
             let facts = NodeFacts {
                 group: "g".to_owned(),
-                addresses: BTreeMap::new(),
+                addresses: Addresses::default(),
             };
             object(
                 ObjectAction::CreateMachine { machine: machine(*n) },

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use rebar_compiler::plan::machine_digest;
 use rebar_compiler::plan::{
-    BackendChoice, FORMAT, Gate, Group, Hardware, Image, LeavingNode, Ledger, LedgerNode, Machine, Network,
-    NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedStep, Removal, Rollout, Segment, Snapshot, Step,
-    StepVerbs, Template,
+    Addresses, BackendChoice, FORMAT, Gate, Group, Hardware, Image, LeavingNode, Ledger, LedgerNode, Machine,
+    Network, NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedStep, Removal, Rollout, Segment, Snapshot,
+    Step, StepVerbs, Template,
 };
 
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ impl Spec {
             for name in names {
                 let addresses = match held.get(name) {
                     Some(node) => node.addresses.clone(),
-                    None => BTreeMap::from([("front".to_owned(), free(held))]),
+                    None => [("front", free(held))].into_iter().collect(),
                 };
                 held.insert(
                     name.clone(),
@@ -224,7 +224,7 @@ impl Spec {
         name: &str,
         pattern: usize,
         of: &Pattern,
-        addresses: BTreeMap<String, IpAddr>,
+        addresses: Addresses,
         snapshot: &Snapshot,
     ) -> NodeRow {
         let (mut machine, mut steps) = (ObjectVerb::Create, StepVerbs::All);

@@ -220,7 +220,7 @@ impl Builder<'_> {
                 }
             }
             for network in row.addresses.keys() {
-                if let Some(on) = self.at(&Task::MakeNetwork(network.clone())) {
+                if let Some(on) = self.at(&Task::MakeNetwork(network.to_owned())) {
                     self.hard(job, on);
                 }
             }
