@@ -22,10 +22,10 @@ fn main() -> ExitCode {
         return ExitCode::from(u8::try_from(code).unwrap_or(255));
     }
     let cli = cli::Cli::parse();
-    trace(cli.verbose);
     let paint = render::palette::Palette {
         color: commands::colored(cli.color, std::io::stderr().is_terminal()),
     };
+    trace(cli.verbose, paint.color);
     match commands::run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 }
 
 /// What happens inside goes to standard error when it is asked for.
-fn trace(verbose: u8) {
+fn trace(verbose: u8, color: bool) {
     let level = match verbose {
         0 => return,
         1 => "rebar=debug,rebar_runtime=debug,rebar_compiler=debug",
@@ -46,6 +46,7 @@ fn trace(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(color)
         // How long each stage took.
         .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
         .log_internal_errors(false)

@@ -314,6 +314,7 @@ fn summary(comparison: &Comparison, paint: Palette) -> String {
     match (groups, differ) {
         (0, _) => parts.push("there are no patterns".to_owned()),
         (1, 0) => parts.push("the pattern agrees".to_owned()),
+        (2, 0) => parts.push("both patterns agree".to_owned()),
         (_, 0) => parts.push(format!("all {groups} patterns agree")),
         (_, _) => parts.push(format!("{differ} of {} differ", count(groups, "pattern"))),
     }

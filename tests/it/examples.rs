@@ -93,7 +93,11 @@ fn schema_is_published(world: &World, of: &str, document: &str) {
 #[test]
 fn the_published_schemas_are_those_of_the_program() {
     let world = World::of_example("shop", 96);
-    schema_is_published(&world, "plan", &world.good(&["plan", "laptop_shop", "--json"]).out);
+    schema_is_published(
+        &world,
+        "plan",
+        &world.good(&["plan", "laptop_shop", "--json"]).out,
+    );
     let compared = world.good(&["compare", "laptop_shop", "lab_shop", "--json"]);
     schema_is_published(&world, "compare", &compared.out);
 }
@@ -103,7 +107,10 @@ fn the_laptop_and_the_lab_compare_equal_without_any_machine_or_state() {
     let world = World::of_example("shop", 20);
     let ran = world.good(&["compare", "laptop_shop", "lab_shop"]);
     insta::assert_snapshot!(without_hashes(&ran.out));
-    assert!(!world.project.join(".rebar").exists(), "a comparison makes no state");
+    assert!(
+        !world.project.join(".rebar").exists(),
+        "a comparison makes no state"
+    );
     let colored = world.good(&["compare", "laptop_shop", "lab_shop", "--color", "always"]);
     assert!(colored.out.contains('\u{1b}'));
 }
@@ -114,7 +121,10 @@ fn what_differs_between_two_plans_is_shown() {
     let before = world.project.join("before.plan");
     let before = before.to_str().unwrap();
     world.good(&["plan", "laptop_shop", "-o", before]);
-    world.edit("replicas = 2) on laptop", "replicas = 2, greeting = \"good day\") on laptop");
+    world.edit(
+        "replicas = 2) on laptop",
+        "replicas = 2, greeting = \"good day\") on laptop",
+    );
     world.edit("memory = 512MiB", "memory = 1GiB");
     let ran = world.run(&["compare", before, "laptop_shop"]);
     assert_eq!(ran.code, 3, "{}", ran.err);
@@ -124,7 +134,11 @@ fn what_differs_between_two_plans_is_shown() {
     assert_eq!((json.code, &found["agree"]), (3, &false.into()));
     let unknown = world.run(&["compare", "laptop_shop", "shop_lab"]);
     assert_eq!((unknown.code, unknown.out.as_str()), (1, ""), "{}", unknown.err);
-    assert!(unknown.err.contains("there is no deploy `shop_lab`"), "{}", unknown.err);
+    assert!(
+        unknown.err.contains("there is no deploy `shop_lab`"),
+        "{}",
+        unknown.err
+    );
 }
 
 /// Hashes change with every word of the library.
