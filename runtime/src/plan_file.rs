@@ -103,8 +103,12 @@ pub fn write(path: &Path, plan: &Plan) -> Result<String, PlanFileError> {
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or_else(|| Path::new("."));
     let mut draft = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    serde_json::to_writer_pretty(&mut draft, &Written { hash: &hash, plan }).map_err(|e| io(e.into()))?;
-    draft.write_all(b"\n").map_err(io)?;
+    // Word by word the file system would be asked millions of times.
+    let mut buffered = std::io::BufWriter::new(&mut draft);
+    serde_json::to_writer_pretty(&mut buffered, &Written { hash: &hash, plan }).map_err(|e| io(e.into()))?;
+    buffered.write_all(b"\n").map_err(io)?;
+    buffered.flush().map_err(io)?;
+    drop(buffered);
     draft.as_file().sync_all().map_err(io)?;
     draft.persist(&target).map_err(|error| io(error.error))?;
     Ok(hash)
