@@ -238,6 +238,7 @@ async fn boot(call: Call<'_>, record: &MachineRecord, fresh: bool) -> Result<Str
             .take(1)
             .collect()
     });
+    let block = names::block(&table);
     let request = Start {
         name: spec.name.clone(),
         folder: folder.clone(),
@@ -246,12 +247,14 @@ async fn boot(call: Call<'_>, record: &MachineRecord, fresh: bool) -> Result<Str
         machine_id: machine_id(scope, &spec.name, &record.operation),
         cgroups: groups.of_init(),
         interfaces: interfaces(scope, spec, &operation.id),
-        block: names::block(&table),
+        block: block.clone(),
         resolver: resolver::of_this_host(),
         fresh,
         patience: PATIENCE.as_secs(),
         operation: operation.id.clone(),
     };
+    // Before it can be told anything newer.
+    store::note_names(&folder, &block);
     let patience = PATIENCE + Duration::from_secs(30);
     let note = line::call(
         &Request::Start(Box::new(request)),
@@ -305,7 +308,7 @@ async fn halt(store: &Store, scope: &Scope, name: &str) -> Result<(), BackendErr
     }
     let groups = Groups::of(scope, name)?;
     blocking(move || groups.kill(Duration::from_secs(20))).await?;
-    for file in ["init.json", "up"] {
+    for file in ["init.json", "up", "names"] {
         let _ = fs::remove_file(folder.join(file));
     }
     Ok(())

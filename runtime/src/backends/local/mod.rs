@@ -144,10 +144,7 @@ impl Backend for Local {
     ) -> Result<Applied, BackendError> {
         need_root()?;
         let store = Store::new(&self.folders, scope)?;
-        let highest = store.epoch()?;
-        if operation.epoch < highest {
-            return Err(errors::stale(operation.epoch, highest));
-        }
+        store.admit(operation.epoch)?;
         let call = Call {
             folders: &self.folders,
             store: &store,
