@@ -1,5 +1,6 @@
 //! Machines whose image has no service manager: the agent program is their first process.
 
+use rebar_agent::protocol::{PROTOCOL, PlannedStep, Removal, Request, Step, Verb};
 use rebar_compiler::plan::Image;
 use rebar_runtime::backend::{MachineSpec, ObjectAction};
 
@@ -63,6 +64,32 @@ pub(crate) async fn a_machine_without_a_service_manager() {
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     assert_eq!(bed.output("a", worked).await, before);
     println!("        an idle machine takes {} kB", bed.memory("b") >> 10);
+
+    // There are no services to manage, and it says so.
+    let service = Step {
+        address: "r.web".into(),
+        action: "service".into(),
+        key: "nginx".into(),
+        fields: [("name".to_owned(), "nginx".into())].into(),
+        removal: Removal::Restore,
+        loads: [].into(),
+    };
+    let request = Request::Apply {
+        protocol: PROTOCOL,
+        deploy: bed.scope.deploy_id.clone(),
+        epoch: 1,
+        steps: vec![PlannedStep {
+            operation: "o".into(),
+            verb: Verb::Ensure,
+            step: service,
+        }],
+    };
+    let request = serde_json::to_string(&request).unwrap() + "\n";
+    let (_, said, _) = bed.program("b", &[], &request).await.unwrap();
+    assert!(
+        said.contains("systemd is not the first process of this node"),
+        "{said}"
+    );
 
     // It ends when it is asked to, with programs that do not want to, and comes back with its disk.
     bed.output(
