@@ -5,6 +5,7 @@
 mod bad_input;
 mod damage;
 mod examples;
+mod forty;
 mod kills;
 mod many;
 mod shop;

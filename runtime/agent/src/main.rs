@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rebar_agent::{Answer, serve, settle};
+use rebar_agent::{Answer, init, serve, settle};
 
 const USAGE: &str =
     "usage: rebar-agent [--root FOLDER]                    serve one request on standard input
        rebar-agent [--root FOLDER] accept STEP        a broken-off `once` command was done
        rebar-agent [--root FOLDER] forget STEP        a broken-off `once` command was not done
+       rebar-agent init                               be the first process of a machine
        rebar-agent --version";
 
 fn main() -> ExitCode {
@@ -32,6 +33,10 @@ fn main() -> ExitCode {
             println!("{}", serve::version());
             ExitCode::SUCCESS
         }
+        ["init"] => match init() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(text) => tell(Err(text)),
+        },
         ["accept", address] => tell(settle(&root, address, Answer::Accept)),
         ["forget", address] => tell(settle(&root, address, Answer::Forget)),
         _ => {

@@ -22,6 +22,8 @@ pub struct Retry {
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
+    /// How long an agent may say nothing: so long and, on top, as long as a step of its segment says that it may take.
+    pub silence: Duration,
 }
 
 impl Default for Retry {
@@ -30,6 +32,8 @@ impl Default for Retry {
             attempts: 4,
             first: Duration::from_millis(500),
             longest: Duration::from_secs(30),
+            // Longer than any action of the agent takes by itself: package installation has its own limits.
+            silence: Duration::from_secs(900),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rebar_agent::protocol::{Event as AgentEvent, FailureClass, PROTOCOL, PlannedStep, Request as Ask, Verb};
 use rebar_compiler::plan::RecordedStep;
@@ -125,7 +126,9 @@ async fn carry_out(session: &mut Session<'_>) -> Result<(), Stop> {
             }
             End::Line(error) => {
                 session.look_up(&error).await?;
-                if hopeless(&error) || tries >= calls.retry.attempts {
+                // Who was waited for that long is not waited for again.
+                let silent = matches!(error, LineError::Silent(_));
+                if silent || hopeless(&error) || tries >= calls.retry.attempts {
                     return Err(Stop::Failed(Box::new(line_failed(&segment.node, error))));
                 }
                 (
@@ -186,6 +189,15 @@ impl Session<'_> {
         self.segment.steps[index].recipe.address.clone()
     }
 
+    /// How long the step at `index` says that it may take.
+    fn longest(&self, index: usize) -> Duration {
+        let fields = &self.segment.steps[index].recipe.fields;
+        let limits = ["timeout", "within"]
+            .iter()
+            .filter_map(|name| fields.get(*name)?.as_u64());
+        Duration::from_nanos(limits.max().unwrap_or(0))
+    }
+
     /// One round trip: all intents first, then the request, then the answers as they come.
     async fn converse(&mut self, rest: &[usize]) -> Result<End, Stop> {
         let calls = self.calls;
@@ -218,9 +230,10 @@ impl Session<'_> {
             Ok(line) => line,
             Err(error) => return Ok(End::Line(error)),
         };
+        let patience = calls.retry.silence + rest.iter().map(|i| self.longest(*i)).max().unwrap_or_default();
         let mut failed = None;
         loop {
-            match line.next().await {
+            match line.next_within(patience).await {
                 Ok(Some(event)) => {
                     if let Some(end) = self.hear(event).await? {
                         failed = Some(end);

@@ -49,17 +49,22 @@ pub(super) fn resolve(
     }
 }
 
-/// What a node's journal knows of operations; waits while an agent is still at work on one of them.
+/// What a node's journal knows of operations; waits while an agent is still at work on one of them, but not for ever.
 pub(super) async fn probe_steps(
     calls: &Calls,
     node: &str,
     operations: &[String],
 ) -> Result<BTreeMap<String, OperationState>, LineError> {
     let mut tries = 0;
+    let begun = tokio::time::Instant::now();
+    let silence = calls.retry.silence;
     loop {
         let answer = ask_journal(calls, node, operations).await;
         let error = match answer {
             Ok(states) if states.values().any(|s| *s == OperationState::Running) => {
+                if begun.elapsed() >= silence {
+                    return Err(LineError::Silent(silence.as_secs()));
+                }
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 continue;
             }
@@ -86,7 +91,8 @@ async fn ask_journal(
     };
     let mut line = Line::ask(&*calls.backend, &calls.scope, node, &request).await?;
     let mut states = BTreeMap::new();
-    while let Some(event) = line.next().await? {
+    let silence = calls.retry.silence;
+    while let Some(event) = line.next_within(silence).await? {
         if let AgentEvent::Operation { operation, state } = event
             && operations.contains(&operation)
         {

@@ -133,6 +133,18 @@ impl Line {
         }
     }
 
+    /// The next event, if it comes within `patience`; otherwise the line is given up, and an agent that still works
+    /// finishes the step in hand.
+    pub(crate) async fn next_within(&mut self, patience: Duration) -> Result<Option<Event>, LineError> {
+        match tokio::time::timeout(patience, self.next()).await {
+            Ok(event) => event,
+            Err(_) => {
+                self.process = None;
+                Err(LineError::Silent(patience.as_secs()))
+            }
+        }
+    }
+
     /// Closes the agent's input and waits for its exit, so that no process is left behind.
     async fn hang_up(&mut self, patience: Duration) -> Option<i32> {
         let process = self.process.take()?;

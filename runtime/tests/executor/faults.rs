@@ -106,6 +106,31 @@ async fn an_ambiguous_step_asks() {
 }
 
 #[tokio::test]
+async fn an_agent_that_falls_silent_does_not_hold_its_lane_for_ever() {
+    let (folder, mut world) = (folder(), TestWorld::new());
+    Arc::get_mut(&mut world).unwrap().step_time = Duration::from_millis(600);
+    let state = State::in_folder(folder.path()).unwrap();
+    let mut impatient = context(&state, &world);
+    impatient.retry.silence = Duration::from_millis(100);
+    let first = plan(&state, &world, &Spec::default()).await;
+    let outcome = execute(&first, &impatient).await.unwrap();
+    let failed = &outcome.failed[0];
+    assert_eq!((failed.node.as_str(), failed.code.as_str()), ("web-1", "E1202"));
+    assert!(failed.message.contains("has not answered"), "{}", failed.message);
+    assert_eq!(
+        world.count("begin web-1/pages.install"),
+        1,
+        "it is not begun a second time"
+    );
+
+    // The agent finishes what it has in hand; the next apply goes on.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let second = plan(&state, &world, &Spec::default()).await;
+    let outcome = execute(&second, &context(&state, &world)).await.unwrap();
+    assert_eq!(outcome.status, Status::Done, "{outcome:#?}");
+}
+
+#[tokio::test]
 async fn a_broken_line_is_taken_up_where_it_broke() {
     // After so many lines: greeting, started, done, started …
     for breaks in 0..8 {

@@ -35,6 +35,7 @@ pub(crate) fn context(state: &State, world: &Arc<TestWorld>) -> Context {
         attempts: 4,
         first: Duration::from_millis(1),
         longest: Duration::from_millis(4),
+        silence: Duration::from_secs(60),
     };
     context
 }

@@ -1,6 +1,7 @@
 //! Machines: made, started, destroyed.
 
 use std::fs::{self, File};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub(super) struct Call<'a> {
     pub(super) scope: &'a Scope,
     pub(super) operation: &'a Operation,
     pub(super) progress: Progress<'a>,
+    /// The agent program, which is the first process where the image has none.
+    pub(super) agent: BorrowedFd<'a>,
 }
 
 /// The process that the machine is, if it runs.
@@ -210,6 +213,7 @@ async fn boot(call: Call<'_>, record: &MachineRecord, fresh: bool) -> Result<Str
         scope,
         operation,
         progress,
+        agent,
         ..
     } = call;
     let Machine {
@@ -234,6 +238,7 @@ async fn boot(call: Call<'_>, record: &MachineRecord, fresh: bool) -> Result<Str
             .take(1)
             .collect()
     });
+    let block = names::block(&table);
     let request = Start {
         name: spec.name.clone(),
         folder: folder.clone(),
@@ -242,14 +247,22 @@ async fn boot(call: Call<'_>, record: &MachineRecord, fresh: bool) -> Result<Str
         machine_id: machine_id(scope, &spec.name, &record.operation),
         cgroups: groups.of_init(),
         interfaces: interfaces(scope, spec, &operation.id),
-        block: names::block(&table),
+        block: block.clone(),
         resolver: resolver::of_this_host(),
         fresh,
         patience: PATIENCE.as_secs(),
         operation: operation.id.clone(),
     };
+    // Before it can be told anything newer.
+    store::note_names(&folder, &block);
     let patience = PATIENCE + Duration::from_secs(30);
-    let note = line::call(&Request::Start(Box::new(request)), patience, progress).await?;
+    let note = line::call(
+        &Request::Start(Box::new(request)),
+        Some(agent),
+        patience,
+        progress,
+    )
+    .await?;
     let up = folder.join("up");
     File::create(&up).map_err(|error| errors::file("write", &up, &error))?;
     half.armed = false;
@@ -295,7 +308,7 @@ async fn halt(store: &Store, scope: &Scope, name: &str) -> Result<(), BackendErr
     }
     let groups = Groups::of(scope, name)?;
     blocking(move || groups.kill(Duration::from_secs(20))).await?;
-    for file in ["init.json", "up"] {
+    for file in ["init.json", "up", "names"] {
         let _ = fs::remove_file(folder.join(file));
     }
     Ok(())

@@ -12,7 +12,8 @@ use super::store::{self, Names};
 use super::{errors, line, names};
 use crate::backend::{Applied, BackendError};
 
-/// Writes the table where it differs, and keeps it for machines that start later.
+/// Writes the table where it differs, and keeps it for machines that start later. Machines that are known to have it,
+/// since they were started with it or were told before, are not entered at all.
 pub(super) async fn publish(
     call: Call<'_>,
     table: &BTreeMap<String, Vec<IpAddr>>,
@@ -40,15 +41,25 @@ pub(super) async fn publish(
     })?;
     let block = names::block(table);
     let mut nodes = Vec::new();
+    let mut count = 0;
     for name in &machines {
         let folder = store.machine(name);
         if store::completed(&folder)?.is_some() && machine::running(&folder)?.is_some() {
-            nodes.push((name.clone(), machine::node(store, scope, name)?));
+            count += 1;
+            if !store::has_names(&folder, &block) {
+                nodes.push((name.clone(), folder, machine::node(store, scope, name)?));
+            }
         }
     }
-    let count = nodes.len();
     let results: Vec<Result<bool, BackendError>> = stream::iter(nodes)
-        .map(|(name, node)| write(name, node, block.clone()))
+        .map(|(name, folder, node)| {
+            let block = block.clone();
+            async move {
+                let changed = write(name, node, block.clone()).await?;
+                store::note_names(&folder, &block);
+                Ok(changed)
+            }
+        })
         .buffer_unordered(8)
         .collect()
         .await;
@@ -64,7 +75,7 @@ pub(super) async fn publish(
 
 async fn write(name: String, node: Node, block: String) -> Result<bool, BackendError> {
     let patience = Duration::from_secs(30);
-    match line::call(&Request::Names { node, block }, patience, &|_| {}).await {
+    match line::call(&Request::Names { node, block }, None, patience, &|_| {}).await {
         Ok(word) => Ok(word == "changed"),
         Err(error) if error.code == "E1407" => Err(errors::not_running(&name, "stopped meanwhile")),
         Err(error) => Err(BackendError {

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -22,7 +24,7 @@ pub(super) fn allocate(local: &Path, owner: &str) -> Result<u32, BackendError> {
     let folder = local.join("ranges");
     let digest = Sha256::digest(local.as_os_str().as_encoded_bytes());
     let start = u32::from(u16::from_be_bytes([digest[0], digest[1]]));
-    let running = running();
+    let running = running_of_late();
     for number in 0..COUNT {
         let base = FIRST + (start + number) % COUNT * SIZE;
         let overlaps =
@@ -56,6 +58,22 @@ fn claim(folder: &Path, path: &Path, owner: &str) -> Result<bool, BackendError> 
         }
     }
     Err(failed(&ErrorKind::NotFound.into()))
+}
+
+/// What [`running`] found within the last second: it looks at every process of this host, which is not to be done for
+/// each of many machines. This data folder's own ranges are known by their links in any case.
+fn running_of_late() -> Vec<(u64, u64)> {
+    type Found = Option<(Instant, Vec<(u64, u64)>)>;
+    static FOUND: Mutex<Found> = Mutex::new(None);
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*found {
+        Some((at, ranges)) if at.elapsed() < Duration::from_secs(1) => ranges.clone(),
+        _ => {
+            let ranges = running();
+            *found = Some((Instant::now(), ranges.clone()));
+            ranges
+        }
+    }
 }
 
 /// The ranges (first id and count) that user namespaces of running processes map. This host's own, which maps

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::errors;
 use crate::backend::{Applied, BackendError, Folders, MachineSpec, NetworkSpec, Scope};
@@ -125,8 +126,33 @@ impl Store {
         write(&self.deploy.join("names.json"), names)
     }
 
-    /// The highest epoch that has written here.
-    pub(super) fn epoch(&self) -> Result<u64, BackendError> {
+    /// Refuses a writer that an epoch higher than its own has followed, and keeps the highest: so that one file is read
+    /// for each operation and not the record of every object.
+    pub(super) fn admit(&self, epoch: u64) -> Result<(), BackendError> {
+        let path = self.deploy.join("epoch");
+        let kept: Option<u64> = read(&path)?;
+        let highest = match kept {
+            Some(kept) => kept,
+            None => self.highest_recorded()?,
+        };
+        if epoch < highest {
+            return Err(errors::stale(epoch, highest));
+        }
+        // Before its folder is there, or while another thread takes it away, nothing can be kept: the records tell.
+        if kept != Some(epoch) && self.deploy.is_dir() {
+            static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+            let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if let Err(error) = write(&path, &epoch)
+                && self.deploy.is_dir()
+            {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The highest epoch of all records, where none is kept.
+    fn highest_recorded(&self) -> Result<u64, BackendError> {
         let mut highest = self.names()?.epoch;
         for name in self.machines()? {
             highest = highest.max(record::<Machine>(&self.machine(&name))?.map_or(0, |record| record.epoch));
@@ -143,7 +169,9 @@ impl Store {
         let _ = fs::remove_dir(self.deploy.join("machines"));
         let _ = fs::remove_dir(self.deploy.join("networks"));
         if !self.deploy.join("machines").exists() && !self.deploy.join("networks").exists() {
-            let _ = fs::remove_file(self.deploy.join("names.json"));
+            for file in ["names.json", "epoch"] {
+                let _ = fs::remove_file(self.deploy.join(file));
+            }
         }
         let ranges = self.local.join("ranges");
         let up = self.local.parent();
@@ -195,6 +223,20 @@ pub(super) fn begin<T: Serialize>(folder: &Path, record: &Record<T>) -> Result<(
 /// Marks an object as finished.
 pub(super) fn complete(folder: &Path, applied: &Applied) -> Result<(), BackendError> {
     write(&folder.join("complete"), applied)
+}
+
+fn digest(block: &str) -> Vec<u8> {
+    Sha256::digest(block).to_vec()
+}
+
+/// Whether a machine was last given this block of names, in the life that it is in.
+pub(super) fn has_names(folder: &Path, block: &str) -> bool {
+    fs::read(folder.join("names")).is_ok_and(|kept| kept == digest(block))
+}
+
+/// Notes which block of names a machine was given. Where that fails, it is only given again.
+pub(super) fn note_names(folder: &Path, block: &str) {
+    let _ = fs::write(folder.join("names"), digest(block));
 }
 
 /// Refuses a folder that holds something that this backend did not put there.
