@@ -262,7 +262,8 @@ impl Checker<'_> {
                     for field in fields {
                         if !kind.fields.iter().any(|f| f.name == field.text) {
                             let message = format!("the kind `{}` has no field `{}`", name.text, field.text);
-                            let known = kind.fields.iter().map(|f| f.name.as_str());
+                            let room = self.diagnostics.look_through(kind.fields.len());
+                            let known = kind.fields.iter().map(|f| f.name.as_str()).take(room);
                             let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message);
                             self.report(unknown.suggest(&field.text, known));
                         }
