@@ -310,7 +310,11 @@ impl Layout<'_> {
                 number >= 1.0
             };
             if !fits || number > f64::from(u32::MAX) {
-                let message = format!("`{name}` cannot be {value}{}", if percent { "%" } else { "" });
+                let shown = match value.as_f64() {
+                    Some(part) if percent => format!("{part}%"),
+                    _ => value.to_string(),
+                };
+                let message = format!("`{name}` cannot be {shown}");
                 let help = if percent {
                     "give a part from 1% to 100%"
                 } else {

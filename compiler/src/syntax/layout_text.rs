@@ -123,11 +123,20 @@ fn unknown_character(span: Span, shown: &str) -> Diagnostic {
         "%" => problem
             .help("the remainder of a division is `mod`")
             .fix(span, "mod", "write `mod`"),
-        "“" | "”" | "„" => {
+        "–" | "—" | "−" | "‐" | "‑" => {
             problem
-                .help("strings stand in plain quotes: `\"`")
-                .fix(span, "\"", "write `\"`")
+                .help("this dash is another character than `-`")
+                .fix(span, "-", "write `-`")
         }
+        _ if shown.chars().all(|c| c.is_whitespace()) => problem
+            .help("this looks like a space and is none, as text copied from elsewhere may have them")
+            .fix(span, " ", "write a space"),
+        "\u{feff}" | "\u{200b}" | "\u{200c}" | "\u{200d}" | "\u{2060}" => problem
+            .help("nobody sees this character, and text copied from elsewhere may have it")
+            .fix(span, "", "remove it"),
+        "“" | "”" | "„" | "‘" | "’" | "‚" | "«" | "»" | "＂" => problem
+            .help("strings stand in plain quotes: `\"`")
+            .fix(span, "\"", "write `\"`"),
         _ => problem
             .help("names have letters of the English alphabet, digits and `_`; other text stands in quotes"),
     }

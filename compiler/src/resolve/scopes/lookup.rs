@@ -293,6 +293,11 @@ impl Walker<'_> {
         let diagnostic = Diagnostic::error(names::UNKNOWN_NAME, name.span, message)
             .suggest(&name.text, known.iter().map(String::as_str));
         let locals: Vec<&str> = self.locals.iter().map(|l| l.name.as_str()).take(room).collect();
+        if matches!(name.text.as_str(), "yes" | "no" | "on" | "off") {
+            return self
+                .diagnostics
+                .push(diagnostic.help("the values of `Bool` are `true` and `false`"));
+        }
         let diagnostic = match (&diagnostic.help, locals.is_empty()) {
             (None, false) => diagnostic.help(format!("known here: {}", list_of(&locals))),
             _ => diagnostic,
