@@ -99,6 +99,9 @@ impl Project {
     }
 }
 
+/// Levels of folders: more than a path can name.
+const DEEPEST: usize = 2048;
+
 /// The file beside the state that names the data folder.
 const DATA: &str = "data";
 
@@ -106,6 +109,17 @@ fn from_environment(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+}
+
+impl Project {
+    /// All specs of the project, as paths below it: links are not followed, hidden folders and `target` left out.
+    pub(crate) fn specs(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        list_below(&self.root, "", DEEPEST, &mut found);
+        found.retain(|path| path.ends_with(".rebar"));
+        found.sort();
+        found
+    }
 }
 
 impl Files for Project {
@@ -121,10 +135,16 @@ impl Files for Project {
         {
             return Err(unreadable("it is outside the project".to_owned()));
         }
-        let file = std::fs::File::open(self.root.join(path)).map_err(|error| match error.kind() {
+        let failed = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound => FileError::Missing(path.to_owned()),
             _ => unreadable(plain(&error)),
-        })?;
+        };
+        // A pipe would wait for a writer for ever.
+        let kind = std::fs::metadata(self.root.join(path)).map_err(failed)?;
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(unreadable("it is no regular file".to_owned()));
+        }
+        let file = std::fs::File::open(self.root.join(path)).map_err(failed)?;
         let mut bytes = Vec::new();
         file.take(LARGEST_FILE + 1)
             .read_to_end(&mut bytes)
@@ -143,6 +163,7 @@ impl Files for Project {
 
     fn list(&self) -> Vec<String> {
         let mut found = Vec::new();
+        // Only for suggestions: not worth a long walk.
         list_below(&self.root, "", 4, &mut found);
         found.sort();
         found
@@ -174,7 +195,7 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
-/// Specs and templates below `folder`, for "did you mean"; hidden folders and deep ones are left out.
+/// Files below `folder`, down to `depth` further folders; links are not followed, hidden folders left out.
 fn list_below(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<String>) {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;

@@ -1,7 +1,10 @@
 //! Properties of syntax and formatter that hold for any text.
 
+#[path = "support/hostile.rs"]
+mod hostile;
+
 use proptest::prelude::*;
-use rebar_compiler::syntax::{self, Syntax, Token, TokenKind};
+use rebar_compiler::syntax::{self, Syntax, TokenKind};
 use rebar_compiler::{Diagnostics, Sources, format};
 
 fn parse(text: &str) -> (Syntax, Diagnostics) {
@@ -12,58 +15,14 @@ fn parse(text: &str) -> (Syntax, Diagnostics) {
     (syntax, diagnostics)
 }
 
-/// What must hold for any text: nothing panics, the tree is the text, errors have nodes or places, and a file without
-/// errors has a formatted form with the same tokens that is its own formatted form.
 fn holds(text: &str) {
-    let (syntax, diagnostics) = parse(text);
-    assert_eq!(syntax.tree.joined(), text);
-    let mut end = 0;
-    for token in syntax.tree.tokens() {
-        assert_eq!(token.start, end, "tokens have no gaps");
-        end = token.end;
-    }
-    assert!(
-        !syntax.tree.has_errors() || diagnostics.has_errors(),
-        "an error node without a diagnostic"
-    );
-    let size = text.len();
-    for label in diagnostics.sorted().iter().flat_map(|d| &d.labels) {
-        assert!(
-            label.span.start <= label.span.end && label.span.end as usize <= size,
-            "{label:?}"
-        );
-        assert!(text.is_char_boundary(label.span.start as usize), "{label:?}");
-        assert!(text.is_char_boundary(label.span.end as usize), "{label:?}");
-    }
-    if diagnostics.has_errors() {
-        return;
-    }
-    let once = formatted(text);
-    assert_eq!(
-        significant(&once),
-        significant(text),
-        "the formatter keeps all tokens"
-    );
-    assert_eq!(formatted(&once), once, "the formatter is idempotent");
+    hostile::format_of(text);
 }
 
 fn formatted(text: &str) -> String {
     let mut sources = Sources::default();
     let id = sources.add("main.rebar", text);
     format::format(&sources, id).unwrap_or_else(|d| panic!("{:?}\n{text}", d.sorted()))
-}
-
-/// All tokens and comments without spacing.
-fn significant(text: &str) -> Vec<(TokenKind, String)> {
-    let (syntax, _) = parse(text);
-    let keep = |t: &&Token| !matches!(t.kind, TokenKind::Space | TokenKind::Newline);
-    syntax
-        .tree
-        .tokens()
-        .iter()
-        .filter(keep)
-        .map(|t| (t.kind, t.text(text).trim_end().to_owned()))
-        .collect()
 }
 
 fn corpus() -> Vec<&'static str> {

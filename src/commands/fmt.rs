@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use rebar_compiler::source::Files;
 use rebar_compiler::{Sources, format};
 
 use super::Context;
@@ -79,11 +78,7 @@ fn formatted(context: &Context, name: &str, text: &str) -> Result<Option<String>
 }
 
 fn all_of(context: &Context) -> Vec<PathBuf> {
-    let specs = context
-        .project
-        .list()
-        .into_iter()
-        .filter(|path| path.ends_with(".rebar"));
+    let specs = context.project.specs().into_iter();
     specs.map(|path| context.project.root.join(path)).collect()
 }
 

@@ -320,3 +320,43 @@ fn json_is_one_value() {
     let errors: serde_json::Value = serde_json::from_str(&world.run(&args).out).unwrap();
     assert!(errors.is_array());
 }
+
+#[test]
+fn a_pipe_where_a_file_should_be() {
+    let world = shop();
+    let pipe = |path: &str| {
+        let path = world.project.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    };
+    pipe(".rebar/state.db");
+    let ran = world.run(&["status"]);
+    assert!(
+        ran.err.contains("E1001") && ran.err.contains("no regular file"),
+        "{}",
+        ran.err
+    );
+    pipe("piped.rebar");
+    let spec = world.project.join("main.rebar");
+    let text = fs::read_to_string(&spec).unwrap();
+    fs::write(&spec, format!("use piped {{ x }}\n{text}")).unwrap();
+    let ran = world.run(&["check"]);
+    assert!(
+        ran.err.contains("E0902") && ran.err.contains("no regular file"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn all_specs_are_formatted_however_deep() {
+    let world = shop();
+    let folder = world.project.join("a/b/c/d/e/f/g");
+    fs::create_dir_all(&folder).unwrap();
+    let spec = folder.join("deep.rebar");
+    fs::write(&spec, "let a=1\n").unwrap();
+    // A link back up must not be followed.
+    std::os::unix::fs::symlink(&world.project, folder.join("up")).unwrap();
+    world.good(&["fmt"]);
+    assert_eq!(fs::read_to_string(&spec).unwrap(), "let a = 1\n");
+}

@@ -132,13 +132,21 @@ fn advice(value: &Expression, expected: &Type) -> Option<String> {
             | Type::Float
             | Type::Bool
             | Type::Duration
+            | Type::Percent
             | Type::Bytes,
-        ) if is_string && text.is_some() => Some("write it without quotes".to_owned()),
+        ) if is_string && text.is_some_and(|t| may_go_without_quotes(t, inner)) => {
+            Some("write it without quotes".to_owned())
+        }
+        (_, Type::Union(members)) => members.iter().find_map(|m| advice(value, m)),
         (Type::Int, Type::Bytes) => Some("give a unit, such as `512MiB`".to_owned()),
         (Type::Int, Type::Duration) => Some("give a unit, such as `30s`".to_owned()),
         (Type::Int, Type::Rate) => Some("give a unit, such as `10Gbps`".to_owned()),
         (Type::Int, Type::Frequency) => Some("give a unit, such as `2.4GHz`".to_owned()),
         (Type::Int, Type::Percent) => Some("write `%` behind it".to_owned()),
+        (Type::Int, Type::String) => Some(match &value.kind {
+            ExpressionKind::Value(number) => format!("write it in quotes: `\"{number}\"`"),
+            _ => "put it into a string: \"{…}\"".to_owned(),
+        }),
         (given, Type::String | Type::Text(_)) if given.has_text() => {
             Some("put it into a string: \"{…}\"".to_owned())
         }
@@ -153,5 +161,15 @@ fn advice(value: &Expression, expected: &Type) -> Option<String> {
             Some(format!("write one of {}", crate::resolve::list_of(&names)))
         }
         _ => None,
+    }
+}
+
+/// Whether a text looks like a literal of this type.
+fn may_go_without_quotes(text: &str, ty: &Type) -> bool {
+    match ty {
+        Type::Bool => matches!(text, "true" | "false"),
+        Type::Int => text.parse::<i64>().is_ok(),
+        Type::Float => text.parse::<f64>().is_ok(),
+        _ => text.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':'),
     }
 }

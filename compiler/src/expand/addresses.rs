@@ -10,6 +10,9 @@ use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::expand as codes;
 use crate::plan::{Addresses, Ledger, LedgerNode};
 
+/// Letters of a host's name (a label of DNS, and of the kernel's).
+pub(crate) const MAX_HOST_NAME: usize = 63;
+
 impl Layout<'_> {
     /// Names and addresses all nodes; returns the ledger as it is then. `None` if that is not possible.
     pub(super) fn addresses(&mut self, deploy: &str, ledger: &Ledger) -> Option<Ledger> {
@@ -21,6 +24,9 @@ impl Layout<'_> {
             .zip(&self.counts)
             .map(|(g, count)| names(g, *count, recorded))
             .collect();
+        if !self.names_fit(&names) {
+            return None;
+        }
         let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
         for (name, (_, network)) in &self.networks {
             // Addresses of nodes that leave stay taken until they are gone.
@@ -72,6 +78,29 @@ impl Layout<'_> {
         Some(Ledger { version, deploys })
     }
 
+    /// Whether every name can be that of a host.
+    fn names_fit(&mut self, names: &[Vec<String>]) -> bool {
+        let mut long = Vec::new();
+        for (group, names) in self.groups.iter().zip(names) {
+            let Some(name) = names
+                .iter()
+                .max_by_key(|n| n.len())
+                .filter(|n| n.len() > MAX_HOST_NAME)
+            else {
+                continue;
+            };
+            let message = format!("no host can be called `{name}`: that has {} letters", name.len());
+            let room = MAX_HOST_NAME.saturating_sub(name.len() - group.name.len());
+            let help = format!(
+                "names of hosts have at most {MAX_HOST_NAME} letters, so that of this group at most {room}"
+            );
+            long.push(Diagnostic::error(codes::NAME_TOO_LONG, group.span, message).help(help));
+        }
+        let fit = long.is_empty();
+        long.into_iter().for_each(|d| self.report(d));
+        fit
+    }
+
     /// Whether every network has an address for every node.
     fn room(
         &mut self,
@@ -103,7 +132,11 @@ impl Layout<'_> {
                 );
                 full.push(
                     Diagnostic::error(codes::NETWORK_FULL, network.span, message)
-                        .here(format!("room for {} nodes in all", pool.capacity()))
+                        .here(match pool.capacity() {
+                            0 => "there is no room for a node".to_owned(),
+                            1 => "room for one node in all".to_owned(),
+                            many => format!("room for {many} nodes in all"),
+                        })
                         .help("give the network a larger `cidr`, or the groups a smaller `count`"),
                 );
             }

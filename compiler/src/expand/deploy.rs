@@ -100,7 +100,7 @@ impl Layout<'_> {
     }
 
     /// What stopped an evaluation, unless that has been told.
-    fn stopped(&mut self, stop: Stop) {
+    pub(super) fn stopped(&mut self, stop: Stop) {
         self.failed = true;
         if let Stop::Error(diagnostic) = stop {
             self.diagnostics.push(*diagnostic);
@@ -310,7 +310,11 @@ impl Layout<'_> {
                 number >= 1.0
             };
             if !fits || number > f64::from(u32::MAX) {
-                let message = format!("`{name}` cannot be {value}{}", if percent { "%" } else { "" });
+                let shown = match value.as_f64() {
+                    Some(part) if percent => format!("{part}%"),
+                    _ => value.to_string(),
+                };
+                let message = format!("`{name}` cannot be {shown}");
                 let help = if percent {
                     "give a part from 1% to 100%"
                 } else {
@@ -357,7 +361,7 @@ impl Layout<'_> {
 }
 
 /// Optional parameters that nobody gave are missing values.
-fn not_given(
+pub(super) fn not_given(
     parameters: &[Parameter],
     given: &BTreeMap<String, Expression>,
     values: &mut BTreeMap<String, Template>,

@@ -114,6 +114,20 @@ impl Layout<'_> {
             }
             None => None,
         };
+        if let Some((unusable, what)) = unusable(&cidr) {
+            let at = construct.fields.get("cidr")?.span;
+            let message = match cidr.contains(&unusable) && cidr != unusable {
+                true => format!("nodes cannot have all addresses of `{cidr}`: `{unusable}` is {what}"),
+                false => format!("nodes cannot have addresses of `{cidr}`: `{unusable}` is {what}"),
+            };
+            let help = match cidr {
+                IpNet::V4(_) => "private networks are `10.0.0.0/8`, `172.16.0.0/12` and `192.168.0.0/16`",
+                IpNet::V6(_) => "private networks lie in `fd00::/8`",
+            };
+            self.report(Diagnostic::error(codes::UNUSABLE_NETWORK, at, message).help(help));
+            // Its gateway would be a consequence.
+            return None;
+        }
         let vlan = text(self, "vlan").and_then(|v| u16::try_from(v.as_u64()?).ok());
         if let Some(gateway) = gateway {
             let edge = gateway == cidr.network() || (gateway == cidr.broadcast() && gateway.is_ipv4());
@@ -193,4 +207,23 @@ impl Layout<'_> {
             packages,
         })
     }
+}
+
+/// Addresses that no node can have, and what they are for.
+const UNUSABLE: &[(&str, &str)] = &[
+    ("0.0.0.0/8", "for \"this host\""),
+    ("127.0.0.0/8", "for a host that speaks to itself"),
+    ("224.0.0.0/4", "for multicast"),
+    ("240.0.0.0/4", "reserved"),
+    ("::/127", "for a host that speaks to itself"),
+    ("::ffff:0:0/96", "IPv4 addresses written as IPv6"),
+    ("ff00::/8", "for multicast"),
+];
+
+/// The first range of addresses of `cidr` that no node can have.
+fn unusable(cidr: &IpNet) -> Option<(IpNet, &'static str)> {
+    UNUSABLE
+        .iter()
+        .filter_map(|(range, what)| Some((range.parse::<IpNet>().ok()?, *what)))
+        .find(|(range, _)| range.contains(cidr) || cidr.contains(range))
 }

@@ -9,6 +9,7 @@ mod hardware;
 mod roles;
 mod shared;
 
+pub(crate) use addresses::MAX_HOST_NAME;
 pub use dump::dump;
 
 use std::collections::BTreeMap;

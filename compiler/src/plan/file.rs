@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::digest::hex;
 use super::{FORMAT, ObjectVerb, Plan, StepVerbs};
+use crate::expand::MAX_HOST_NAME;
 
 /// Bytes of a name: what a file system takes.
 const MAX_NAME: usize = 255;
@@ -84,6 +85,12 @@ fn names_are_names(plan: &Plan) -> Result<(), String> {
             all.push(&segment.run);
             all.extend(segment.steps.iter().map(|step| step.name.as_str()));
         }
+    }
+    if let Some(node) = plan.nodes.iter().find(|n| n.name.len() > MAX_HOST_NAME) {
+        return Err(format!(
+            "no host can be called `{}`",
+            node.name.chars().take(80).collect::<String>()
+        ));
     }
     all.extend(plan.nodes.iter().map(|node| node.name.as_str()));
     all.extend(plan.leaving.iter().map(|node| node.name.as_str()));

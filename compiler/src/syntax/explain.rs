@@ -336,9 +336,15 @@ fn hint(around: &Around<'_>) -> Option<String> {
         return Some(
             match nearest(found, BUILTIN_TYPES.into_iter().chain(PRELUDE_TYPES)) {
                 Some(near) => format!("did you mean `{near}`? types begin with a capital"),
-                None => "types begin with a capital".into(),
+                None => "types begin with a capital; a value is given with `=`".into(),
             },
         );
+    }
+    if around.expects(TYPE_RULES) && around.found.is_some() && before == ":" {
+        return Some("`:` gives a type; a value is given with `=`".into());
+    }
+    if found == ":" && around.expects(&[Rule::open_brace]) {
+        return Some(format!("a block stands in braces: `{before} {{ … }}`"));
     }
     let touching = around
         .before
@@ -366,7 +372,11 @@ pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnosti
             "expected an item such as `role` or `workload`, found {}",
             shown(text)
         );
-        return Diagnostic::error(codes::UNKNOWN_ITEM, span, message);
+        let problem = Diagnostic::error(codes::UNKNOWN_ITEM, span, message);
+        return match text {
+            "-" => problem.help("a list stands in brackets: `[a, b]`"),
+            _ => problem,
+        };
     }
     let near = nearest(text, ITEM_WORDS.iter().copied());
     let message = match near {

@@ -216,6 +216,8 @@ impl<'t> Scanner<'t> {
                 self.mask(0, 3, b' ');
                 self.push(TokenKind::Space, 3);
             }
+            // It is meant as a comment, and begins no item.
+            b'#' if self.region.is_none() => self.operator(),
             _ => self.significant(byte),
         }
     }

@@ -84,6 +84,13 @@ impl Scanner<'_> {
                 // Whoever writes `;` means the end of a statement.
                 self.masked[start] = b',';
             }
+            if rest.starts_with(DASHES) {
+                self.masked[start] = b'-';
+            }
+            if rest.starts_with(QUOTES) {
+                // Nothing that can be read: the word behind it is text and no name.
+                self.masked[start] = b'\\';
+            }
             ""
         };
         if self.unknown_line.replace(self.line) != Some(self.line) {
@@ -104,6 +111,12 @@ impl Scanner<'_> {
     }
 }
 
+/// What stands for `"` and `'` in text that was set nicely.
+const QUOTES: &[char] = &['“', '”', '„', '‘', '’', '‚', '«', '»', '＂'];
+
+/// What stands for `-` in text that was set nicely.
+const DASHES: &[char] = &['–', '—', '−', '‐', '‑'];
+
 fn unknown_character(span: Span, shown: &str) -> Diagnostic {
     let problem = Diagnostic::error(
         codes::UNKNOWN_CHARACTER,
@@ -123,7 +136,18 @@ fn unknown_character(span: Span, shown: &str) -> Diagnostic {
         "%" => problem
             .help("the remainder of a division is `mod`")
             .fix(span, "mod", "write `mod`"),
-        "“" | "”" | "„" => {
+        _ if shown.starts_with(DASHES) => {
+            problem
+                .help("this dash is another character than `-`")
+                .fix(span, "-", "write `-`")
+        }
+        _ if shown.chars().all(|c| c.is_whitespace()) => problem
+            .help("this looks like a space and is none, as text copied from elsewhere may have them")
+            .fix(span, " ", "write a space"),
+        "\u{feff}" | "\u{200b}" | "\u{200c}" | "\u{200d}" | "\u{2060}" => problem
+            .help("nobody sees this character, and text copied from elsewhere may have it")
+            .fix(span, "", "remove it"),
+        _ if shown.starts_with(QUOTES) => {
             problem
                 .help("strings stand in plain quotes: `\"`")
                 .fix(span, "\"", "write `\"`")

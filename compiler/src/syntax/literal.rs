@@ -282,7 +282,16 @@ fn unknown_unit(text: &str, number: &str, unit: &str) -> Problem {
         "day" | "days" => Some("d"),
         _ => nearest(unit, UNITS.iter().map(|(name, ..)| *name)),
     };
+    let (first, digits) = unit.split_at(unit.chars().next().map_or(0, char::len_utf8));
+    let other_form = match (number, first) {
+        (_, "e" | "E") => digits.bytes().all(|b| b.is_ascii_digit()),
+        ("0", "x" | "X" | "o" | "b") => digits.bytes().all(|b| b.is_ascii_hexdigit()),
+        _ => false,
+    };
     match slip {
+        _ if other_form && !digits.is_empty() => {
+            problem.help("numbers are written out in decimal digits, such as `10_000`")
+        }
         Some(near) => problem.help(format!("did you mean `{number}{near}`?")).instead(format!("{number}{near}")),
         None => problem.help(
             "sizes are in B, kB, MB, GB, TB, KiB, MiB, GiB, TiB; rates in bps to Tbps; durations in ns, us, ms, s, \

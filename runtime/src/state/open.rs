@@ -22,7 +22,7 @@ const FULL_CHECK: u64 = 64 * 1024 * 1024;
 pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     make_folder(folder)?;
-    match File::open(path) {
+    match open_without_waiting(path) {
         Ok(file) => inspect(path, file)?,
         Err(error) if error.kind() == ErrorKind::NotFound => create(folder, path)?,
         Err(error) => return Err(denied("open", path, &error)),
@@ -30,6 +30,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     let connection = connect(path).map_err(|e| Fault::Sql(e).at(path, "open"))?;
     check(path, &connection)?;
     Ok(connection)
+}
+
+/// Opens for reading. A pipe would otherwise wait for a writer for ever.
+fn open_without_waiting(path: &Path) -> std::io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 fn make_folder(folder: &Path) -> Result<(), StateError> {
@@ -42,7 +48,14 @@ fn make_folder(folder: &Path) -> Result<(), StateError> {
 
 /// Looks at the header with plain reads, before SQLite may touch the file.
 fn inspect(path: &Path, mut file: File) -> Result<(), StateError> {
-    let length = file.metadata().map_err(|e| denied("open", path, &e))?.len();
+    let meta = file.metadata().map_err(|e| denied("open", path, &e))?;
+    if !meta.is_file() && !meta.is_dir() {
+        return Err(StateError::Foreign {
+            path: path.to_path_buf(),
+            found: "it is no regular file".to_owned(),
+        });
+    }
+    let length = meta.len();
     let mut header = Vec::with_capacity(100);
     file.by_ref()
         .take(100)

@@ -31,6 +31,10 @@ pub const TWO_INTERFACES: Code = Code("E0413");
 
 /// A type, value or deploy that is larger than the compiler takes.
 pub const TOO_LARGE: Code = Code("E0414");
+/// A name that no host can have.
+pub const NAME_TOO_LONG: Code = Code("E0415");
+/// A network of addresses that nodes cannot have.
+pub const UNUSABLE_NETWORK: Code = Code("E0416");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
@@ -48,4 +52,6 @@ pub const ALL: &[Code] = &[
     TWO_NODES_AT_ONCE,
     TWO_INTERFACES,
     TOO_LARGE,
+    NAME_TOO_LONG,
+    UNUSABLE_NETWORK,
 ];
