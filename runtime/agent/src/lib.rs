@@ -12,6 +12,7 @@ mod failure;
 mod fields;
 mod http;
 mod journal;
+pub mod names;
 mod ownership;
 mod program;
 pub mod protocol;
