@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use rebar_agent::{Answer, names, serve, settle};
+use rebar_agent::{Answer, init, names, serve, settle};
 
 const USAGE: &str =
     "usage: rebar-agent [--root FOLDER]                    serve one request on standard input
@@ -11,6 +11,7 @@ const USAGE: &str =
        rebar-agent [--root FOLDER] forget STEP        a broken-off `once` command was not done
        rebar-agent names                              write the block on standard input into /etc/hosts
        rebar-agent names restore                      write the block that was written last once more
+       rebar-agent init                               be the first process of a machine
        rebar-agent --version";
 
 fn main() -> ExitCode {
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
         }
         ["names"] => tell(publish(&root)),
         ["names", "restore"] => tell(told(names::restore(&root))),
+        ["init"] => match init() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(text) => tell(Err(text)),
+        },
         ["accept", address] => tell(settle(&root, address, Answer::Accept)),
         ["forget", address] => tell(settle(&root, address, Answer::Forget)),
         _ => {

@@ -65,7 +65,7 @@ pub(super) async fn publish(
 
 async fn write(name: String, node: Node, block: String) -> Result<bool, BackendError> {
     let patience = Duration::from_secs(30);
-    match line::call(&Request::Names { node, block }, patience, &|_| {}).await {
+    match line::call(&Request::Names { node, block }, None, patience, &|_| {}).await {
         Ok(word) => Ok(word == "changed"),
         Err(error) if error.code == "E1407" => Err(errors::not_running(&name, "stopped meanwhile")),
         Err(error) => Err(BackendError {
