@@ -31,6 +31,20 @@ pub fn block(names: &BTreeMap<String, Vec<IpAddr>>) -> String {
     text + END + "\n"
 }
 
+/// The block that stands in a table, marks included.
+pub fn block_of(table: &str) -> Option<String> {
+    let lines = table.lines().skip_while(|line| line.trim_end() != BEGIN);
+    let mut block = String::new();
+    for line in lines {
+        block.push_str(line.trim_end());
+        block.push('\n');
+        if line.trim_end() == END {
+            return Some(block);
+        }
+    }
+    None
+}
+
 /// The table with this block in place of the one it has, or after its last line.
 fn with_block(table: &str, block: &str) -> String {
     let mut before = String::new();
@@ -168,6 +182,8 @@ mod tests {
         assert!(write(&path, &block(&table("web-2", "10.77.0.3"))).unwrap());
         let expected = "127.0.0.1 localhost\n# rebar names begin\n10.77.0.3 web-2\n# rebar names end\n10.0.0.1 by-hand\n";
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+        assert_eq!(block_of(expected), Some(block(&table("web-2", "10.77.0.3"))));
+        assert_eq!(block_of("# rebar names begin\n10.77.0.3 web-2\n"), None);
     }
 
     #[test]

@@ -293,16 +293,18 @@ pub(super) async fn start(call_: Call<'_>, spec: &MachineSpec) -> Result<Applied
         if systemd {
             await_systemd(engine, &there.id, name).await?;
         }
-        names::restore(engine, &there.id, name).await?;
+        let kept = names::kept(engine, &there.id).await?;
+        names::restore(engine, &there.id, name, kept).await?;
         return Ok(applied(scope, name, "was running"));
     }
     check_networks(engine, &seen, scope, spec)?;
     for interface in spec.interfaces.iter().skip(1) {
         unplug(call_, spec, interface, &there.id).await?;
     }
+    let kept = names::kept(engine, &there.id).await?;
     let begun = Instant::now();
     let booted = match boot(call_, spec, &there.id, systemd).await {
-        Ok(()) => names::restore(engine, &there.id, name).await,
+        Ok(()) => names::restore(engine, &there.id, name, kept).await,
         Err(error) => Err(error),
     };
     if booted.is_err() {
