@@ -171,17 +171,13 @@ mod tests {
     fn the_block_is_replaced_where_it_stands_and_the_rest_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hosts");
-        std::fs::write(&path, "127.0.0.1 localhost").unwrap();
+        fs::write(&path, "127.0.0.1 localhost").unwrap();
         assert!(write(&path, &block(&table("web-1", "10.77.0.2"))).unwrap());
-        std::fs::write(
-            &path,
-            std::fs::read_to_string(&path).unwrap() + "10.0.0.1 by-hand\n",
-        )
-        .unwrap();
+        fs::write(&path, fs::read_to_string(&path).unwrap() + "10.0.0.1 by-hand\n").unwrap();
         assert!(!write(&path, &block(&table("web-1", "10.77.0.2"))).unwrap());
         assert!(write(&path, &block(&table("web-2", "10.77.0.3"))).unwrap());
         let expected = "127.0.0.1 localhost\n# rebar names begin\n10.77.0.3 web-2\n# rebar names end\n10.0.0.1 by-hand\n";
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
         assert_eq!(block_of(expected), Some(block(&table("web-2", "10.77.0.3"))));
         assert_eq!(block_of("# rebar names begin\n10.77.0.3 web-2\n"), None);
     }
@@ -190,26 +186,23 @@ mod tests {
     fn a_block_that_was_published_is_restored_into_a_table_that_was_written_anew() {
         let folder = tempfile::tempdir().unwrap();
         let hosts = folder.path().join("etc/hosts");
-        std::fs::create_dir(folder.path().join("etc")).unwrap();
-        std::fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
+        fs::create_dir(folder.path().join("etc")).unwrap();
+        fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
         assert!(!restore(folder.path()).unwrap());
         assert!(publish(folder.path(), &block(&table("web-1", "10.77.0.2"))).unwrap());
-        let published = std::fs::read_to_string(&hosts).unwrap();
-        std::fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
+        let published = fs::read_to_string(&hosts).unwrap();
+        fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
         assert!(restore(folder.path()).unwrap());
-        assert_eq!(std::fs::read_to_string(&hosts).unwrap(), published);
+        assert_eq!(fs::read_to_string(&hosts).unwrap(), published);
         assert!(!restore(folder.path()).unwrap());
     }
 
     #[test]
     fn a_planted_link_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("secret"), "x").unwrap();
+        fs::write(folder.path().join("secret"), "x").unwrap();
         std::os::unix::fs::symlink("secret", folder.path().join("hosts")).unwrap();
         assert!(write(&folder.path().join("hosts"), "y").is_err());
-        assert_eq!(
-            std::fs::read_to_string(folder.path().join("secret")).unwrap(),
-            "x"
-        );
+        assert_eq!(fs::read_to_string(folder.path().join("secret")).unwrap(), "x");
     }
 }

@@ -100,8 +100,11 @@ impl Engine {
     /// # Errors
     /// `E1701` to `E1704`, `E1706`, `E1707`.
     pub(super) async fn connect() -> Result<Engine, BackendError> {
-        let address = address()?;
-        knock(&address).await?;
+        Engine::at(address()?, GREETING).await
+    }
+
+    async fn at(address: Address, greeting: Duration) -> Result<Engine, BackendError> {
+        knock(&address, greeting).await?;
         let client = match &address {
             Address::Unix(path) => Docker::connect_with_unix(path, NEVER, API_DEFAULT_VERSION),
             Address::Tcp(host) => {
@@ -109,17 +112,17 @@ impl Engine {
             }
         };
         let client = client.map_err(|error| errors::unreachable(&address, error))?;
-        let greeting = "say its version";
-        let version = call(greeting, GREETING, client.version()).await?;
+        let attempted = "say its version";
+        let version = call(attempted, greeting, client.version()).await?;
         let api_text = version.api_version.unwrap_or_default();
         let api =
-            api(&api_text).ok_or_else(|| errors::garbled(greeting, "it names no version of the API"))?;
+            api(&api_text).ok_or_else(|| errors::garbled(attempted, "it names no version of the API"))?;
         let version = version.version.unwrap_or_default();
         if api < OLDEST {
             return Err(errors::too_old(&version, &api_text));
         }
-        let client = call(greeting, GREETING, client.negotiate_version()).await?;
-        let info = call("tell about itself", GREETING, client.info()).await?;
+        let client = call(attempted, greeting, client.negotiate_version()).await?;
+        let info = call("tell about itself", greeting, client.info()).await?;
         let is = |value: Option<String>, wanted: &str| value.as_deref() == Some(wanted);
         let groups = ControlGroups {
             unified: is(info.cgroup_version.map(|version| version.to_string()), "2"),
@@ -146,18 +149,21 @@ fn api(text: &str) -> Option<(usize, usize)> {
 }
 
 /// Tries to reach the address: what the kernel says is clearer than what is left of it further up.
-async fn knock(address: &Address) -> Result<(), BackendError> {
+async fn knock(address: &Address, patience: Duration) -> Result<(), BackendError> {
     let attempt = async {
         match address {
             Address::Unix(path) => UnixStream::connect(Path::new(path)).await.map(drop),
             Address::Tcp(host) => TcpStream::connect(host).await.map(drop),
         }
     };
-    match timeout(GREETING, attempt).await {
+    match timeout(patience, attempt).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => Err(errors::forbidden(address)),
         Ok(Err(error)) => Err(errors::unreachable(address, plain(&error))),
-        Err(_) => Err(errors::unreachable(address, "it does not answer within 10 s")),
+        Err(_) => Err(errors::unreachable(
+            address,
+            format!("it does not answer within {} s", patience.as_secs()),
+        )),
     }
 }
 
@@ -254,5 +260,61 @@ mod tests {
         ] {
             assert_eq!(parse(wrong).unwrap_err().code, "E1703", "{wrong}");
         }
+    }
+
+    /// Something at a port of this host that gives this answer to everybody, or none.
+    async fn stranger(answer: Option<&'static str>) -> Address {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut question = [0; 4096];
+                    let _ = stream.read(&mut question).await;
+                    if let Some(answer) = answer {
+                        let _ = stream.write_all(answer.as_bytes()).await;
+                    } else {
+                        tokio::time::sleep(SHORT).await;
+                    }
+                });
+            }
+        });
+        Address::Tcp(address)
+    }
+
+    async fn code(answer: Option<&'static str>) -> &'static str {
+        let found = Engine::at(stranger(answer).await, Duration::from_secs(1)).await;
+        found.map(|_| ()).unwrap_err().code
+    }
+
+    #[tokio::test]
+    async fn what_is_no_engine_is_told_apart() {
+        let no_json = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+        let other = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let old = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 41\r\nConnection: close\r\n\r\n\
+                   {\"Version\":\"19.03.8\",\"ApiVersion\":\"1.40\"}";
+        let nameless = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+        assert_eq!(code(Some("SSH-2.0-OpenSSH_9.2\r\n")).await, "E1707");
+        assert_eq!(code(Some(no_json)).await, "E1707");
+        assert_eq!(code(Some(nameless)).await, "E1707");
+        assert_eq!(code(Some(other)).await, "E1705");
+        assert_eq!(code(Some(old)).await, "E1704");
+        assert_eq!(code(None).await, "E1706");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told_with_the_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sock").display().to_string();
+        let error = Engine::at(Address::Unix(path), GREETING).await.unwrap_err();
+        assert_eq!(error.code, "E1701");
+        assert!(error.message.ends_with("there is no such socket"), "{error}");
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let error = Engine::at(Address::Tcp(address), GREETING).await.unwrap_err();
+        assert_eq!(error.code, "E1701");
+        assert!(error.message.ends_with("nobody listens there"), "{error}");
     }
 }
