@@ -79,7 +79,7 @@ pub(super) async fn create(call: Call<'_>, spec: &MachineSpec) -> Result<Applied
         };
         // That this fails too is no news: it is known as a half, and removed before it is made again.
         let _ = remove(engine, &left).await;
-        groups::sweep(engine, scope, &spec.name);
+        groups::sweep(engine, scope, &spec.name).await;
     }
     made
 }
@@ -353,7 +353,7 @@ pub(super) async fn destroy(call_: Call<'_>, name: &str) -> Result<Applied, Back
         remove(engine, there).await?;
         note = "removed";
     }
-    groups::sweep(engine, scope, name);
+    groups::sweep(engine, scope, name).await;
     Ok(applied(scope, name, note))
 }
 

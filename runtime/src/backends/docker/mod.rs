@@ -66,27 +66,31 @@ impl Backend for Docker {
             "node.files",
             "node.users",
             "node.commands",
-            "node.names",
             "network.addresses",
             "network.outbound",
             "machine.memory",
             "machine.cpu",
         ];
-        let services = "units run without the sandbox and the mounts that they ask for; those with DynamicUser do not start";
-        let network = "addresses are the engine's; programs that change interfaces or routes may not";
+        // Without `sys_admin`, which is the site's to say; `std/prelude.rebar` tells both.
+        let emulated = [
+            (
+                "node.services",
+                "units run without the sandbox and the mounts that they ask for; those with DynamicUser do not start",
+            ),
+            (
+                "node.network",
+                "the engine keeps addresses and routes: programs on the node cannot change them",
+            ),
+            (
+                "node.names",
+                "the engine writes /etc/hosts anew when it starts a node; the next apply brings back what was there",
+            ),
+        ];
+        let emulated = emulated.map(|(name, how)| (name.to_owned(), Capability::Emulated(how.to_owned())));
         exact
             .into_iter()
             .map(|name| (name.to_owned(), Capability::Exact))
-            .chain([
-                (
-                    "node.services".to_owned(),
-                    Capability::Emulated(services.to_owned()),
-                ),
-                (
-                    "node.network".to_owned(),
-                    Capability::Emulated(network.to_owned()),
-                ),
-            ])
+            .chain(emulated)
             .collect()
     }
 
