@@ -45,8 +45,17 @@ pub fn block_of(table: &str) -> Option<String> {
     None
 }
 
-/// The table with this block in place of the one it has, or after its last line.
-fn with_block(table: &str, block: &str) -> String {
+/// Whether a line outside of the block gives this name an address that the block gives it too: container engines add
+/// one for the machine itself, and the name would resolve to the same address twice.
+fn repeats(line: &str, block: &str, name: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let same = |inside: &str| inside.split_whitespace().eq(words.iter().copied());
+    words.len() == 2 && words[1] == name && block.lines().any(same)
+}
+
+/// The table with this block in place of the one it has, or after its last line. Lines that repeat what the block
+/// says of `own` go.
+fn with_block(table: &str, block: &str, own: Option<&str>) -> String {
     let mut before = String::new();
     let mut after = String::new();
     let mut inside = false;
@@ -56,6 +65,7 @@ fn with_block(table: &str, block: &str) -> String {
             (BEGIN, _) => (inside, seen) = (true, true),
             (END, true) => inside = false,
             (_, true) => {}
+            (text, false) if own.is_some_and(|name| repeats(text, block, name)) => {}
             (_, false) => {
                 let half = if seen { &mut after } else { &mut before };
                 half.push_str(line);
@@ -71,6 +81,18 @@ fn with_block(table: &str, block: &str) -> String {
 /// # Errors
 /// Those of the file system; a path that is not a regular file, or is larger than 4 MB, is refused.
 pub fn write(path: &Path, block: &str) -> io::Result<bool> {
+    replace(path, block, None)
+}
+
+/// As [`write`], in a table to which a container engine has added a line for the machine `own`.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_in_container(path: &Path, block: &str, own: &str) -> io::Result<bool> {
+    replace(path, block, Some(own))
+}
+
+fn replace(path: &Path, block: &str, own: Option<&str>) -> io::Result<bool> {
     let mut file = File::options()
         .read(true)
         .write(true)
@@ -93,7 +115,7 @@ pub fn write(path: &Path, block: &str) -> io::Result<bool> {
         return Err(io::Error::other("it is larger than 4 MB"));
     }
     let table = String::from_utf8_lossy(&bytes);
-    let wanted = with_block(&table, block);
+    let wanted = with_block(&table, block, own);
     if wanted == table {
         return Ok(false);
     }
@@ -114,7 +136,7 @@ const KEPT: &str = "/var/lib/rebar/names";
 pub fn publish(root: &Path, block: &str) -> io::Result<bool> {
     let root = Root::new(root);
     keep(&root.at(KEPT), block)?;
-    write(&root.at("/etc/hosts"), block)
+    write_in_container(&root.at("/etc/hosts"), block, &own_name())
 }
 
 /// Writes the block that was published last, if there was one, into the table. Whether the table changed.
@@ -124,10 +146,14 @@ pub fn publish(root: &Path, block: &str) -> io::Result<bool> {
 pub fn restore(root: &Path) -> io::Result<bool> {
     let root = Root::new(root);
     match fs::read_to_string(root.at(KEPT)) {
-        Ok(block) => write(&root.at("/etc/hosts"), &block),
+        Ok(block) => write_in_container(&root.at("/etc/hosts"), &block, &own_name()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+fn own_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// As a whole or not at all: what is kept survives the machine's end at any moment.
@@ -180,6 +206,20 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), expected);
         assert_eq!(block_of(expected), Some(block(&table("web-2", "10.77.0.3"))));
         assert_eq!(block_of("# rebar names begin\n10.77.0.3 web-2\n"), None);
+    }
+
+    #[test]
+    fn a_line_that_an_engine_added_for_the_machine_itself_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hosts");
+        fs::write(
+            &path,
+            "127.0.0.1\tlocalhost\n10.77.0.2\tweb-1\n10.77.0.9\tweb-1\n10.77.0.2\tb\n",
+        )
+        .unwrap();
+        assert!(write_in_container(&path, &block(&table("web-1", "10.77.0.2")), "web-1").unwrap());
+        let expected = "127.0.0.1\tlocalhost\n10.77.0.9\tweb-1\n10.77.0.2\tb\n# rebar names begin\n10.77.0.2 web-1\n# rebar names end\n";
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
     }
 
     #[test]

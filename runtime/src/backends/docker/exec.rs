@@ -142,7 +142,10 @@ pub(super) async fn open(
         ))
     };
     Ok(Process {
-        input: Box::pin(Input(Some(input))),
+        input: Box::pin(Input {
+            line: Some(input),
+            terminal: tty,
+        }),
         output: Box::pin(told),
         errors: Box::pin(complaints),
         exit: Box::pin(exit),
@@ -213,12 +216,18 @@ async fn pump(
 
 type Line = Pin<Box<dyn AsyncWrite + Send>>;
 
+/// What ends the input of a terminal. Closing the line would hang up instead.
+const END_OF_INPUT: u8 = 4;
+
 /// A program's standard input. The line to the engine is one for both directions; dropping this half closes it.
-struct Input(Option<Line>);
+struct Input {
+    line: Option<Line>,
+    terminal: bool,
+}
 
 impl Input {
     fn line(&mut self) -> io::Result<Pin<&mut (dyn AsyncWrite + Send + 'static)>> {
-        match &mut self.0 {
+        match &mut self.line {
             Some(line) => Ok(line.as_mut()),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
@@ -239,17 +248,30 @@ impl AsyncWrite for Input {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.terminal {
+            let written = self.line()?.poll_write(context, &[END_OF_INPUT]);
+            return written.map_ok(|_| ());
+        }
         self.line()?.poll_shutdown(context)
     }
 }
 
 impl Drop for Input {
     fn drop(&mut self) {
-        if let Some(mut line) = self.0.take()
+        let terminal = self.terminal;
+        if let Some(mut line) = self.line.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(async move {
-                let _ = timeout(SHORT, line.shutdown()).await;
+                let end = async {
+                    if terminal {
+                        line.write_all(&[END_OF_INPUT]).await?;
+                        line.flush().await
+                    } else {
+                        line.shutdown().await
+                    }
+                };
+                let _ = timeout(SHORT, end).await;
             });
         }
     }

@@ -71,7 +71,8 @@ pub(super) async fn create(call: Call<'_>, spec: &MachineSpec) -> Result<Applied
     check_networks(engine, &seen, scope, spec)?;
     let image = image::ensure(engine, call.folders, &spec.image, call.progress).await?;
     let id = make(call, spec, &image).await?;
-    let made = finish(call, spec, &id, image.systemd).await;
+    let block = names::of_others(engine, &seen, scope).await?;
+    let made = finish(call, spec, &id, image.systemd, block).await;
     if made.is_err() {
         let left = Container {
             id,
@@ -131,6 +132,7 @@ async fn finish(
     spec: &MachineSpec,
     id: &str,
     systemd: bool,
+    block: Option<String>,
 ) -> Result<Applied, BackendError> {
     let Call {
         engine,
@@ -162,6 +164,9 @@ async fn finish(
     archive::upload(engine, id, &spec.name, &files).await?;
     let begun = Instant::now();
     boot(call_, spec, id, systemd).await?;
+    if let Some(block) = block {
+        names::give(engine, id, &spec.name, block).await?;
+    }
     let attempted = format!("name machine `{}`", spec.name);
     let options = RenameContainerOptions {
         name: handle(scope, &spec.name),

@@ -15,14 +15,14 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use rebar_agent::names;
 
-use super::agent;
 use super::archive::{self, Entry};
 use super::engine::{Engine, SHORT, call};
 use super::errors as engine_errors;
 use super::labels;
 use super::machine::Call;
 use super::world::{Container, Seen};
-use crate::backend::{Applied, BackendError};
+use super::{agent, exec};
+use crate::backend::{Applied, BackendError, Scope};
 use crate::backends::errors;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -104,9 +104,11 @@ async fn table(engine: &Engine, container: &str) -> Result<Option<PathBuf>, Back
 }
 
 async fn write_table(table: PathBuf, block: String, machine: &str) -> Result<bool, BackendError> {
+    let own = machine.to_owned();
     // The machine may hold the file's lock for some seconds.
-    let write =
-        tokio::task::spawn_blocking(move || names::write(&table, &block).map_err(|error| (table, error)));
+    let write = tokio::task::spawn_blocking(move || {
+        names::write_in_container(&table, &block, &own).map_err(|error| (table, error))
+    });
     match write.await {
         Ok(Ok(changed)) => Ok(changed),
         Ok(Err((table, error))) => Err(BackendError {
@@ -124,6 +126,46 @@ pub(super) async fn kept(engine: &Engine, container: &str) -> Result<Option<Stri
     };
     let text = std::fs::read_to_string(&table).unwrap_or_default();
     Ok(names::block_of(&text))
+}
+
+/// What the machines of this scope were told, asked of one of them: a machine that comes later gets it too.
+pub(super) async fn of_others(
+    engine: &Engine,
+    seen: &Seen,
+    scope: &Scope,
+) -> Result<Option<String>, BackendError> {
+    let others = seen
+        .containers
+        .iter()
+        .filter(|there| there.is_of(scope) && there.complete());
+    let Some(other) = others.max_by_key(|there| there.running) else {
+        return Ok(None);
+    };
+    if table(engine, &other.id).await?.is_some() {
+        return kept(engine, &other.id).await;
+    }
+    if !other.running {
+        return Ok(None);
+    }
+    let words = ["cat", "/etc/hosts"];
+    let machine = other.label(labels::NAME);
+    let (_, text, _) = exec::run(engine, &other.id, machine, &words, b"", PATIENCE).await?;
+    Ok(names::block_of(&text))
+}
+
+/// Writes names on a machine that runs.
+pub(super) async fn give(
+    engine: &Engine,
+    container: &str,
+    machine: &str,
+    block: String,
+) -> Result<(), BackendError> {
+    match table(engine, container).await? {
+        Some(table) => write_table(table, block, machine).await.map(drop),
+        None => told(engine, container, machine, &["names"], &block)
+            .await
+            .map(drop),
+    }
 }
 
 /// Brings back the names that a machine was told last. `kept`: what was seen of them before it was started.
