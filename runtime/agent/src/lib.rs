@@ -13,6 +13,7 @@ mod fields;
 mod http;
 mod init;
 mod journal;
+pub mod names;
 mod ownership;
 mod program;
 pub mod protocol;

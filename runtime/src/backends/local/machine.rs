@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rebar_agent::names;
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use sha2::{Digest, Sha256};
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::cgroups::Groups;
 use super::launcher::{Init, Interface, Node, Request, Start};
 use super::store::{self, Machine, MachineRecord, Store};
-use super::{errors, line, names, network, process, ranges, resolver};
+use super::{errors, line, network, process, ranges, resolver};
 use crate::backend::{Applied, BackendError, Folders, MachineSpec, NetworkSpec, Operation, Progress, Scope};
 use crate::images;
 

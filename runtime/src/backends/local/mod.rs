@@ -7,12 +7,10 @@
 //! A program that uses this backend must begin its `main` with [`launcher::is_launcher`] and [`launcher::run`].
 
 mod cgroups;
-mod errors;
 mod examine;
 pub mod launcher;
 mod line;
 mod machine;
-mod names;
 mod network;
 mod observe;
 mod open;
@@ -38,11 +36,11 @@ use crate::backend::{
 };
 use crate::images;
 
-pub(crate) use self::errors::{last_lines, new as error};
 use self::launcher::Request;
 pub(crate) use self::line::Launched;
 use self::line::Streams;
 pub(crate) use self::tools::installed;
+use super::errors;
 
 /// The embedded backend.
 #[derive(Debug)]

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use rebar_agent::names;
 
 use super::launcher::{Node, Request};
 use super::machine::{self, Call};
 use super::store::{self, Names};
-use super::{errors, line, names};
+use super::{errors, line};
 use crate::backend::{Applied, BackendError};
 
 /// Writes the table where it differs, and keeps it for machines that start later. Machines that are known to have it,

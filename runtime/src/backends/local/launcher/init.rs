@@ -11,12 +11,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use rebar_agent::names;
 use rustix::mount::{
     MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind, move_mount, open_tree,
     unmount,
 };
 
-use super::super::{names, sys};
+use super::super::sys;
 use super::start::Ties;
 use super::{AGENT, Start, borrow};
 
