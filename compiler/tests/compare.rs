@@ -70,7 +70,8 @@ fn the_laptop_and_the_lab_have_the_same_patterns() {
         (found.left.backend.as_str(), found.right.backend.as_str()),
         ("local", "docker")
     );
-    assert_eq!(found.provisioning.len(), 1, "{:?}", found.provisioning);
+    let differs: Vec<_> = found.provisioning.iter().map(|s| s.setting.as_str()).collect();
+    assert_eq!(differs, ["backend", "sys_admin"]);
     assert!(found.capabilities.contains_key("node.files"));
 }
 

@@ -90,8 +90,8 @@ pub struct MachineSpec {
     pub hardware: Hardware,
     /// For each interface: the network and the fixed address.
     pub interfaces: Vec<InterfaceSpec>,
-    /// What the site gives the backend beside the image, by the names of the backend's parameters; those that
-    /// nobody gave are missing. It is part of the digest, so a changed setting replaces the machine.
+    /// What the site gives the backend beside the image, by the names of the backend's parameters, with the defaults
+    /// of those that it does not give. It is part of the digest, so a changed setting replaces the machine.
     #[serde(default)]
     pub settings: BTreeMap<String, serde_json::Value>,
     /// Digest of all that it was made from; stored with the object and reported by `observe`.

@@ -54,11 +54,19 @@ pub(super) async fn create(
     let request = request(scope, operation, spec);
     match answer(&attempted, LONG, engine.client.create_network(request)).await? {
         Ok(made) => alone(engine, scope, operation, spec, &made.id).await,
-        Err(Refusal { message, .. }) if message.contains("overlap") => Err(errors::collision(
-            &spec.name,
-            spec.cidr,
-            "addresses that the container engine uses",
-        )),
+        Err(Refusal { message, .. }) if message.contains("overlap") => {
+            // A call of ours that was given up a moment ago may have reached the engine after all.
+            let seen = Seen::of(engine, scope).await?;
+            let mut own = seen.network(scope, &spec.name);
+            if own.any(|there| there.label(labels::OPERATION) == operation.id) {
+                return Ok(applied(scope, &spec.name, "was there"));
+            }
+            Err(errors::collision(
+                &spec.name,
+                spec.cidr,
+                "addresses that the container engine uses",
+            ))
+        }
         Err(refusal) => Err(engine_errors::refused(
             &attempted,
             refusal.status,
