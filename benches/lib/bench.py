@@ -13,6 +13,7 @@ import platform
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -73,11 +74,12 @@ def _own_memory(pid):
 def measure(command, cwd=None, env=None, good=(0,)):
     """Runs a program to its end. Its children are sampled four times a second, so short-lived ones may be missed in
     the sum; the largest process is exact (the kernel's own account)."""
-    log = subprocess.PIPE
+    # A file and not a pipe: what outlives the program (the masters of SSH) would hold a pipe open, and be measured too.
+    log = tempfile.TemporaryFile()
     begun = time.monotonic()
     child = subprocess.Popen(
         [str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
-        stdout=log, stderr=subprocess.STDOUT,
+        stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
     )
     together, done = [0], threading.Event()
 
@@ -87,12 +89,18 @@ def measure(command, cwd=None, env=None, good=(0,)):
 
     sampler = threading.Thread(target=sample, daemon=True)
     sampler.start()
-    output = child.stdout.read().decode(errors="replace")
-    _, status, usage = os.wait4(child.pid, 0)
+    try:
+        _, status, usage = os.wait4(child.pid, 0)
+    except BaseException:
+        # Nothing that is measured goes on while a benchmark that was interrupted cleans up.
+        os.killpg(child.pid, signal.SIGKILL)
+        raise
     seconds = time.monotonic() - begun
     child.returncode = os.waitstatus_to_exitcode(status)
     done.set()
     sampler.join()
+    log.seek(0)
+    output = log.read().decode(errors="replace")
     largest = usage.ru_maxrss * 1024
     if child.returncode not in good:
         shown = " ".join(str(part) for part in command)

@@ -179,14 +179,17 @@ pub(crate) async fn what_an_enemy_puts_on_its_disk_harms_nobody() {
     )
     .await;
     let names = |name: &str| [(name.to_owned(), vec![bed.address(2).parse().unwrap()])].into();
+    // It was started with these names, so nobody looks.
+    let same = bed.apply("names", ObjectAction::PublishNames { names: names("a") });
+    assert_eq!(same.await.unwrap().note, "written on 0 of 1 machines");
     let error = bed
-        .apply("names", ObjectAction::PublishNames { names: names("a") })
+        .apply("names", ObjectAction::PublishNames { names: names("b") })
         .await
         .unwrap_err();
     assert!(error.code == "E1411" && error.message.contains("`a`"), "{error}");
     bed.output("a", "rm /etc/hosts; mkfifo /etc/hosts").await;
     let error = bed
-        .apply("names", ObjectAction::PublishNames { names: names("b") })
+        .apply("names", ObjectAction::PublishNames { names: names("c") })
         .await
         .unwrap_err();
     assert_eq!(error.code, "E1411", "{error}");
