@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rebar_runtime::backend::{Backend, Folders};
+use rebar_runtime::backends::docker::Docker;
 use rebar_runtime::backends::local::Local;
 
 use crate::exit::Exit;
 use crate::report::Failure;
 
 /// The names of all backends of this build.
-pub(crate) const NAMES: [&str; 1] = ["local"];
+pub(crate) const NAMES: [&str; 2] = ["local", "docker"];
 
 /// The backend of that name.
 ///
@@ -21,6 +22,7 @@ pub(crate) fn backend(name: &str, folders: &Folders) -> Result<Arc<dyn Backend>,
             folders.clone(),
             rebar_runtime::agent_program::PROGRAM,
         ))),
+        "docker" => Ok(Arc::new(Docker::new(folders.clone()))),
         other => Err(
             Failure::new("E1605", format!("this build of rebar has no backend `{other}`"))
                 .help(format!(

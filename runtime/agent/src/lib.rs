@@ -11,7 +11,9 @@ mod facts;
 mod failure;
 mod fields;
 mod http;
+mod init;
 mod journal;
+pub mod names;
 mod ownership;
 mod program;
 pub mod protocol;
@@ -21,6 +23,7 @@ mod settle;
 mod store;
 mod text;
 
+pub use init::init;
 pub use settle::{Answer, settle};
 
 /// The actions this agent knows, by the name of the kind that uses them.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::failed;
 use crate::backend::{BackendError, Progress};
-use crate::backends::local;
+use crate::backends::{errors, local};
 
 /// Refuses values that no image can be made from, before they become arguments of a program.
 pub(super) fn check(image: &Image) -> Result<(), BackendError> {
@@ -23,7 +23,7 @@ pub(super) fn check(image: &Image) -> Result<(), BackendError> {
         let message = format!("image `{}`: {what}", image.name);
         Err(BackendError {
             help: Some(help.to_owned()),
-            ..local::error("E1504", FailureClass::Terminal, message)
+            ..errors::new("E1504", FailureClass::Terminal, message)
         })
     };
     if image.distribution != "debian" {
@@ -74,7 +74,7 @@ pub(super) async fn build(
     if !local::installed("mmdebstrap") {
         return Err(BackendError {
             help: Some("apt-get install -y mmdebstrap".to_owned()),
-            ..local::error(
+            ..errors::new(
                 "E1501",
                 FailureClass::Terminal,
                 "the program `mmdebstrap`, which builds images, is not installed".to_owned(),
@@ -116,7 +116,7 @@ pub(super) async fn build(
         0 => Ok(()),
         code => Err(failed(
             &format!("`mmdebstrap` ended with code {code}"),
-            local::last_lines(&log, 20),
+            errors::last_lines(&log, 20),
         )),
     }
 }

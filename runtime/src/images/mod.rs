@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::backend::{BackendError, Progress};
-use crate::backends::local;
+use crate::backends::errors;
 
 /// Changes with what the builder makes of the same image, so that images of an older one are not taken for it.
 const BUILDER: u32 = 1;
@@ -139,6 +139,14 @@ pub async fn prepare(image: &Image, cache: &Path, progress: Progress<'_>) -> Res
     read(cache, &key, true).ok_or_else(|| failed("what was built is not there", String::new()))
 }
 
+/// Waits until nobody else brings the image of this key to where machines start from it. The lock goes with the file.
+///
+/// # Errors
+/// `E1502` if the lock's file cannot be opened.
+pub(crate) async fn alone(cache: &Path, key: &str, progress: Progress<'_>) -> Result<File, BackendError> {
+    lock(&cache.join("images").join(format!("{key}.import.lock")), progress).await
+}
+
 /// Waits for other builders of the same image without holding up a thread.
 async fn lock(path: &Path, progress: Progress<'_>) -> Result<File, BackendError> {
     let lock = File::options()
@@ -215,7 +223,7 @@ pub fn find(cache: &Path, key: &str, build: &str, machine: &str) -> Result<PathB
             let help = format!("destroy `{machine}` and let it be made again");
             Err(BackendError {
                 help: Some(help),
-                ..local::error("E1503", FailureClass::Terminal, message)
+                ..errors::new("E1503", FailureClass::Terminal, message)
             })
         }
     }
@@ -225,7 +233,7 @@ fn failed(what: &str, detail: String) -> BackendError {
     let message = format!("the image could not be built: {what}");
     BackendError {
         detail,
-        ..local::error("E1502", FailureClass::Transient, message)
+        ..errors::new("E1502", FailureClass::Transient, message)
     }
 }
 

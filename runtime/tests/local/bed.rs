@@ -97,8 +97,9 @@ impl Bed {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let scope = Scope {
             deploy_id: uuid::Uuid::new_v4().to_string(),
-            deploy: format!("test-{number}"),
+            deploy: format!("test-{}-{number}", std::process::id()),
         };
+        IDS.lock().unwrap().push(scope.deploy_id.clone());
         let folders = folders(&scope.deploy_id);
         BEDS.lock().unwrap().push((folders.clone(), scope.clone()));
         let third = 10 + number;
@@ -108,6 +109,13 @@ impl Bed {
             scope,
             third,
         }
+    }
+
+    /// A backend that puts rebar's own agent on machines, and not [`AGENT`].
+    pub(crate) fn with_the_real_agent() -> Bed {
+        let bed = Bed::new();
+        let backend = Local::new(bed.folders.clone(), rebar_runtime::agent_program::PROGRAM);
+        Bed { backend, ..bed }
     }
 
     /// Another deploy beside one that is there.

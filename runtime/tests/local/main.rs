@@ -4,6 +4,7 @@
 // The lint's exception for tests knows only those of the usual harness.
 #![allow(clippy::unwrap_used)]
 
+mod bare;
 mod bed;
 mod broken;
 mod image;
@@ -47,6 +48,7 @@ const TESTS: &[Test] = tests![
     network::a_foreign_bridge_is_left_alone,
     network::a_foreign_folder_is_left_alone,
     network::collisions_are_refused,
+    bare::a_machine_without_a_service_manager,
     broken::the_controller_is_killed,
     broken::the_launcher_is_killed,
     broken::the_call_is_cancelled,

@@ -64,7 +64,7 @@ async fn kernel(folders: &Folders) -> Finding {
             let request = Request::Try {
                 folder: folder.path().to_owned(),
             };
-            line::call(&request, Duration::from_secs(20), &|_| {})
+            line::call(&request, None, Duration::from_secs(20), &|_| {})
                 .await
                 .map_err(|error| error.message)
         }

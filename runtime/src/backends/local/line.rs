@@ -152,11 +152,12 @@ impl Launched {
 /// Asks the launcher for something and waits until it is done, but no longer than `patience`.
 pub(super) async fn call(
     request: &Request,
+    agent: Option<BorrowedFd<'_>>,
     patience: Duration,
     progress: Progress<'_>,
 ) -> Result<String, BackendError> {
     let work = async {
-        let mut launched = launch(request, None, &Streams::Quiet).await?;
+        let mut launched = launch(request, agent, &Streams::Quiet).await?;
         let outcome = launched.outcome(progress).await;
         launched.end().await?;
         outcome

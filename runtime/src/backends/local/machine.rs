@@ -1,10 +1,12 @@
 //! Machines: made, started, destroyed.
 
 use std::fs::{self, File};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rebar_agent::names;
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use sha2::{Digest, Sha256};
@@ -12,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::cgroups::Groups;
 use super::launcher::{Init, Interface, Node, Request, Start};
 use super::store::{self, Machine, MachineRecord, Store};
-use super::{errors, line, names, network, process, ranges, resolver};
+use super::{errors, line, network, process, ranges, resolver};
 use crate::backend::{Applied, BackendError, Folders, MachineSpec, NetworkSpec, Operation, Progress, Scope};
 use crate::images;
 
@@ -27,6 +29,8 @@ pub(super) struct Call<'a> {
     pub(super) scope: &'a Scope,
     pub(super) operation: &'a Operation,
     pub(super) progress: Progress<'a>,
+    /// The agent program, which is the first process where the image has none.
+    pub(super) agent: BorrowedFd<'a>,
 }
 
 /// The process that the machine is, if it runs.
@@ -210,6 +214,7 @@ async fn boot(call: Call<'_>, record: &MachineRecord, fresh: bool) -> Result<Str
         scope,
         operation,
         progress,
+        agent,
         ..
     } = call;
     let Machine {
@@ -249,7 +254,13 @@ async fn boot(call: Call<'_>, record: &MachineRecord, fresh: bool) -> Result<Str
         operation: operation.id.clone(),
     };
     let patience = PATIENCE + Duration::from_secs(30);
-    let note = line::call(&Request::Start(Box::new(request)), patience, progress).await?;
+    let note = line::call(
+        &Request::Start(Box::new(request)),
+        Some(agent),
+        patience,
+        progress,
+    )
+    .await?;
     let up = folder.join("up");
     File::create(&up).map_err(|error| errors::file("write", &up, &error))?;
     half.armed = false;

@@ -1,18 +1,16 @@
 //! The embedded backend: machines are containers of this host, without a daemon.
 //!
-//! Each has a user namespace with a range of ids of its own, systemd as its first process, fixed addresses on
-//! bridges, and a disk that is an overlay over a shared image. Everything that this backend knows stands in
+//! Each has a user namespace with a range of ids of its own, its image's service manager as its first process (or,
+//! where it has none, the agent program, which then does no more than collect ended children), fixed addresses on bridges, and a disk that is an overlay over a shared image. Everything that this backend knows stands in
 //! [`Folders::data`]`/local`; what runs is found by process, control group and bridge.
 //!
 //! A program that uses this backend must begin its `main` with [`launcher::is_launcher`] and [`launcher::run`].
 
 mod cgroups;
-mod errors;
 mod examine;
 pub mod launcher;
 mod line;
 mod machine;
-mod names;
 mod network;
 mod observe;
 mod open;
@@ -38,11 +36,11 @@ use crate::backend::{
 };
 use crate::images;
 
-pub(crate) use self::errors::{last_lines, new as error};
 use self::launcher::Request;
 pub(crate) use self::line::Launched;
 use self::line::Streams;
 pub(crate) use self::tools::installed;
+use super::errors;
 
 /// The embedded backend.
 #[derive(Debug)]
@@ -154,6 +152,7 @@ impl Backend for Local {
             scope,
             operation,
             progress,
+            agent: self.agent()?,
         };
         match &operation.action {
             ObjectAction::PrepareImage { image } => {

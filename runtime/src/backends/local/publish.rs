@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use rebar_agent::names;
 
 use super::launcher::{Node, Request};
 use super::machine::{self, Call};
 use super::store::{self, Names};
-use super::{errors, line, names};
+use super::{errors, line};
 use crate::backend::{Applied, BackendError};
 
 /// Writes the table where it differs, and keeps it for machines that start later.
@@ -64,7 +65,7 @@ pub(super) async fn publish(
 
 async fn write(name: String, node: Node, block: String) -> Result<bool, BackendError> {
     let patience = Duration::from_secs(30);
-    match line::call(&Request::Names { node, block }, patience, &|_| {}).await {
+    match line::call(&Request::Names { node, block }, None, patience, &|_| {}).await {
         Ok(word) => Ok(word == "changed"),
         Err(error) if error.code == "E1407" => Err(errors::not_running(&name, "stopped meanwhile")),
         Err(error) => Err(BackendError {

@@ -7,9 +7,10 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rebar_agent::names;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::super::{errors, names, process, sys};
+use super::super::{errors, process, sys};
 use super::{AGENT, Answer, Execute, Line, Node, borrow, terminal, wait_for};
 use crate::backend::BackendError;
 

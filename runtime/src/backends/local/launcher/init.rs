@@ -11,14 +11,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use rebar_agent::names;
 use rustix::mount::{
     MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind, move_mount, open_tree,
     unmount,
 };
 
-use super::super::{names, sys};
-use super::Start;
+use super::super::sys;
 use super::start::Ties;
+use super::{AGENT, Start, borrow};
 
 /// Capabilities that no machine needs: modules, raw I/O, accounting, audit rules, mandatory access control, the
 /// clock, the kernel's log, waking the host. All others hold inside the machine's namespaces only.
@@ -99,6 +100,12 @@ fn prepare(start: &Start, ready: BorrowedFd<'_>) -> Attempt<Infallible> {
         .into_iter()
         .filter_map(|text| CString::new(text).ok())
         .collect();
+    // Seen from inside: a link on the machine's disk leads nowhere else.
+    if fs::metadata("/sbin/init").is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        let arguments = [c"rebar-agent".to_owned(), c"init".to_owned()];
+        let error = sys::execute_file(borrow(AGENT), &arguments, &environment);
+        return Err(("run the agent as the first process", error));
+    }
     Err((
         "run /sbin/init",
         sys::execute(c"/sbin/init", &[c"/sbin/init".to_owned()], &environment),

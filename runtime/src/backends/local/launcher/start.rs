@@ -1,4 +1,4 @@
-//! Starts a machine: from its folder to a service manager that says it is ready.
+//! Starts a machine: from its folder to a first process that says it is ready.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -141,7 +141,7 @@ fn bring_up(
     if !text.is_empty() {
         return Err(errors::boot(&start.name, text, String::new()));
     }
-    line.say(&Answer::Progress("waiting for the service manager".into()));
+    line.say(&Answer::Progress("waiting for its first process".into()));
     wait_until_ready(start, line, handle, ready)
 }
 
@@ -176,7 +176,7 @@ fn wait_until_ready(
         if left.is_zero() {
             return Err(errors::boot(
                 &start.name,
-                format!("its service manager was not ready after {} s", start.patience),
+                format!("its first process was not ready after {} s", start.patience),
                 String::new(),
             ));
         }

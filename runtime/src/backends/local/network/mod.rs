@@ -6,7 +6,6 @@ mod rules;
 use std::fs;
 use std::path::Path;
 
-use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use super::store::{self, Machine, NetworkRecord, Store};
@@ -260,8 +259,4 @@ pub(super) fn unplug(scope: &Scope, machine: &str, interface: &str) -> Result<()
             format!("its label is `{alias}`"),
         )),
     }
-}
-
-fn overlap(left: &IpNet, right: &IpNet) -> bool {
-    left.contains(&right.network()) || right.contains(&left.network())
 }

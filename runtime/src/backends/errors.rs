@@ -1,4 +1,5 @@
-//! Errors of this backend: one function a code, so that every message of a code reads the same.
+//! Errors of machines and networks: one function a code, so that every message of a code reads the same, whichever
+//! backend it comes from.
 
 use std::fmt::Display;
 use std::io;
