@@ -119,7 +119,7 @@ async fn clear(target: &Target, folders: &Folders, scopes: &[Scope]) -> Result<(
     // The kernel takes some things away when the last that uses them is gone.
     let mut left = std::collections::BTreeSet::new();
     for _ in 0..30 {
-        left = target.host.traces(folders, scopes);
+        left = target.host.traces(folders, scopes).await;
         if left.is_empty() {
             break;
         }

@@ -13,17 +13,19 @@ use std::sync::Arc;
 
 use rebar_runtime::agent_program::PROGRAM;
 use rebar_runtime::backend::{Backend, FindingState, Folders};
+use rebar_runtime::backends::docker::Docker;
 use rebar_runtime::backends::local::{Local, launcher};
 use rebar_runtime::conformance::{
     CHECKS, Check, Outcome, Premises, Report, Target, Told, Verdict, controller, host_of, run, sweep,
 };
 
 /// The backends that are held against the suite.
-const BACKENDS: [&str; 1] = ["local"];
+const BACKENDS: [&str; 2] = ["local", "docker"];
 
 fn make(name: &str, folders: &Folders) -> Option<Arc<dyn Backend>> {
     match name {
         "local" => Some(Arc::new(Local::new(folders.clone(), PROGRAM))),
+        "docker" => Some(Arc::new(Docker::new(folders.clone()))),
         _ => None,
     }
 }

@@ -99,7 +99,7 @@ pub(super) async fn destroying(ground: &Ground) -> Kept {
         bed.carry_out(&gone).await?;
         let seen = bed.world().await?.machines.remove("a");
         hold!(seen.is_none(), "{when}, and destroyed again: seen as {seen:?}");
-        let left = bed.target().host.traces(bed.folders(), std::slice::from_ref(bed.scope()));
+        let left = bed.target().host.traces(bed.folders(), std::slice::from_ref(bed.scope())).await;
         let processes: Vec<&String> = left.iter().filter(|trace| trace.starts_with("process")).collect();
         hold!(processes.is_empty(), "{when}, and destroyed again: {processes:?}");
     }

@@ -34,7 +34,7 @@ impl Host for Local {
         }
     }
 
-    fn traces(&self, folders: &Folders, scopes: &[Scope]) -> BTreeSet<String> {
+    async fn traces(&self, folders: &Folders, scopes: &[Scope]) -> BTreeSet<String> {
         let mut traces = BTreeSet::new();
         let mut add = |kind: &str, text: &str, ours: &dyn Fn(&str) -> bool| {
             let found = text.lines().filter(|line| ours(line));
@@ -50,7 +50,8 @@ impl Host for Local {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         add("mount", &mounts, &|line| line.contains(&data));
         let groups: Vec<String> = scopes.iter().map(group).collect();
-        let is_ours = |path: &str| groups.iter().any(|group| path.contains(group.as_str()));
+        let is_ours = |path: &str| -> bool { groups.iter().any(|group| path.contains(group.as_str()))
+        };
         let all = printed("find", &["/sys/fs/cgroup", "-path", "*/rebar/*", "-type", "d"]);
         add("control group", &all, &is_ours);
         for scope in scopes {

@@ -1,5 +1,6 @@
 //! What only the host of one backend knows: where somebody else's thing would be in the way, and what ours leave.
 
+mod docker;
 mod local;
 
 use std::collections::BTreeSet;
@@ -50,13 +51,14 @@ pub trait Host: Send + Sync {
     ) -> Result<Option<Box<dyn Planted>>, String>;
 
     /// Everything on this host that belongs to these scopes, a line each. Empty when nothing is left of them.
-    fn traces(&self, folders: &Folders, scopes: &[Scope]) -> BTreeSet<String>;
+    async fn traces(&self, folders: &Folders, scopes: &[Scope]) -> BTreeSet<String>;
 }
 
 /// The host of a backend of this build; of any other, one that knows nothing.
 pub fn of(backend: &str) -> Arc<dyn Host> {
     match backend {
         "local" => Arc::new(local::Local),
+        "docker" => Arc::new(docker::Docker),
         _ => Arc::new(Unknown),
     }
 }
@@ -69,7 +71,7 @@ impl Host for Unknown {
         Ok(None)
     }
 
-    fn traces(&self, _: &Folders, _: &[Scope]) -> BTreeSet<String> {
+    async fn traces(&self, _: &Folders, _: &[Scope]) -> BTreeSet<String> {
         BTreeSet::new()
     }
 }
