@@ -5,6 +5,7 @@ mod carry;
 mod check;
 mod compile;
 mod completions;
+mod conformance;
 mod destroy;
 mod doctor;
 mod drift;
@@ -76,6 +77,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Shell(args) => return exec::shell(context, &args).await,
         Command::Graph(args) => graph::run(context, &args).await,
         Command::Doctor(args) => doctor::run(context, &args).await,
+        Command::Conformance(args) => conformance::run(context, &args).await,
         Command::Explain { code } => explain::run(code.as_deref()),
         Command::Schema { of } => schema::run(of),
         Command::Completions { shell } => completions::run(shell),

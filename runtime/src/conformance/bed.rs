@@ -102,7 +102,10 @@ impl Bed {
     }
 
     pub(crate) fn network(&self) -> Result<NetworkSpec, Stop> {
-        let cidr = self.cidr().parse().map_err(|_| "the check's addresses are none".to_owned())?;
+        let cidr = self
+            .cidr()
+            .parse()
+            .map_err(|_| "the check's addresses are none".to_owned())?;
         Ok(NetworkSpec {
             name: "lan".into(),
             cidr,
@@ -164,7 +167,9 @@ impl Bed {
     /// The bed's network, with a way out.
     pub(crate) async fn lan(&self) -> Result<Applied, Stop> {
         let network = self.network()?;
-        Ok(self.apply("make-lan", ObjectAction::CreateNetwork { network }).await?)
+        Ok(self
+            .apply("make-lan", ObjectAction::CreateNetwork { network })
+            .await?)
     }
 
     pub(crate) async fn create(&self, name: &str, host: u8) -> Result<Applied, Stop> {
@@ -289,7 +294,8 @@ impl Bed {
                 step,
             }],
         };
-        let broken = |error: crate::observe::LineError| Stop::Failed(format!("the agent on `{machine}`: {error}"));
+        let broken =
+            |error: crate::observe::LineError| Stop::Failed(format!("the agent on `{machine}`: {error}"));
         let mut line = Line::ask(&*self.backend, &self.scope, machine, &request)
             .await
             .map_err(broken)?;
@@ -301,7 +307,11 @@ impl Bed {
                 _ => {}
             }
         }
-        end.ok_or_else(|| Stop::Failed(format!("the agent on `{machine}` does not tell how `{action}` ended")))
+        end.ok_or_else(|| {
+            Stop::Failed(format!(
+                "the agent on `{machine}` does not tell how `{action}` ended"
+            ))
+        })
     }
 }
 

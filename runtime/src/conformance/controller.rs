@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
-use super::crash::Death;
 use super::Bed;
+use super::crash::Death;
 use crate::backend::{Backend, Folders, Operation, Scope};
 use crate::execute::{Context, Status, execute};
 use crate::state::State;
@@ -22,10 +22,7 @@ const ARGUMENT: &str = "__conformance-controller";
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Errand {
     /// One operation.
-    Apply {
-        scope: Scope,
-        operation: Box<Operation>,
-    },
+    Apply { scope: Scope, operation: Box<Operation> },
     /// A plan file, with the state in this folder, until it dies.
     Execute {
         plan: PathBuf,
@@ -75,7 +72,9 @@ pub(super) async fn start(bed: &Bed, errand: Errand) -> Result<Child, String> {
 
 /// Whether this process was started as a controller.
 pub fn is_controller() -> bool {
-    std::env::args_os().nth(1).is_some_and(|argument| argument == ARGUMENT)
+    std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == ARGUMENT)
 }
 
 /// Does what the order on standard input says, and returns the exit code: 0 when the errand was done.
@@ -133,6 +132,8 @@ async fn plan_until(
     let state = State::in_folder(state).map_err(|error| error.to_string())?;
     let mut context = Context::new(state, backend);
     context.journal = Some(death.layer());
-    let outcome = execute(&plan, &context).await.map_err(|error| error.to_string())?;
+    let outcome = execute(&plan, &context)
+        .await
+        .map_err(|error| error.to_string())?;
     Ok(outcome.status == Status::Done)
 }

@@ -17,6 +17,8 @@ pub struct Premises {
     /// Held for its lock.
     _lock: File,
     scopes: Mutex<Vec<Scope>>,
+    /// Folders above it that were not there before, the deepest first.
+    made: Vec<PathBuf>,
 }
 
 fn told<T>(result: std::io::Result<T>, what: &str, path: &Path) -> Result<T, String> {
@@ -30,15 +32,23 @@ impl Premises {
     /// When that cannot be written.
     pub fn open(base: &Path) -> Result<Premises, String> {
         let root = base.join(uuid::Uuid::new_v4().simple().to_string());
+        let made = base.ancestors().take_while(|folder| !folder.exists());
+        let made = made.map(Path::to_owned).collect();
         told(fs::create_dir_all(&root), "make", &root)?;
-        Premises::lock(root)?.ok_or_else(|| "a new folder is locked".to_owned())
+        let mut premises = Premises::lock(root)?.ok_or_else(|| "a new folder is locked".to_owned())?;
+        premises.made = made;
+        Ok(premises)
     }
 
     /// The folders in `base` of runs that ended without taking away what they made; they are ours from now on.
     pub fn abandoned(base: &Path) -> Vec<Premises> {
         let entries = fs::read_dir(base).into_iter().flatten().flatten();
-        let roots = entries.map(|entry| entry.path()).filter(|path| path.join(LIST).exists());
-        roots.filter_map(|root| Premises::lock(root).ok().flatten()).collect()
+        let roots = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.join(LIST).exists());
+        roots
+            .filter_map(|root| Premises::lock(root).ok().flatten())
+            .collect()
     }
 
     fn lock(root: PathBuf) -> Result<Option<Premises>, String> {
@@ -58,6 +68,7 @@ impl Premises {
             scopes: Mutex::new(scopes.collect()),
             root,
             _lock: file,
+            made: Vec::new(),
         }))
     }
 
@@ -100,15 +111,16 @@ impl Premises {
         self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the folder; and the one it is in, if it is the last.
+    /// Removes the folder, and those above it that are empty now and were made for it.
     ///
     /// # Errors
     /// When something in it cannot be removed.
     pub fn remove(&self) -> Result<(), String> {
         told(fs::remove_dir_all(&self.root), "remove", &self.root)?;
-        if let Some(base) = self.root.parent() {
-            // Another run may be at work there.
-            let _ = fs::remove_dir(base);
+        let base = self.root.parent().map(Path::to_owned);
+        for folder in base.iter().chain(&self.made) {
+            // Another run, or a deploy, may be at work there.
+            let _ = fs::remove_dir(folder);
         }
         Ok(())
     }
@@ -131,8 +143,11 @@ mod tests {
         let one = Premises::open(base.path()).unwrap();
         one.note(&scope).unwrap();
         assert!(Premises::abandoned(base.path()).is_empty());
-        fs::write(one.root.join(LIST), format!("{}\n{{\"deploy_id", serde_json::to_string(&scope).unwrap()))
-            .unwrap();
+        fs::write(
+            one.root.join(LIST),
+            format!("{}\n{{\"deploy_id", serde_json::to_string(&scope).unwrap()),
+        )
+        .unwrap();
         drop(one);
         let found = Premises::abandoned(base.path());
         assert_eq!(found.len(), 1);

@@ -13,7 +13,7 @@ use super::Stop;
 use crate::backend::Capability;
 
 /// The deploy's name, in the spec and the state.
-pub(super) const DEPLOY: &str = "conformance-plan";
+pub(super) const DEPLOY: &str = "conformance_plan";
 /// The site's name.
 pub(super) const SITE: &str = "here";
 
@@ -81,7 +81,10 @@ impl Files for Standard {
     }
 
     fn list(&self) -> Vec<String> {
-        rebar_stdlib::FILES.iter().map(|(name, _)| (*name).to_owned()).collect()
+        rebar_stdlib::FILES
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect()
     }
 }
 
@@ -104,7 +107,12 @@ pub(super) fn plan(
     let made = analysis.plan(DEPLOY, ledger, snapshot);
     let said = analysis.diagnostics.sorted();
     let said = said.iter().map(|d| format!("{} {}", d.code.0, d.message));
-    made.ok_or_else(|| Stop::Failed(format!("the spec does not compile: {}", said.collect::<Vec<_>>().join("; "))))
+    made.ok_or_else(|| {
+        Stop::Failed(format!(
+            "the spec does not compile: {}",
+            said.collect::<Vec<_>>().join("; ")
+        ))
+    })
 }
 
 /// The image of the standard library, from which all machines of the suite start.
@@ -138,14 +146,21 @@ pub(super) fn capabilities(backend: &str) -> Result<BTreeMap<String, &'static st
         project: &OneFile(&text),
         std: &Standard,
     });
-    let found = analysis.typed.backends.values().find(|known| known.name == backend);
+    let found = analysis
+        .typed
+        .backends
+        .values()
+        .find(|known| known.name == backend);
     let found = found.ok_or_else(|| Stop::Failed(format!("the language knows no backend `{backend}`")))?;
     let word = |level: &Level| match level {
         Level::Exact => "exact",
         Level::Emulated(_) => "emulated",
         Level::Absent => "absent",
     };
-    let words = found.provides.iter().map(|(name, (level, _))| (name.clone(), word(level)));
+    let words = found
+        .provides
+        .iter()
+        .map(|(name, (level, _))| (name.clone(), word(level)));
     Ok(words.collect())
 }
 

@@ -83,7 +83,10 @@ mod tests {
         let because = "absent".to_owned();
         let mut report = Report {
             backend: "x".into(),
-            verdicts: vec![verdict(Outcome::Passed), verdict(Outcome::DoesNotApply { because })],
+            verdicts: vec![
+                verdict(Outcome::Passed),
+                verdict(Outcome::DoesNotApply { because }),
+            ],
         };
         assert!(report.is_good() && report.counts() == (1, 0, 1));
         let why = "gone".to_owned();

@@ -67,7 +67,9 @@ pub async fn run(
 }
 
 async fn prepare_image(ground: &Ground, tell: &(dyn Fn(Told<'_>) + Send + Sync)) -> Result<(), String> {
-    let bed = ground.bed().map_err(|_| "the folder of the suite cannot be written".to_owned())?;
+    let bed = ground
+        .bed()
+        .map_err(|_| "the folder of the suite cannot be written".to_owned())?;
     let image = super::project::image().map_err(|error| format!("{error:?}"))?;
     let operation = bed.operation("image", ObjectAction::PrepareImage { image });
     let progress = |line: &str| tell(Told::Image(line));
@@ -84,7 +86,10 @@ async fn examine(ground: &Ground, check: &Check) -> Outcome {
     let result = match tokio::time::timeout(patience, examined).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(Stop::Failed("the check itself broke off".to_owned())),
-        Err(_) => Err(Stop::Failed(format!("it did not end within {} s", patience.as_secs()))),
+        Err(_) => Err(Stop::Failed(format!(
+            "it did not end within {} s",
+            patience.as_secs()
+        ))),
     };
     let scopes = ground.premises.scopes().split_off(before);
     let left = clear(&ground.target, &ground.folders(), &scopes).await;
@@ -136,14 +141,19 @@ async fn clear(target: &Target, folders: &Folders, scopes: &[Scope]) -> Result<(
 /// Destroys machines, then networks: those that are seen, and halves that only their names tell of.
 async fn empty(backend: &dyn Backend, scope: &Scope) -> Result<(), BackendError> {
     let world = backend.observe(scope).await?;
-    let machines = world.machines.into_keys().map(|name| ObjectAction::DestroyMachine { name });
+    let machines = world
+        .machines
+        .into_keys()
+        .map(|name| ObjectAction::DestroyMachine { name });
     let mut networks: Vec<String> = world.networks.into_keys().collect();
     for known in super::bed::NETWORKS {
         if !networks.iter().any(|name| name == known) {
             networks.push(known.to_owned());
         }
     }
-    let networks = networks.into_iter().map(|name| ObjectAction::DestroyNetwork { name });
+    let networks = networks
+        .into_iter()
+        .map(|name| ObjectAction::DestroyNetwork { name });
     for action in machines.chain(networks) {
         let operation = Operation {
             id: uuid::Uuid::new_v4().to_string(),

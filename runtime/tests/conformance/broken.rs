@@ -135,7 +135,9 @@ impl Backend for Broken {
             (Fault::DestroysNothing, ObjectAction::DestroyNetwork { name }) if operation.epoch < 1 << 30 => {
                 return done(name);
             }
-            (Fault::LimitsNothing, ObjectAction::CreateMachine { machine }) => machine.hardware.memory = 4 << 30,
+            (Fault::LimitsNothing, ObjectAction::CreateMachine { machine }) => {
+                machine.hardware.memory = 4 << 30
+            }
             (Fault::OpensNetworks, ObjectAction::CreateNetwork { network }) => {
                 network.gateway = network.cidr.hosts().next();
             }
@@ -156,7 +158,13 @@ impl Backend for Broken {
             }
             (Fault::ForgetsDisks, ObjectAction::StartMachine { machine }) => {
                 let machine = machine.clone();
-                let view = self.inner.observe(scope).await?.machines.remove(&machine.name).unwrap();
+                let view = self
+                    .inner
+                    .observe(scope)
+                    .await?
+                    .machines
+                    .remove(&machine.name)
+                    .unwrap();
                 let name = machine.name.clone();
                 let gone = Operation {
                     action: ObjectAction::DestroyMachine { name },

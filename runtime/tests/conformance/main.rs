@@ -81,8 +81,12 @@ async fn missing(target: &Target) -> Vec<String> {
         cache: target.cache.clone(),
     };
     let findings = (target.make)(&folders).examine().await;
-    let missing = findings.iter().filter(|finding| finding.state == FindingState::Missing);
-    missing.map(|finding| format!("{}: {}", finding.subject, finding.text)).collect()
+    let missing = findings
+        .iter()
+        .filter(|finding| finding.state == FindingState::Missing);
+    missing
+        .map(|finding| format!("{}: {}", finding.subject, finding.text))
+        .collect()
 }
 
 fn main() -> ExitCode {
@@ -94,11 +98,16 @@ fn main() -> ExitCode {
     }
     if std::env::args().any(|argument| argument == "--list") {
         for backend in BACKENDS {
-            CHECKS.iter().for_each(|check| println!("{backend} {}: test", check.id));
+            CHECKS
+                .iter()
+                .for_each(|check| println!("{backend} {}: test", check.id));
         }
         return ExitCode::SUCCESS;
     }
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     let backends: Vec<&'static str> = BACKENDS
         .into_iter()
         .filter(|name| arguments.iter().any(|argument| argument == name) || !names_one(&arguments))
@@ -110,7 +119,9 @@ fn main() -> ExitCode {
     let only_broken = !arguments.is_empty() && patterns.is_empty() && arguments.iter().any(|a| a == "broken");
     let chosen: Vec<&Check> = CHECKS
         .iter()
-        .filter(|check| patterns.is_empty() || patterns.iter().any(|pattern| check.id.contains(pattern.as_str())))
+        .filter(|check| {
+            patterns.is_empty() || patterns.iter().any(|pattern| check.id.contains(pattern.as_str()))
+        })
         .filter(|_| !only_broken)
         .collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -129,13 +140,20 @@ fn main() -> ExitCode {
             println!("{name}: {passed} kept, {failed} broken, {apart} not promised");
             good &= report.is_good();
         }
-        if name == "local" && (arguments.is_empty() || arguments.iter().any(|argument| argument == "broken")) {
+        if name == "local" && (arguments.is_empty() || arguments.iter().any(|argument| argument == "broken"))
+        {
             good &= runtime.block_on(broken::all_are_caught(&target));
         }
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn names_one(arguments: &[String]) -> bool {
-    arguments.iter().any(|argument| BACKENDS.contains(&argument.as_str()))
+    arguments
+        .iter()
+        .any(|argument| BACKENDS.contains(&argument.as_str()))
 }

@@ -5,7 +5,11 @@ use crate::backend::{ObjectAction, World};
 
 /// When the machine's first process began: another boot has another.
 async fn boot(bed: &Bed) -> Result<String, Stop> {
-    bed.output("a", "touch -a /root/mark; cut -d' ' -f22 /proc/1/stat; stat -c %W%Y /root/mark").await
+    bed.output(
+        "a",
+        "touch -a /root/mark; cut -d' ' -f22 /proc/1/stat; stat -c %W%Y /root/mark",
+    )
+    .await
 }
 
 fn alone(world: &World) -> Kept {
@@ -21,19 +25,32 @@ pub(super) async fn create(ground: &Ground) -> Kept {
     let bed = ground.bed()?;
     let first = bed.lan().await?;
     let again = bed.lan().await?;
-    hold!(first.handle == again.handle, "the network's handle was `{}` and is `{}`", first.handle, again.handle);
+    hold!(
+        first.handle == again.handle,
+        "the network's handle was `{}` and is `{}`",
+        first.handle,
+        again.handle
+    );
     let first = bed.create("a", 2).await?;
     let mark = boot(&bed).await?;
     let before = bed.world().await?;
     for _ in 0..2 {
         let again = bed.create("a", 2).await?;
-        hold!(first.handle == again.handle, "the handle was `{}` and is `{}`", first.handle, again.handle);
+        hold!(
+            first.handle == again.handle,
+            "the handle was `{}` and is `{}`",
+            first.handle,
+            again.handle
+        );
     }
     let after = bed.world().await?;
     alone(&after)?;
     hold!(after == before, "it is seen as {after:?}, before as {before:?}");
     let now = boot(&bed).await?;
-    hold!(now == mark, "the machine was booted or made anew: `{mark}`, then `{now}`");
+    hold!(
+        now == mark,
+        "the machine was booted or made anew: `{mark}`, then `{now}`"
+    );
     Ok(())
 }
 
@@ -43,14 +60,30 @@ pub(super) async fn other(ground: &Ground) -> Kept {
     bed.create("a", 2).await?;
     let mark = boot(&bed).await?;
     let network = bed.network()?;
-    let refused = bed.apply("another", ObjectAction::CreateNetwork { network }).await;
-    hold!(refused.is_err(), "a network was made a second time under another operation");
+    let refused = bed
+        .apply("another", ObjectAction::CreateNetwork { network })
+        .await;
+    hold!(
+        refused.is_err(),
+        "a network was made a second time under another operation"
+    );
     let machine = Box::new(bed.machine("a", 2)?);
-    let refused = bed.apply("another", ObjectAction::CreateMachine { machine }).await;
-    hold!(refused.is_err(), "a machine was made a second time under another operation");
+    let refused = bed
+        .apply("another", ObjectAction::CreateMachine { machine })
+        .await;
+    hold!(
+        refused.is_err(),
+        "a machine was made a second time under another operation"
+    );
     alone(&bed.world().await?)?;
-    hold!(bed.seen("a").await?.operation == "make-a", "the operation was overwritten");
-    hold!(boot(&bed).await? == mark, "the refused creation touched the machine");
+    hold!(
+        bed.seen("a").await?.operation == "make-a",
+        "the operation was overwritten"
+    );
+    hold!(
+        boot(&bed).await? == mark,
+        "the refused creation touched the machine"
+    );
     Ok(())
 }
 
@@ -60,7 +93,12 @@ pub(super) async fn start(ground: &Ground) -> Kept {
     let made = bed.create("a", 2).await?;
     let mark = boot(&bed).await?;
     let started = bed.start("a", 2).await?;
-    hold!(started.handle == made.handle, "the handle was `{}` and is `{}`", made.handle, started.handle);
+    hold!(
+        started.handle == made.handle,
+        "the handle was `{}` and is `{}`",
+        made.handle,
+        started.handle
+    );
     hold!(boot(&bed).await? == mark, "starting a running machine booted it");
     alone(&bed.world().await?)?;
     let machine = Box::new(bed.machine("b", 3)?);
@@ -81,6 +119,10 @@ pub(super) async fn destroy(ground: &Ground) -> Kept {
     for _ in 0..2 {
         bed.destroy_network("lan").await?;
     }
-    hold!(bed.world().await? == World::default(), "something is left: {:?}", bed.world().await?);
+    hold!(
+        bed.world().await? == World::default(),
+        "something is left: {:?}",
+        bed.world().await?
+    );
     Ok(())
 }

@@ -11,7 +11,10 @@ async fn with_machine(ground: &Ground, capability: &str) -> Result<Bed, Stop> {
     bed.lan().await?;
     bed.create("a", 2).await?;
     if bed.needs(capability).is_err() {
-        tracing::debug!(capability, "absent; what the agent says must be true all the same");
+        tracing::debug!(
+            capability,
+            "absent; what the agent says must be true all the same"
+        );
     }
     Ok(bed)
 }
@@ -41,7 +44,10 @@ pub(super) async fn told(ground: &Ground) -> Kept {
     let language = project::capabilities(&bed.target().name)?;
     for (name, level) in &language {
         let own = project::level(&bed.capability(name));
-        hold!(own == *level, "`{name}` is {level} in the language and {own} in the backend");
+        hold!(
+            own == *level,
+            "`{name}` is {level} in the language and {own} in the backend"
+        );
     }
     Ok(())
 }
@@ -76,7 +82,11 @@ pub(super) async fn commands(ground: &Ground) -> Kept {
 pub(super) async fn services(ground: &Ground) -> Kept {
     let bed = with_machine(ground, "node.services").await?;
     let unit = "[Unit]\\nDescription=Check\\n[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n";
-    bed.output("a", &format!("printf '{unit}' > /etc/systemd/system/check.service; systemctl daemon-reload")).await?;
+    bed.output(
+        "a",
+        &format!("printf '{unit}' > /etc/systemd/system/check.service; systemctl daemon-reload"),
+    )
+    .await?;
     let fields = json!({ "name": "check", "running": true, "enabled": true, "reload_on": [] });
     let end = bed.step("a", "service", "check", fields).await?;
     let look = "systemctl is-active check; systemctl is-enabled check; pgrep -xc sleep";
@@ -84,26 +94,46 @@ pub(super) async fn services(ground: &Ground) -> Kept {
     // Enabled means: after a restart of the machine too.
     bed.power_off("a").await?;
     bed.start("a", 2).await?;
-    let said = bed.output("a", "systemctl is-system-running --wait >/dev/null; systemctl is-active check").await?;
-    hold!(said == "active", "after a restart the enabled service is `{said}`");
+    let said = bed
+        .output(
+            "a",
+            "systemctl is-system-running --wait >/dev/null; systemctl is-active check",
+        )
+        .await?;
+    hold!(
+        said == "active",
+        "after a restart the enabled service is `{said}`"
+    );
     Ok(())
 }
 
 pub(super) async fn packages(ground: &Ground) -> Kept {
     let bed = with_machine(ground, "node.packages").await?;
     bed.output("a", "! command -v tree").await?;
-    let end = bed.step("a", "package", "tree", json!({ "name": "tree" })).await?;
+    let end = bed
+        .step("a", "package", "tree", json!({ "name": "tree" }))
+        .await?;
     let look = "tree --noreport -L 0 /srv; dpkg-query -W -f '${Status}' tree";
     held(&bed, "node.packages", end, look, "/srv\ninstall ok installed").await
 }
 
 pub(super) async fn sysctl(ground: &Ground) -> Kept {
     let bed = with_machine(ground, "node.sysctl").await?;
-    let (key, path) = ("net.ipv4.tcp_keepalive_time", "/proc/sys/net/ipv4/tcp_keepalive_time");
+    let (key, path) = (
+        "net.ipv4.tcp_keepalive_time",
+        "/proc/sys/net/ipv4/tcp_keepalive_time",
+    );
     let before = std::fs::read_to_string(path).unwrap_or_default();
-    let end = bed.step("a", "sysctl", key, json!({ "key": key, "value": "4711" })).await?;
+    let end = bed
+        .step("a", "sysctl", key, json!({ "key": key, "value": "4711" }))
+        .await?;
     let here = std::fs::read_to_string(path).unwrap_or_default();
-    hold!(here == before, "a setting of a node's network was set on this host: {}, before {}", here.trim(), before.trim());
+    hold!(
+        here == before,
+        "a setting of a node's network was set on this host: {}, before {}",
+        here.trim(),
+        before.trim()
+    );
     held(&bed, "node.sysctl", end, &format!("cat {path}"), "4711").await
 }
 
@@ -112,14 +142,24 @@ pub(super) async fn kernel(ground: &Ground) -> Kept {
     let bed = with_machine(ground, "node.sysctl").await?;
     let (key, path) = ("kernel.panic", "/proc/sys/kernel/panic");
     let before = std::fs::read_to_string(path).unwrap_or_default();
-    let end = bed.step("a", "sysctl", key, json!({ "key": key, "value": "4711" })).await?;
+    let end = bed
+        .step("a", "sysctl", key, json!({ "key": key, "value": "4711" }))
+        .await?;
     let here = std::fs::read_to_string(path).unwrap_or_default();
-    hold!(here == before, "a node has set a setting of this host's kernel: {}, before {}", here.trim(), before.trim());
+    hold!(
+        here == before,
+        "a node has set a setting of this host's kernel: {}, before {}",
+        here.trim(),
+        before.trim()
+    );
     match end {
         StepEnd::Failed(_) => Ok(()),
         StepEnd::Done => {
             let found = bed.output("a", &format!("cat {path}")).await?;
-            hold!(found == "4711", "the agent says that `{key}` is set, and on the node it is `{found}`");
+            hold!(
+                found == "4711",
+                "the agent says that `{key}` is set, and on the node it is `{found}`"
+            );
             Ok(())
         }
     }
@@ -131,7 +171,10 @@ pub(super) async fn probe(ground: &Ground) -> Kept {
     bed.output("a", serve).await?;
     let ask = |port: u16| {
         let url = format!("http://{}:{port}/", bed.address(2));
-        (url.clone(), json!({ "url": url, "within": 5_000_000_000_u64, "every": 200_000_000_u64, "contains": "hello" }))
+        (
+            url.clone(),
+            json!({ "url": url, "within": 5_000_000_000_u64, "every": 200_000_000_u64, "contains": "hello" }),
+        )
     };
     let (url, fields) = ask(8080);
     let end = bed.step("a", "probe", &url, fields).await?;
@@ -139,7 +182,10 @@ pub(super) async fn probe(ground: &Ground) -> Kept {
     let (url, mut fields) = ask(8081);
     fields["within"] = json!(1_000_000_000_u64);
     let end = bed.step("a", "probe", &url, fields).await?;
-    hold!(matches!(end, StepEnd::Failed(_)), "a port where nobody listens is said to answer");
+    hold!(
+        matches!(end, StepEnd::Failed(_)),
+        "a port where nobody listens is said to answer"
+    );
     Ok(())
 }
 
@@ -149,9 +195,17 @@ pub(super) async fn memory(ground: &Ground) -> Kept {
     bed.needs("machine.memory")?;
     let fill = |megabytes: u32| format!("head -c {megabytes}M /dev/zero | tail -c {megabytes}M | wc -c");
     let ended = bed.shell("a", &fill(50)).await?;
-    hold!(ended.output.trim() == "52428800", "50 MiB do not fit into 256 MiB: {}{}", ended.output, ended.errors);
+    hold!(
+        ended.output.trim() == "52428800",
+        "50 MiB do not fit into 256 MiB: {}{}",
+        ended.output,
+        ended.errors
+    );
     let ended = bed.shell("a", &fill(700)).await?;
-    hold!(ended.output.trim() != "734003200", "700 MiB fit into a machine of 256 MiB");
+    hold!(
+        ended.output.trim() != "734003200",
+        "700 MiB fit into a machine of 256 MiB"
+    );
     let said = bed.output("a", "cat /proc/1/comm").await?;
     hold!(said == "systemd", "the machine has not survived it");
     Ok(())
@@ -170,7 +224,10 @@ pub(super) async fn cpu(ground: &Ground) -> Kept {
     let wall = before.elapsed().as_secs_f64();
     let used: f64 = said.split_whitespace().filter_map(seconds).sum();
     hold!(used > 0.1, "busy loops used no time: {said}");
-    hold!(used <= wall * 1.15 + 0.2, "{used:.1} s of processor time in {wall:.1} s, with one processor");
+    hold!(
+        used <= wall * 1.15 + 0.2,
+        "{used:.1} s of processor time in {wall:.1} s, with one processor"
+    );
     Ok(())
 }
 

@@ -20,8 +20,14 @@ pub(super) async fn stale(ground: &Ground) -> Kept {
     hold!(refused.is_err(), "epoch 4 was obeyed after epoch 5");
     let gone = bed.operation("destroy-lan", ObjectAction::DestroyNetwork { name: "lan".into() });
     let refused = bed.carry_out(&with_epoch(gone.clone(), 4)).await;
-    hold!(refused.is_err(), "a destruction of epoch 4 was obeyed after epoch 5");
-    hold!(bed.world().await?.networks.contains_key("lan"), "a refused destruction took the network");
+    hold!(
+        refused.is_err(),
+        "a destruction of epoch 4 was obeyed after epoch 5"
+    );
+    hold!(
+        bed.world().await?.networks.contains_key("lan"),
+        "a refused destruction took the network"
+    );
     bed.carry_out(&with_epoch(gone, 5)).await?;
     Ok(())
 }
@@ -32,9 +38,17 @@ pub(super) async fn across(ground: &Ground) -> Kept {
     bed.carry_out(&with_epoch(network(&bed)?, 3)).await?;
     bed.carry_out(&with_epoch(bed.creation("a", 2)?, 7)).await?;
     let anew = (bed.target().make)(bed.folders());
-    let gone = |epoch| with_epoch(bed.operation("destroy-a", ObjectAction::DestroyMachine { name: "a".into() }), epoch);
+    let gone = |epoch| {
+        with_epoch(
+            bed.operation("destroy-a", ObjectAction::DestroyMachine { name: "a".into() }),
+            epoch,
+        )
+    };
     let refused = anew.apply(bed.scope(), &gone(6), &|_| {}).await;
-    hold!(refused.is_err(), "a destruction of epoch 6 was obeyed after epoch 7");
+    hold!(
+        refused.is_err(),
+        "a destruction of epoch 6 was obeyed after epoch 7"
+    );
     bed.output("a", "true").await?;
     anew.apply(bed.scope(), &gone(7), &|_| {}).await?;
     Ok(())

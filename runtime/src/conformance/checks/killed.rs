@@ -43,14 +43,30 @@ async fn settled(bed: &Bed, make: &Operation, when: &str) -> Kept {
             "{when}: probed as complete and seen as {seen:?}"
         ),
     }
-    hold!(world.machines.len() <= 1, "{when}: {} machines", world.machines.len());
+    hold!(
+        world.machines.len() <= 1,
+        "{when}: {} machines",
+        world.machines.len()
+    );
     bed.carry_out(make).await?;
     let world = bed.world().await?;
-    hold!(world.machines.len() == 1, "{when}, and made anew: {:?}", world.machines);
-    let said = bed.output("a", "systemctl is-system-running --wait || true").await?;
-    hold!(said == "running", "{when}, and made anew: the machine is `{said}`");
+    hold!(
+        world.machines.len() == 1,
+        "{when}, and made anew: {:?}",
+        world.machines
+    );
+    let said = bed
+        .output("a", "systemctl is-system-running --wait || true")
+        .await?;
+    hold!(
+        said == "running",
+        "{when}, and made anew: the machine is `{said}`"
+    );
     let probed = bed.probe(make).await?;
-    hold!(matches!(probed, Probed::Complete(_)), "{when}, and made anew: probed as {probed:?}");
+    hold!(
+        matches!(probed, Probed::Complete(_)),
+        "{when}, and made anew: probed as {probed:?}"
+    );
     Ok(())
 }
 
@@ -63,7 +79,10 @@ async fn undisturbed(bed: &Bed, operation: &Operation) -> Result<Duration, Stop>
     };
     let mut child = controller::start(bed, errand).await?;
     let status = child.wait().await.map_err(|error| error.to_string())?;
-    hold!(status.success(), "the controller, undisturbed, ended with {status}");
+    hold!(
+        status.success(),
+        "the controller, undisturbed, ended with {status}"
+    );
     Ok(begun.elapsed())
 }
 
@@ -99,7 +118,11 @@ pub(super) async fn destroying(ground: &Ground) -> Kept {
         bed.carry_out(&gone).await?;
         let seen = bed.world().await?.machines.remove("a");
         hold!(seen.is_none(), "{when}, and destroyed again: seen as {seen:?}");
-        let left = bed.target().host.traces(bed.folders(), std::slice::from_ref(bed.scope())).await;
+        let left = bed
+            .target()
+            .host
+            .traces(bed.folders(), std::slice::from_ref(bed.scope()))
+            .await;
         let processes: Vec<&String> = left.iter().filter(|trace| trace.starts_with("process")).collect();
         hold!(processes.is_empty(), "{when}, and destroyed again: {processes:?}");
     }
@@ -120,7 +143,10 @@ pub(super) async fn networking(ground: &Ground) -> Kept {
         let seen = bed.world().await?.networks.remove("lan");
         match probed {
             Probed::Complete(_) => hold!(seen.is_some(), "{when}: probed as complete and not seen"),
-            Probed::Absent | Probed::Partial => hold!(seen.is_none(), "{when}: probed as {probed:?} and seen as {seen:?}"),
+            Probed::Absent | Probed::Partial => hold!(
+                seen.is_none(),
+                "{when}: probed as {probed:?} and seen as {seen:?}"
+            ),
         }
         bed.carry_out(&make).await?;
         let seen = bed.lan_seen().await?;
@@ -128,7 +154,10 @@ pub(super) async fn networking(ground: &Ground) -> Kept {
         kill_after(&bed, &gone, moment).await?;
         bed.carry_out(&gone).await?;
         let world = bed.world().await?;
-        hold!(world == Default::default(), "{when}, and destroyed again: {world:?}");
+        hold!(
+            world == Default::default(),
+            "{when}, and destroyed again: {world:?}"
+        );
     }
     Ok(())
 }
@@ -143,9 +172,16 @@ pub(super) async fn half(ground: &Ground) -> Kept {
         kill_after(&bed, &make, moment).await?;
         bed.destroy("a").await?;
         let seen = bed.world().await?.machines;
-        hold!(seen.is_empty(), "a half, left after {} ms, is still there: {seen:?}", moment.as_millis());
+        hold!(
+            seen.is_empty(),
+            "a half, left after {} ms, is still there: {seen:?}",
+            moment.as_millis()
+        );
         let probed = bed.probe(&make).await?;
-        hold!(probed == Probed::Absent, "a half that was destroyed is probed as {probed:?}");
+        hold!(
+            probed == Probed::Absent,
+            "a half that was destroyed is probed as {probed:?}"
+        );
     }
     Ok(())
 }

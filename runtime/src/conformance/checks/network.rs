@@ -27,20 +27,41 @@ pub(super) async fn addresses(ground: &Ground) -> Kept {
     bed.needs("network.addresses")?;
     two(&bed).await?;
     for (name, host) in [("a", 2), ("b", 3)] {
-        let said = bed.output(name, "ip -4 -o addr show eth0 | awk '{print $4}'").await?;
+        let said = bed
+            .output(name, "ip -4 -o addr show eth0 | awk '{print $4}'")
+            .await?;
         let wanted = format!("{}/24", bed.address(host));
         hold!(said == wanted, "`{name}` has {said}, not {wanted}");
-        let said = bed.output(name, "ip route show default | awk '{print $3}'").await?;
-        hold!(said == bed.address(1).to_string(), "the way out of `{name}` is by `{said}`");
+        let said = bed
+            .output(name, "ip route show default | awk '{print $3}'")
+            .await?;
+        hold!(
+            said == bed.address(1).to_string(),
+            "the way out of `{name}` is by `{said}`"
+        );
     }
-    hold!(hears(&bed, "a", bed.address(3)).await? && hears(&bed, "b", bed.address(2)).await?, "two machines of one network do not hear each other");
-    hold!(!hears(&bed, "a", bed.address(77)).await?, "an address that nobody has answers");
+    hold!(
+        hears(&bed, "a", bed.address(3)).await? && hears(&bed, "b", bed.address(2)).await?,
+        "two machines of one network do not hear each other"
+    );
+    hold!(
+        !hears(&bed, "a", bed.address(77)).await?,
+        "an address that nobody has answers"
+    );
     // A real conversation, not only a refusal.
     let listen = r#"systemd-run -q --unit=ear perl -e 'use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 8080, Listen => 5, ReuseAddr => 1) or die; while (my $c = $s->accept) { print $c "hello from a\n"; close $c }'"#;
     bed.output("a", listen).await?;
-    let get = format!("for try in $(seq 50); do exec 3<>/dev/tcp/{}/8080 && break; sleep 0.1; done; cat <&3", bed.address(2));
+    let get = format!(
+        "for try in $(seq 50); do exec 3<>/dev/tcp/{}/8080 && break; sleep 0.1; done; cat <&3",
+        bed.address(2)
+    );
     let ended = bed.program("b", &["bash", "-c", &get], b"").await?;
-    hold!(ended.output == "hello from a\n", "`b` hears `{}{}` from `a`", ended.output, ended.errors);
+    hold!(
+        ended.output == "hello from a\n",
+        "`b` hears `{}{}` from `a`",
+        ended.output,
+        ended.errors
+    );
     Ok(())
 }
 
@@ -49,34 +70,62 @@ pub(super) async fn names(ground: &Ground) -> Kept {
     bed.needs("node.names")?;
     two(&bed).await?;
     let table = |names: &[(&str, u8)]| -> BTreeMap<String, Vec<IpAddr>> {
-        names.iter().map(|(name, host)| ((*name).to_owned(), vec![bed.address(*host)])).collect()
+        names
+            .iter()
+            .map(|(name, host)| ((*name).to_owned(), vec![bed.address(*host)]))
+            .collect()
     };
     let lookup = |name: &str| format!("getent hosts {name} | awk '{{print $1}}'");
     let names = table(&[("a", 2), ("b", 3), ("www.example", 2)]);
-    bed.output("a", "echo '192.0.2.9 mine.example' >> /etc/hosts").await?;
+    bed.output("a", "echo '192.0.2.9 mine.example' >> /etc/hosts")
+        .await?;
     for _ in 0..2 {
-        bed.apply("names-1", ObjectAction::PublishNames { names: names.clone() }).await?;
+        bed.apply("names-1", ObjectAction::PublishNames { names: names.clone() })
+            .await?;
     }
     for machine in ["a", "b"] {
         for (name, host) in [("a", 2), ("b", 3), ("www.example", 2)] {
             let said = bed.output(machine, &lookup(name)).await?;
-            hold!(said == bed.address(host).to_string(), "on `{machine}`, `{name}` is `{said}`");
+            hold!(
+                said == bed.address(host).to_string(),
+                "on `{machine}`, `{name}` is `{said}`"
+            );
         }
     }
     let said = bed.output("a", &lookup("mine.example")).await?;
-    hold!(said == "192.0.2.9", "the machine's own line of the host table is gone");
+    hold!(
+        said == "192.0.2.9",
+        "the machine's own line of the host table is gone"
+    );
     bed.create("c", 4).await?;
     let said = bed.output("c", &lookup("www.example")).await?;
-    hold!(said == bed.address(2).to_string(), "on a machine that came later, `www.example` is `{said}`");
+    hold!(
+        said == bed.address(2).to_string(),
+        "on a machine that came later, `www.example` is `{said}`"
+    );
     // A name that leaves the table leaves the machines, and a restart keeps the rest.
-    bed.apply("names-2", ObjectAction::PublishNames { names: table(&[("a", 2), ("b", 3), ("c", 4)]) }).await?;
+    bed.apply(
+        "names-2",
+        ObjectAction::PublishNames {
+            names: table(&[("a", 2), ("b", 3), ("c", 4)]),
+        },
+    )
+    .await?;
     bed.power_off("b").await?;
     bed.start("b", 3).await?;
     for machine in ["a", "b", "c"] {
-        let said = bed.output(machine, &format!("{}; true", lookup("www.example"))).await?;
-        hold!(said.is_empty(), "on `{machine}`, a name that is no more is `{said}`");
+        let said = bed
+            .output(machine, &format!("{}; true", lookup("www.example")))
+            .await?;
+        hold!(
+            said.is_empty(),
+            "on `{machine}`, a name that is no more is `{said}`"
+        );
         let said = bed.output(machine, &lookup("c")).await?;
-        hold!(said == bed.address(4).to_string(), "on `{machine}`, `c` is `{said}`");
+        hold!(
+            said == bed.address(4).to_string(),
+            "on `{machine}`, `c` is `{said}`"
+        );
     }
     Ok(())
 }
@@ -87,10 +136,21 @@ pub(super) async fn apart(ground: &Ground) -> Kept {
         bed.lan().await?;
         bed.create("a", 2).await?;
     }
-    hold!(!hears(&one, "a", other.address(2)).await?, "a machine of another deploy answers");
-    hold!(!hears(&other, "a", one.address(2)).await?, "a machine of another deploy answers");
-    let said = one.output("a", "getent hosts a | awk '{print $1}' | sort -u; true").await?;
-    hold!(!said.contains(&other.address(2).to_string()), "another deploy's names resolve: {said}");
+    hold!(
+        !hears(&one, "a", other.address(2)).await?,
+        "a machine of another deploy answers"
+    );
+    hold!(
+        !hears(&other, "a", one.address(2)).await?,
+        "a machine of another deploy answers"
+    );
+    let said = one
+        .output("a", "getent hosts a | awk '{print $1}' | sort -u; true")
+        .await?;
+    hold!(
+        !said.contains(&other.address(2).to_string()),
+        "another deploy's names resolve: {said}"
+    );
     Ok(())
 }
 
@@ -100,16 +160,21 @@ pub(super) async fn inner(ground: &Ground) -> Kept {
         gateway: None,
         ..bed.network()?
     };
-    bed.apply("make-lan", ObjectAction::CreateNetwork { network }).await?;
+    bed.apply("make-lan", ObjectAction::CreateNetwork { network })
+        .await?;
     for (name, host) in [("a", 2), ("b", 3)] {
         let mut machine = bed.machine(name, host)?;
         for interface in &mut machine.interfaces {
             interface.gateway = None;
         }
         let machine = Box::new(machine);
-        bed.apply(&format!("make-{name}"), ObjectAction::CreateMachine { machine }).await?;
+        bed.apply(&format!("make-{name}"), ObjectAction::CreateMachine { machine })
+            .await?;
     }
-    hold!(hears(&bed, "a", bed.address(3)).await?, "two machines of an inner network do not hear each other");
+    hold!(
+        hears(&bed, "a", bed.address(3)).await?,
+        "two machines of an inner network do not hear each other"
+    );
     let ways = bed.output("a", "ip route show default | wc -l").await?;
     hold!(ways == "0", "a machine of an inner network has a way out: {ways}");
     // A machine may make itself a route; there is still nobody who carries its packets on.
@@ -118,7 +183,10 @@ pub(super) async fn inner(ground: &Ground) -> Kept {
         bed.address(1)
     );
     let said = bed.output("a", &try_out).await?;
-    hold!(!said.ends_with("\n0") && said != "0", "a machine of an inner network reached 192.0.2.1: {said}");
+    hold!(
+        !said.ends_with("\n0") && said != "0",
+        "a machine of an inner network reached 192.0.2.1: {said}"
+    );
     Ok(())
 }
 
@@ -139,14 +207,24 @@ pub(super) async fn mtu(ground: &Ground) -> Kept {
     bed.lan().await?;
     let inner = NetworkSpec {
         name: "inner".into(),
-        cidr: "fd77:7e5c::/64".parse().map_err(|_| "these addresses are none".to_owned())?,
+        cidr: "fd77:7e5c::/64"
+            .parse()
+            .map_err(|_| "these addresses are none".to_owned())?,
         gateway: None,
         mtu: Some(1400),
     };
-    bed.apply("make-inner", ObjectAction::CreateNetwork { network: inner.clone() }).await?;
+    bed.apply(
+        "make-inner",
+        ObjectAction::CreateNetwork {
+            network: inner.clone(),
+        },
+    )
+    .await?;
     for (name, host) in [("a", 2_u8), ("b", 3)] {
         let mut machine = bed.machine(name, host)?;
-        let address = format!("fd77:7e5c::{host}").parse().map_err(|_| "this address is none".to_owned())?;
+        let address = format!("fd77:7e5c::{host}")
+            .parse()
+            .map_err(|_| "this address is none".to_owned())?;
         machine.interfaces.push(InterfaceSpec {
             name: "eth1".into(),
             network: "inner".into(),
@@ -156,10 +234,22 @@ pub(super) async fn mtu(ground: &Ground) -> Kept {
             mtu: inner.mtu,
         });
         let machine = Box::new(machine);
-        bed.apply(&format!("make-{name}"), ObjectAction::CreateMachine { machine }).await?;
+        bed.apply(&format!("make-{name}"), ObjectAction::CreateMachine { machine })
+            .await?;
     }
-    let said = bed.output("a", "cat /sys/class/net/eth1/mtu; ip -6 route show default | wc -l").await?;
-    hold!(said == "1400\n0", "largest packet and ways out of the second network are {said:?}");
-    hold!(hears(&bed, "a", "fd77:7e5c::3").await?, "machines do not hear each other on a second network, with IPv6");
+    let said = bed
+        .output(
+            "a",
+            "cat /sys/class/net/eth1/mtu; ip -6 route show default | wc -l",
+        )
+        .await?;
+    hold!(
+        said == "1400\n0",
+        "largest packet and ways out of the second network are {said:?}"
+    );
+    hold!(
+        hears(&bed, "a", "fd77:7e5c::3").await?,
+        "machines do not hear each other on a second network, with IPv6"
+    );
     Ok(())
 }

@@ -38,7 +38,10 @@ impl<'a> Deploy<'a> {
     async fn new(ground: &Ground, bed: &'a Bed) -> Result<Deploy<'a>, Stop> {
         let folder = ground.premises.folder(&format!("plan-{}", bed.scope().deploy))?;
         let state = State::in_folder(&folder).map_err(told)?;
-        let lease = state.lease(DEPLOY, SITE, &bed.target().name).await.map_err(told)?;
+        let lease = state
+            .lease(DEPLOY, SITE, &bed.target().name)
+            .await
+            .map_err(told)?;
         let scope = Scope {
             deploy_id: lease.token().deploy_id.clone(),
             deploy: DEPLOY.to_owned(),
@@ -55,7 +58,9 @@ impl<'a> Deploy<'a> {
 
     async fn plan(&self) -> Result<Plan, Stop> {
         let (bed, state) = (self.bed, self.state()?);
-        let snapshot = observe(&state, &**bed.backend(), DEPLOY, SITE, Depth::Nodes).await.map_err(told)?;
+        let snapshot = observe(&state, &**bed.backend(), DEPLOY, SITE, Depth::Nodes)
+            .await
+            .map_err(told)?;
         let ledger = state.ledger(SITE).await.map_err(told)?;
         let gateway = bed.address(1).to_string();
         project::plan(&bed.target().name, &bed.cidr(), &gateway, &ledger, &snapshot)
@@ -84,7 +89,10 @@ impl<'a> Deploy<'a> {
         };
         let mut child = controller::start(self.bed, errand).await?;
         let status = child.wait().await.map_err(told)?;
-        hold!(status.code().is_none_or(|code| code == 0), "the program that was to die ended with {status}");
+        hold!(
+            status.code().is_none_or(|code| code == 0),
+            "the program that was to die ended with {status}"
+        );
         Ok(!status.success())
     }
 
@@ -98,31 +106,59 @@ impl<'a> Deploy<'a> {
             hold!(view.running && view.complete, "`{name}` is seen as {view:?}");
         }
         hold!(world.networks.len() == 1, "the networks are {:?}", world.networks);
-        let count = self.output(PART, "cat /srv/count; systemctl is-active part").await?;
-        hold!(count == "ran\nactive", "the command that runs once, and the service: `{count}`");
+        let count = self
+            .output(PART, "cat /srv/count; systemctl is-active part")
+            .await?;
+        hold!(
+            count == "ran\nactive",
+            "the command that runs once, and the service: `{count}`"
+        );
         let list = self.output("top", "cat /srv/list").await?;
-        hold!(list == bed.address(2).to_string(), "what one machine knows of the other is `{list}`");
+        hold!(
+            list == bed.address(2).to_string(),
+            "what one machine knows of the other is `{list}`"
+        );
 
         // I1 and I5: the journal knows every object, and the record is what the journal says.
         let mut lines = Vec::new();
         for run in state.runs(DEPLOY, 1000).await.map_err(told)?.iter().rev() {
-            lines.extend(state.lines(&run.id).await.map_err(told)?.into_iter().map(|line| Line {
-                operation: line.operation,
-                subject: line.subject,
-                attempt: line.attempt,
-                entry: line.entry,
-            }));
+            lines.extend(
+                state
+                    .lines(&run.id)
+                    .await
+                    .map_err(told)?
+                    .into_iter()
+                    .map(|line| Line {
+                        operation: line.operation,
+                        subject: line.subject,
+                        attempt: line.attempt,
+                        entry: line.entry,
+                    }),
+            );
         }
         let derived = replay(&lines).map_err(told)?;
         let operations = world.machines.values().map(|view| &view.operation);
         for operation in operations.chain(world.networks.values().map(|view| &view.operation)) {
-            hold!(derived.operations.contains_key(operation), "the journal knows no operation {operation}");
+            hold!(
+                derived.operations.contains_key(operation),
+                "the journal knows no operation {operation}"
+            );
         }
         let record = state.snapshot_record(DEPLOY, SITE).await.map_err(told)?;
-        hold!(record.nodes.keys().eq(derived.machines.keys()), "the record and the journal differ");
-        hold!(record.nodes.keys().eq(world.machines.keys()), "the record and the world differ");
+        hold!(
+            record.nodes.keys().eq(derived.machines.keys()),
+            "the record and the journal differ"
+        );
+        hold!(
+            record.nodes.keys().eq(world.machines.keys()),
+            "the record and the world differ"
+        );
         let again = self.plan().await?;
-        hold!(plan::is_empty(&again), "a second plan is not empty: {:?}", again.nodes);
+        hold!(
+            plan::is_empty(&again),
+            "a second plan is not empty: {:?}",
+            again.nodes
+        );
         Ok(())
     }
 
@@ -140,7 +176,10 @@ impl<'a> Deploy<'a> {
     async fn gone(&self) -> Kept {
         self.carry_out(None, None).await?;
         let world = self.bed.backend().observe(&self.scope).await?;
-        hold!(world == Default::default(), "a destroyed deploy has left {world:?}");
+        hold!(
+            world == Default::default(),
+            "a destroyed deploy has left {world:?}"
+        );
         Ok(())
     }
 }
@@ -157,7 +196,9 @@ pub(super) async fn boundaries(ground: &Ground) -> Kept {
     let bed = ground.bed()?;
     let deploy = Deploy::new(ground, &bed).await?;
     let seen = Arc::new(AtomicU64::new(0));
-    deploy.carry_out(Some(&deploy.plan().await?), Some(counting(&seen))).await?;
+    deploy
+        .carry_out(Some(&deploy.plan().await?), Some(counting(&seen)))
+        .await?;
     deploy.gone().await?;
     let appends = seen.load(Ordering::SeqCst);
     let mut died = 0;
@@ -178,6 +219,10 @@ pub(super) async fn boundaries(ground: &Ground) -> Kept {
         }
     }
     // Lanes run side by side, so lines may share an append in one round and not in another: the last may not come.
-    hold!(died * 10 >= appends * 18, "of {} deaths only {died} came about", appends * 2);
+    hold!(
+        died * 10 >= appends * 18,
+        "of {} deaths only {died} came about",
+        appends * 2
+    );
     Ok(())
 }

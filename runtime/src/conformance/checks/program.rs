@@ -33,7 +33,10 @@ pub(super) async fn codes(ground: &Ground) -> Kept {
             errors: errors.to_owned(),
         };
         let ended = bed.shell("a", script).await?;
-        hold!(ended == wanted, "`{script}` came out as {ended:?}, not {wanted:?}");
+        hold!(
+            ended == wanted,
+            "`{script}` came out as {ended:?}, not {wanted:?}"
+        );
     }
     Ok(())
 }
@@ -50,39 +53,74 @@ pub(super) async fn large(ground: &Ground) -> Kept {
     .collect();
     let heard = talk(bed.open("a", &["cat"]).await?, &bytes).await?;
     hold!(heard.code == 0, "`cat` ended with {}", heard.code);
-    hold!(heard.output.len() == bytes.len(), "of {} bytes {} came back", bytes.len(), heard.output.len());
+    hold!(
+        heard.output.len() == bytes.len(),
+        "of {} bytes {} came back",
+        bytes.len(),
+        heard.output.len()
+    );
     hold!(heard.output == bytes, "the bytes were changed on their way");
     // Standard errors flow beside standard output, neither waits for the other.
     let both = "head -c 4000000 /dev/zero >&2 & head -c 4000000 /dev/zero; wait";
     let heard = talk(bed.open("a", &["sh", "-c", both]).await?, b"").await?;
     let (out, err) = (heard.output.len(), heard.errors.len());
-    hold!(out == 4_000_000 && err == 4_000_000, "of 4000000 bytes each, {out} and {err} came");
+    hold!(
+        out == 4_000_000 && err == 4_000_000,
+        "of 4000000 bytes each, {out} and {err} came"
+    );
     Ok(())
 }
 
 pub(super) async fn hidden(ground: &Ground) -> Kept {
     let bed = with_machine(ground).await?;
     let ended = bed.program("a", &["sh", "-c", "cat; echo end"], b"said").await?;
-    hold!(ended.output == "saidend\n", "a program that reads to the end said `{}`", ended.output);
+    hold!(
+        ended.output == "saidend\n",
+        "a program that reads to the end said `{}`",
+        ended.output
+    );
     let odd = ["a b", "", "$HOME", "'\"", "*", "--", "\\n", "ü"];
     let mut arguments = vec!["printf", "[%s]"];
     arguments.extend(odd);
     let ended = bed.program("a", &arguments, b"").await?;
     let wanted: String = odd.iter().map(|argument| format!("[{argument}]")).collect();
-    hold!(ended.output == wanted, "arguments arrived as `{}`, not `{wanted}`", ended.output);
+    hold!(
+        ended.output == wanted,
+        "arguments arrived as `{}`, not `{wanted}`",
+        ended.output
+    );
     let command = Command {
-        arguments: ["sh", "-c", "echo \"$ODD\"; echo ${HOME}; env | cut -d= -f1 | sort | tr '\\n' ' '"].map(str::to_owned).into(),
+        arguments: [
+            "sh",
+            "-c",
+            "echo \"$ODD\"; echo ${HOME}; env | cut -d= -f1 | sort | tr '\\n' ' '",
+        ]
+        .map(str::to_owned)
+        .into(),
         environment: BTreeMap::from([("ODD".to_owned(), "x=1 y".to_owned())]),
         terminal: None,
     };
     let process = bed.backend().open(bed.scope(), "a", &command).await?;
     let ended = Ended::from(talk(process, b"").await?);
     let mut lines = ended.output.lines();
-    hold!(lines.next() == Some("x=1 y"), "the environment arrived as `{}`", ended.output);
-    hold!(lines.next() == Some("/root"), "HOME is not root's: `{}`", ended.output);
+    hold!(
+        lines.next() == Some("x=1 y"),
+        "the environment arrived as `{}`",
+        ended.output
+    );
+    hold!(
+        lines.next() == Some("/root"),
+        "HOME is not root's: `{}`",
+        ended.output
+    );
     let names = lines.next().unwrap_or_default();
-    let clean = ["HOME", "HOSTNAME", "LANG", "LOGNAME", "ODD", "PATH", "PWD", "SHELL", "SHLVL", "TERM", "USER", "_"];
-    let strange: Vec<&str> = names.split_whitespace().filter(|name| !clean.contains(name)).collect();
+    let clean = [
+        "HOME", "HOSTNAME", "LANG", "LOGNAME", "ODD", "PATH", "PWD", "SHELL", "SHLVL", "TERM", "USER", "_",
+    ];
+    let strange: Vec<&str> = names
+        .split_whitespace()
+        .filter(|name| !clean.contains(name))
+        .collect();
     hold!(strange.is_empty(), "the environment is not clean: {strange:?}");
     Ok(())
 }
@@ -99,9 +137,17 @@ pub(super) async fn terminal(ground: &Ground) -> Kept {
     let heard = talk(process, b"words\n").await?;
     let ended = Ended::from(heard);
     for part in ["/dev/pts/", "31 97", "got words"] {
-        hold!(ended.output.contains(part), "`{part}` is not in `{}`", ended.output);
+        hold!(
+            ended.output.contains(part),
+            "`{part}` is not in `{}`",
+            ended.output
+        );
     }
-    hold!(ended.errors.is_empty(), "errors come beside the terminal: `{}`", ended.errors);
+    hold!(
+        ended.errors.is_empty(),
+        "errors come beside the terminal: `{}`",
+        ended.errors
+    );
     hold!(ended.code == 3, "it ended with {}, not 3", ended.code);
     Ok(())
 }
@@ -109,20 +155,37 @@ pub(super) async fn terminal(ground: &Ground) -> Kept {
 pub(super) async fn unknown(ground: &Ground) -> Kept {
     let bed = with_machine(ground).await?;
     let answer = bed.program("a", &["no-such-program"], b"").await;
-    hold!(answer.is_err(), "a program that is not there came out as {answer:?}");
+    hold!(
+        answer.is_err(),
+        "a program that is not there came out as {answer:?}"
+    );
     let answer = bed.program("nobody", &["true"], b"").await;
-    hold!(answer.is_err(), "a program on a machine that is not there came out as {answer:?}");
+    hold!(
+        answer.is_err(),
+        "a program on a machine that is not there came out as {answer:?}"
+    );
     bed.power_off("a").await?;
     let answer = bed.program("a", &["true"], b"").await;
-    hold!(answer.is_err(), "a program on a machine that does not run came out as {answer:?}");
+    hold!(
+        answer.is_err(),
+        "a program on a machine that does not run came out as {answer:?}"
+    );
     Ok(())
 }
 
 pub(super) async fn root(ground: &Ground) -> Kept {
     let bed = with_machine(ground).await?;
-    let said = bed.output("a", "id -u; cat /proc/1/comm; systemctl is-system-running --wait || true; pwd").await?;
+    let said = bed
+        .output(
+            "a",
+            "id -u; cat /proc/1/comm; systemctl is-system-running --wait || true; pwd",
+        )
+        .await?;
     let lines: Vec<&str> = said.lines().collect();
-    hold!(lines.starts_with(&["0", "systemd", "running"]), "user, first process and state are {lines:?}");
+    hold!(
+        lines.starts_with(&["0", "systemd", "running"]),
+        "user, first process and state are {lines:?}"
+    );
     let said = bed.output("a", "ls /sys/class/net | sort | tr '\\n' ' '").await?;
     hold!(said == "eth0 lo", "its interfaces are `{said}`");
     Ok(())
@@ -133,14 +196,19 @@ pub(super) async fn agent(ground: &Ground) -> Kept {
     let request = Request::Facts { protocol: PROTOCOL };
     let told = |error: crate::observe::LineError| Stop::Failed(format!("the agent: {error}"));
     for _ in 0..3 {
-        let mut line = Line::ask(&**bed.backend(), bed.scope(), "a", &request).await.map_err(told)?;
+        let mut line = Line::ask(&**bed.backend(), bed.scope(), "a", &request)
+            .await
+            .map_err(told)?;
         let mut known = BTreeMap::new();
         while let Some(event) = line.next().await.map_err(told)? {
             if let Event::Facts { facts } = event {
                 known = facts;
             }
         }
-        hold!(known.contains_key("boot_id"), "the agent does not tell the boot: {known:?}");
+        hold!(
+            known.contains_key("boot_id"),
+            "the agent does not tell the boot: {known:?}"
+        );
     }
     let process = bed.open("a", &[]).await?;
     let ended = Ended::from(talk(process, b"not a request\n").await?);

@@ -29,7 +29,12 @@ fn client() -> Result<Client, String> {
 
 #[async_trait]
 impl Host for Docker {
-    async fn plant(&self, _: &Folders, _: &Scope, foreign: &Foreign) -> Result<Option<Box<dyn Planted>>, String> {
+    async fn plant(
+        &self,
+        _: &Folders,
+        _: &Scope,
+        foreign: &Foreign,
+    ) -> Result<Option<Box<dyn Planted>>, String> {
         let client = client()?;
         let told = |error: bollard::errors::Error| error.to_string();
         let planted = match foreign {
@@ -39,21 +44,38 @@ impl Host for Docker {
                     ..NetworkCreateRequest::default()
                 };
                 let made = client.create_network(request).await.map_err(told)?;
-                Stranger { id: made.id, name: handle.clone(), is_network: true }
+                Stranger {
+                    id: made.id,
+                    name: handle.clone(),
+                    is_network: true,
+                }
             }
             Foreign::Machine { handle, .. } => {
                 let filters = HashMap::from([("label".to_owned(), vec![IMAGE.to_owned()])]);
-                let options = ListImagesOptions { filters: Some(filters), ..ListImagesOptions::default() };
+                let options = ListImagesOptions {
+                    filters: Some(filters),
+                    ..ListImagesOptions::default()
+                };
                 let images = client.list_images(Some(options)).await.map_err(told)?;
-                let image = images.into_iter().next().ok_or("the engine has no image of ours")?;
-                let options = CreateContainerOptions { name: Some(handle.clone()), ..CreateContainerOptions::default() };
+                let image = images
+                    .into_iter()
+                    .next()
+                    .ok_or("the engine has no image of ours")?;
+                let options = CreateContainerOptions {
+                    name: Some(handle.clone()),
+                    ..CreateContainerOptions::default()
+                };
                 let body = ContainerCreateBody {
                     image: Some(image.id),
                     cmd: Some(vec!["/bin/true".to_owned()]),
                     ..ContainerCreateBody::default()
                 };
                 let made = client.create_container(Some(options), body).await.map_err(told)?;
-                Stranger { id: made.id, name: handle.clone(), is_network: false }
+                Stranger {
+                    id: made.id,
+                    name: handle.clone(),
+                    is_network: false,
+                }
             }
         };
         Ok(Some(Box::new(planted)))
@@ -71,27 +93,40 @@ impl Host for Docker {
 async fn listed(scopes: &[Scope]) -> Result<BTreeSet<String>, String> {
     let client = client()?;
     let told = |error: bollard::errors::Error| error.to_string();
-    let words: Vec<String> = scopes.iter().map(|scope| format!("rebar-{}", short(scope))).collect();
+    let words: Vec<String> = scopes
+        .iter()
+        .map(|scope| format!("rebar-{}", short(scope)))
+        .collect();
     let ours = |name: &str, labels: Option<&HashMap<String, String>>| {
         let label = labels.and_then(|labels| labels.get(DEPLOY_ID));
         words.iter().any(|word| name.contains(word.as_str()))
             || label.is_some_and(|id| scopes.iter().any(|scope| scope.deploy_id == *id))
     };
     let mut traces = BTreeSet::new();
-    let options = ListContainersOptions { all: true, ..ListContainersOptions::default() };
+    let options = ListContainersOptions {
+        all: true,
+        ..ListContainersOptions::default()
+    };
     for found in client.list_containers(Some(options)).await.map_err(told)? {
         let name = found.names.unwrap_or_default().join(" ");
         if ours(&name, found.labels.as_ref()) {
             traces.insert(format!("container {name}"));
         }
     }
-    for found in client.list_networks(None::<ListNetworksOptions>).await.map_err(told)? {
+    for found in client
+        .list_networks(None::<ListNetworksOptions>)
+        .await
+        .map_err(told)?
+    {
         let name = found.name.unwrap_or_default();
         if ours(&name, found.labels.as_ref()) {
             traces.insert(format!("network {name}"));
         }
     }
-    let volumes = client.list_volumes(None::<ListVolumesOptions>).await.map_err(told)?;
+    let volumes = client
+        .list_volumes(None::<ListVolumesOptions>)
+        .await
+        .map_err(told)?;
     for found in volumes.volumes.unwrap_or_default() {
         if ours(&found.name, Some(&found.labels)) {
             traces.insert(format!("volume {}", found.name));
@@ -99,7 +134,12 @@ async fn listed(scopes: &[Scope]) -> Result<BTreeSet<String>, String> {
     }
     // An engine elsewhere has its groups elsewhere.
     let groups = printed("find", &["/sys/fs/cgroup", "-name", "rebar-*", "-type", "d"]);
-    traces.extend(groups.lines().filter(|path| ours(path, None)).map(|path| format!("control group {path}")));
+    traces.extend(
+        groups
+            .lines()
+            .filter(|path| ours(path, None))
+            .map(|path| format!("control group {path}")),
+    );
     Ok(traces)
 }
 
@@ -125,14 +165,19 @@ impl Planted for Stranger {
         let found = asked(async {
             let client = client().ok()?;
             if self.is_network {
-                let found = client.inspect_network(&self.name, None::<InspectNetworkOptions>).await;
+                let found = client
+                    .inspect_network(&self.name, None::<InspectNetworkOptions>)
+                    .await;
                 found.ok()?.id
             } else {
-                let found = client.inspect_container(&self.name, None::<InspectContainerOptions>).await;
+                let found = client
+                    .inspect_container(&self.name, None::<InspectContainerOptions>)
+                    .await;
                 found.ok()?.id
             }
         });
-        (found.flatten().as_deref() != Some(&self.id)).then(|| format!("`{}` is gone or another one", self.name))
+        (found.flatten().as_deref() != Some(&self.id))
+            .then(|| format!("`{}` is gone or another one", self.name))
     }
 }
 
@@ -143,7 +188,11 @@ impl Drop for Stranger {
             let done = if self.is_network {
                 client.remove_network(&self.id).await
             } else {
-                let options = RemoveContainerOptions { force: true, v: true, link: false };
+                let options = RemoveContainerOptions {
+                    force: true,
+                    v: true,
+                    link: false,
+                };
                 client.remove_container(&self.id, Some(options)).await
             };
             done.map_err(|error| error.to_string())

@@ -50,8 +50,7 @@ impl Host for Local {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         add("mount", &mounts, &|line| line.contains(&data));
         let groups: Vec<String> = scopes.iter().map(group).collect();
-        let is_ours = |path: &str| -> bool { groups.iter().any(|group| path.contains(group.as_str()))
-        };
+        let is_ours = |path: &str| -> bool { groups.iter().any(|group| path.contains(group.as_str())) };
         let all = printed("find", &["/sys/fs/cgroup", "-path", "*/rebar/*", "-type", "d"]);
         add("control group", &all, &is_ours);
         for scope in scopes {
@@ -93,7 +92,8 @@ struct Folder {
 impl Planted for Folder {
     fn harm(&self) -> Option<String> {
         let found = fs::read_to_string(self.folder.join(FILE));
-        (found.ok().as_deref() != Some(TEXT)).then(|| format!("`{}` is gone", self.folder.join(FILE).display()))
+        (found.ok().as_deref() != Some(TEXT))
+            .then(|| format!("`{}` is gone", self.folder.join(FILE).display()))
     }
 }
 

@@ -79,7 +79,9 @@ impl Host for Unknown {
 /// What a program prints; nothing if it cannot be run.
 fn printed(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    output.map_or(String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
+    output.map_or(String::new(), |output| {
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    })
 }
 
 /// Runs a program that must succeed.
