@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rebar_compiler::plan::BackendChoice;
 use rebar_runtime::backend::{Backend, Folders};
 use rebar_runtime::backends::docker::Docker;
 use rebar_runtime::backends::local::Local;
@@ -32,4 +33,12 @@ pub(crate) fn backend(name: &str, folders: &Folders) -> Result<Arc<dyn Backend>,
                 .exit(Exit::Refused),
         ),
     }
+}
+
+/// What must be known of a backend with these settings before it is used: shown with every plan.
+pub(crate) fn warning(choice: &BackendChoice) -> Option<&'static str> {
+    let sys_admin = choice.settings.get("sys_admin") == Some(&serde_json::Value::Bool(true));
+    (choice.name == "docker" && sys_admin).then_some(
+        "sys_admin: whoever becomes root on a machine of this site can become root of the engine's host",
+    )
 }

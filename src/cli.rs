@@ -271,6 +271,9 @@ pub(crate) enum GraphFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
+    /// Only this backend. Without it all are looked at, and a part that is missing counts where this project deploys
+    /// with that backend, or, where there is no project, for `local`.
+    pub(crate) backend: Option<String>,
     /// Install the Debian packages that are missing.
     #[arg(long)]
     pub(crate) install: bool,

@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rebar_compiler::plan::{Ledger, Snapshot};
 use rebar_compiler::source::FileError;
@@ -225,5 +226,52 @@ fn a_path_is_written_in_one_way() {
         let expected: &[&str] = if good { &[] } else { &["E0307"] };
         let codes: Vec<String> = said(&analysis).iter().map(|text| text[..5].to_owned()).collect();
         assert_eq!(codes, expected, "{path}");
+    }
+}
+
+#[test]
+fn thousands_of_unknown_names_among_thousands_of_known_ones_take_little_time() {
+    let count = 2500;
+    let lines = |line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let known = lines(&|n| format!("let known_name_{n} = {n}\n"));
+    let unknown = lines(&|n| format!("let other_{n} = knwon_name_{n}\n"));
+    let variants = lines(&|n| format!("Variant{n}, "));
+    let fields = lines(&|n| format!("field_{n}: Int?, "));
+    let texts = [
+        format!("{known}{unknown}"),
+        format!(
+            "enum E {{ {variants} }}\n{}",
+            lines(&|n| format!("let e{n}: E = Varinat{n}\n"))
+        ),
+        format!(
+            "type R = {{ {fields} }}\nlet r: R = {{ {} }}\n",
+            lines(&|n| format!("feild_{n} = 1, "))
+        ),
+        format!(
+            "role r({}) {{\n{}}}\n",
+            lines(&|n| format!("p{n}: Int, ")),
+            lines(&|n| format!("  out o{n}: Int = qq{n}\n"))
+        ),
+        format!(
+            "let a = {}\nlet b = {}\n",
+            "long_name".repeat(2000),
+            "long_nmae".repeat(2000)
+        ),
+    ];
+    for text in texts {
+        let start = Instant::now();
+        let project = of(&text);
+        let std = support::standard_library();
+        let analysis = analyse(&Library {
+            project: &project,
+            std: &std,
+        });
+        assert!(analysis.diagnostics.has_errors());
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{:?} for {}",
+            start.elapsed(),
+            &text[..60]
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! `rebar doctor`: what this machine lacks, and the command that adds it.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use rebar_runtime::backend::{Finding, FindingState};
@@ -12,19 +13,22 @@ use crate::project::plain;
 use crate::render::findings::findings;
 use crate::report::Failure;
 
-/// Examines every backend of this build; with `--install` adds the packages first.
+/// Examines the backends of this build, or the one that was asked for; with `--install` adds the packages first.
 pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Failure> {
+    let count = match &args.backend {
+        Some(asked) => BTreeSet::from([asked.clone()]),
+        None => used(context),
+    };
     if args.install {
-        install(context, "local").await?;
+        for name in &count {
+            install(context, name).await?;
+        }
     }
+    let asked = args.backend.as_ref().map(|name| vec![name.as_str()]);
     let mut all = Vec::new();
-    for name in backends::NAMES {
-        all.push((
-            name,
-            backends::backend(name, &context.project.folders()?)?
-                .examine()
-                .await,
-        ));
+    for name in asked.unwrap_or_else(|| backends::NAMES.to_vec()) {
+        let backend = backends::backend(name, &context.project.folders()?)?;
+        all.push((name, backend.examine().await));
     }
     if args.json {
         let object: serde_json::Map<String, serde_json::Value> = all
@@ -34,15 +38,40 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Fa
         super::print(&format!("{:#}\n", serde_json::Value::Object(object)))?;
     } else {
         for (name, list) in &all {
-            let text = format!("backend {name}\n{}", findings(list, context.out));
+            let unused = if count.contains(*name) {
+                ""
+            } else {
+                " (not used here)"
+            };
+            let text = format!("backend {name}{unused}\n{}", findings(list, context.out));
             super::print(&text)?;
         }
     }
     let missing = all
         .iter()
+        .filter(|(name, _)| count.contains(*name))
         .flat_map(|(_, list)| list)
         .any(|f| f.state == FindingState::Missing);
     Ok(if missing { Exit::Failed } else { Exit::Done })
+}
+
+/// The backends that the project's deploys stand on; `local` where there are none.
+fn used(context: &Context) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    if context.project.exists().is_ok() {
+        // What is wrong with the spec is not this command's to tell; what can be understood of it counts.
+        let typed = super::analyse(context).typed;
+        for deploy in &typed.deploys {
+            let site = typed.sites.get(&deploy.site);
+            let backend = site.and_then(|site| typed.backends.get(&site.backend.as_ref()?.0));
+            used.extend(backend.map(|backend| backend.name.clone()));
+        }
+        used.retain(|name| backends::NAMES.contains(&name.as_str()));
+    }
+    if used.is_empty() {
+        used.insert("local".to_owned());
+    }
+    used
 }
 
 /// Installs the Debian packages that the findings of a backend name, and says so.

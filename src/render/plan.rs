@@ -9,6 +9,7 @@ use rebar_compiler::plan::{
 use super::order::order;
 use super::palette::{Palette, count, names};
 use super::template::describe;
+use crate::backends::warning;
 
 /// The whole plan as text, ending in a newline. `unsure`: something could not be asked how it is.
 pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
@@ -26,6 +27,9 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
             1,
             &paint.faint(&format!("note: {}: {}", notice.capability, notice.text)),
         );
+    }
+    if let Some(warning) = warning(&plan.backend) {
+        line(&mut out, 1, &paint.remove(&format!("warning: {warning}")));
     }
     networks(&mut out, plan, paint);
     for (group, nodes) in by_group(plan) {

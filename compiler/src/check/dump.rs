@@ -30,6 +30,9 @@ pub fn dump(typed: &Typed) -> String {
         if let Some(backend) = typed.backends.get(&id) {
             let _ = writeln!(text, "backend {name}");
             parameters(&mut text, &backend.fields);
+            for (capability, (provision, _)) in &backend.provides {
+                let _ = writeln!(text, "  provides {capability} = {provision}");
+            }
         }
         if let Some(function) = typed.functions.get(&id) {
             let _ = writeln!(text, "{} {name}", crate::resolve::noun(typed.resolved.item(id)));

@@ -180,8 +180,9 @@ impl Checker<'_> {
     ) -> Expression {
         for (name, _) in fields.iter().filter(|(n, _)| !wanted.contains_key(&n.text)) {
             let message = format!("this record has no field `{}`", name.text);
+            let room = self.diagnostics.look_through(wanted.len());
             let mut unknown = Diagnostic::error(types::UNKNOWN_FIELD, name.span, message)
-                .suggest(&name.text, wanted.keys().map(String::as_str));
+                .suggest(&name.text, wanted.keys().map(String::as_str).take(room));
             if let Some(declared) = expected.declared {
                 unknown = unknown.label(declared, format!("declared here as `{}`", expected.ty));
             }
@@ -369,8 +370,12 @@ impl Checker<'_> {
         }
         let known: Vec<&str> = definition.variants.iter().map(String::as_str).collect();
         let message = format!("`{}` has no variant `{}`", definition.name, name.text);
-        let mut diagnostic = Diagnostic::error(types::UNKNOWN_VARIANT, span, message)
-            .suggest(&name.text, known.iter().copied());
+        let candidates = known
+            .iter()
+            .copied()
+            .take(self.diagnostics.look_through(known.len()));
+        let mut diagnostic =
+            Diagnostic::error(types::UNKNOWN_VARIANT, span, message).suggest(&name.text, candidates);
         if diagnostic.help.is_none() {
             diagnostic = diagnostic.help(format!("it has {}", crate::resolve::list_of(&known)));
         }

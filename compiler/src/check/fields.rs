@@ -113,6 +113,7 @@ impl Checker<'_> {
         for name in &unknown {
             let free = declared
                 .iter()
+                .take(self.diagnostics.look_through(declared.len()))
                 .map(|p| p.name.as_str())
                 .filter(|n| !values.contains_key(*n));
             let mut diagnostic = Diagnostic::error(

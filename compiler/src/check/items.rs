@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::constructs::Schema;
 use super::evaluate::{Scope, Stop, evaluate};
 use super::fields::{Owner, unreadable};
-use super::typed::{Backend, Construct, Deploy, Expression, ExpressionKind, Kind, Level, Site};
+use super::typed::{Backend, Construct, Deploy, Expression, ExpressionKind, Kind, Provision, Site};
 use super::types::{EnumType, Type};
 use super::{Checker, Expected};
 use crate::diagnostics::Diagnostic;
@@ -15,7 +15,6 @@ use crate::plan::{Removal, Template};
 use crate::resolve::{Definition, ItemId, list_of};
 use crate::source::Span;
 use crate::syntax::ast::{self, BlockWord, FunctionWord, ItemKind, StatementKind};
-use crate::syntax::walk::plain_text;
 
 impl Checker<'_> {
     /// All items: first what others build on.
@@ -263,7 +262,8 @@ impl Checker<'_> {
                     for field in fields {
                         if !kind.fields.iter().any(|f| f.name == field.text) {
                             let message = format!("the kind `{}` has no field `{}`", name.text, field.text);
-                            let known = kind.fields.iter().map(|f| f.name.as_str());
+                            let room = self.diagnostics.look_through(kind.fields.len());
+                            let known = kind.fields.iter().map(|f| f.name.as_str()).take(room);
                             let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message);
                             self.report(unknown.suggest(&field.text, known));
                         }
@@ -317,19 +317,19 @@ impl Checker<'_> {
 
     fn backend(&mut self, id: ItemId, name: &ast::Name, block: &ast::Block) {
         let fields = self.declarations(block);
-        let mut provides: BTreeMap<String, (Level, Span)> = BTreeMap::new();
+        for statement in &block.statements {
+            if let StatementKind::Declaration { parameter, .. } = &statement.kind
+                && let Some(field) = fields.iter().find(|f| f.name == parameter.name.text)
+            {
+                self.locals.insert(parameter.name.span, field.ty.clone());
+            }
+        }
+        let mut provides: BTreeMap<String, (Provision, Span)> = BTreeMap::new();
         for statement in &block.statements {
             let StatementKind::Provides { capability, level } = &statement.kind else {
                 continue;
             };
-            let Some(value) = level_of(level) else {
-                let help = "write `exact`, `emulated(\"how\")` or `absent`";
-                let message = format!(
-                    "this does not say how well `{}` provides `{}`",
-                    name.text,
-                    capability.text()
-                );
-                self.report(Diagnostic::error(types::BAD_LEVEL, level.span, message).help(help));
+            let Some(value) = self.provision(&name.text, &capability.text(), level) else {
                 continue;
             };
             if let Some((_, first)) = provides.insert(capability.text(), (value, capability.span)) {
@@ -488,22 +488,5 @@ impl Checker<'_> {
                 site,
             });
         }
-    }
-}
-
-fn level_of(level: &ast::Expression) -> Option<Level> {
-    match &level.kind {
-        ast::ExpressionKind::Name(name) => match name.text.as_str() {
-            "exact" => Some(Level::Exact),
-            "absent" => Some(Level::Absent),
-            _ => None,
-        },
-        ast::ExpressionKind::Call { callee, arguments } => match (&callee.kind, arguments.as_slice()) {
-            (ast::ExpressionKind::Name(name), [how]) if name.text == "emulated" => {
-                plain_text(&how.value).map(Level::Emulated)
-            }
-            _ => None,
-        },
-        _ => None,
     }
 }

@@ -89,8 +89,12 @@ impl Checker<'_> {
             (ty, _) => noun(ty),
         };
         let message = format!("{what} has no member `{}`", name.text);
-        let mut diagnostic = Diagnostic::error(types::UNKNOWN_MEMBER, name.span, message)
-            .suggest(&name.text, known.iter().copied());
+        let candidates = known
+            .iter()
+            .copied()
+            .take(self.diagnostics.look_through(known.len()));
+        let mut diagnostic =
+            Diagnostic::error(types::UNKNOWN_MEMBER, name.span, message).suggest(&name.text, candidates);
         if diagnostic.help.is_none() {
             diagnostic = match &value.ty {
                 Type::Optional(_) => diagnostic.help("it may be missing: say with `??` what to take instead"),

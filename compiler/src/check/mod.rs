@@ -13,6 +13,7 @@ mod fields;
 mod items;
 mod members;
 mod operators;
+mod provisions;
 pub(crate) mod rules;
 mod templates;
 mod typed;
@@ -21,7 +22,7 @@ mod written;
 
 pub use dump::dump;
 pub use typed::{
-    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter,
+    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter, Provision,
     Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};

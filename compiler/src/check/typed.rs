@@ -188,7 +188,16 @@ pub struct Backend {
     /// What a site gives it.
     pub fields: Vec<Parameter>,
     /// What it can do.
-    pub provides: BTreeMap<String, (Level, Span)>,
+    pub provides: BTreeMap<String, (Provision, Span)>,
+}
+
+/// How well a backend does something, which may hang on what a site gives it.
+#[derive(Debug, Clone)]
+pub enum Provision {
+    /// In any case, and where that is written.
+    Is(Level, Span),
+    /// If the condition over the backend's settings holds, the first; otherwise the second.
+    If(Expression, Box<Provision>, Box<Provision>),
 }
 
 /// How well a backend does something.

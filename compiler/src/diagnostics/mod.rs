@@ -162,12 +162,28 @@ impl Diagnostic {
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// How many names have been looked through for suggestions.
+    looked_through: usize,
 }
+
+/// Names that are looked through for suggestions in all: thousands of unknown names among thousands of known ones
+/// would take minutes, and nobody reads the thousandth suggestion.
+const MAX_LOOKED_THROUGH: usize = 500_000;
 
 impl Diagnostics {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
+    }
+
+    /// How many of `count` more names may be looked through for a suggestion: all or none.
+    pub fn look_through(&mut self, count: usize) -> usize {
+        self.looked_through = self.looked_through.saturating_add(count);
+        if self.looked_through <= MAX_LOOKED_THROUGH {
+            count
+        } else {
+            0
+        }
     }
 
     /// Whether anything stands in the way of a plan.

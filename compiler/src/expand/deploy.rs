@@ -100,7 +100,7 @@ impl Layout<'_> {
     }
 
     /// What stopped an evaluation, unless that has been told.
-    fn stopped(&mut self, stop: Stop) {
+    pub(super) fn stopped(&mut self, stop: Stop) {
         self.failed = true;
         if let Stop::Error(diagnostic) = stop {
             self.diagnostics.push(*diagnostic);
@@ -357,7 +357,7 @@ impl Layout<'_> {
 }
 
 /// Optional parameters that nobody gave are missing values.
-fn not_given(
+pub(super) fn not_given(
     parameters: &[Parameter],
     given: &BTreeMap<String, Expression>,
     values: &mut BTreeMap<String, Template>,

@@ -196,7 +196,10 @@ fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mu
                 name.span,
                 format!("`{}` has no `{}`", module.name, name.text),
             )
-            .suggest(&name.text, known.iter().copied());
+            .suggest(
+                &name.text,
+                known.iter().copied().take(diagnostics.look_through(known.len())),
+            );
             diagnostics.push(match diagnostic.help {
                 Some(_) => diagnostic,
                 None => diagnostic.help(format!("it has {}", list_of(&known))),
@@ -226,15 +229,16 @@ fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mu
     Definition::Item(*id)
 }
 
+/// More names than this help nobody.
+const MAX_LISTED: usize = 20;
+
 /// Names in backticks, joined by commas.
 pub(crate) fn list_of(names: &[&str]) -> String {
-    match names {
-        [] => "nothing".to_owned(),
-        _ => names
-            .iter()
-            .map(|n| format!("`{n}`"))
-            .collect::<Vec<_>>()
-            .join(", "),
+    let shown: Vec<String> = names.iter().take(MAX_LISTED).map(|n| format!("`{n}`")).collect();
+    match names.len().saturating_sub(MAX_LISTED) {
+        _ if names.is_empty() => "nothing".to_owned(),
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -89,6 +89,9 @@ impl Walker<'_> {
                 ItemKind::Block { word, block, .. } => {
                     self.lenient = has_errors(block);
                     self.block(place_of(*word), block);
+                    if *word == BlockWord::Backend {
+                        self.provisions(block);
+                    }
                 }
                 ItemKind::Function {
                     word,
@@ -215,11 +218,50 @@ impl Walker<'_> {
             StatementKind::AcceptGap { block, .. } => self.block(Place::Settings, block),
             StatementKind::Deploy(deploy) => self.deploy(deploy),
             StatementKind::Assert { condition } => self.expression(condition),
-            // `exact`, `absent` and `emulated(…)` are words of `provides`, not names.
+            // Looked at when all settings are known: see `provisions`.
             StatementKind::Provides { .. }
             | StatementKind::Requires { .. }
             | StatementKind::Needs { .. }
             | StatementKind::Error => {}
+        }
+    }
+
+    /// The conditions of `provides`, which see the settings of their backend, wherever these are written.
+    fn provisions(&mut self, block: &Block) {
+        let levels: Vec<&Expression> = block
+            .statements
+            .iter()
+            .filter_map(|s| match &s.kind {
+                StatementKind::Provides { level, .. } => Some(level),
+                _ => None,
+            })
+            .collect();
+        if !levels.iter().any(|l| matches!(l.kind, ExpressionKind::If { .. })) {
+            return;
+        }
+        for statement in &block.statements {
+            if let StatementKind::Declaration { parameter, .. } = &statement.kind
+                // One that is declared twice is told where types are.
+                && !self.locals.iter().any(|l| l.name == parameter.name.text)
+            {
+                self.declare(&parameter.name, "setting");
+            }
+        }
+        levels.into_iter().for_each(|l| self.level(l));
+        self.locals.clear();
+    }
+
+    /// `exact`, `absent` and `emulated(…)` are words of `provides`, not names.
+    fn level(&mut self, level: &Expression) {
+        if let ExpressionKind::If {
+            condition,
+            then,
+            otherwise,
+        } = &level.kind
+        {
+            self.expression(condition);
+            self.level(then);
+            self.level(otherwise);
         }
     }
 

@@ -162,7 +162,7 @@ impl Walker<'_> {
     }
 
     /// A hint at a module that is read anyway and has the name.
-    fn where_to_find(&self, diagnostic: Diagnostic, name: &DottedName, wanted: Wanted) -> Diagnostic {
+    fn where_to_find(&mut self, diagnostic: Diagnostic, name: &DottedName, wanted: Wanted) -> Diagnostic {
         let text = name.text();
         for (index, module) in self.resolved.modules.list.iter().enumerate() {
             let Some(id) = self.resolved.items[index].get(&text) else {
@@ -283,7 +283,8 @@ impl Walker<'_> {
                 ),
             );
         }
-        let mut known: Vec<String> = self.locals.iter().map(|l| l.name.clone()).collect();
+        let room = self.diagnostics.look_through(self.locals.len());
+        let mut known: Vec<String> = self.locals.iter().take(room).map(|l| l.name.clone()).collect();
         known.extend(self.names_of(is_value));
         if self.in_role {
             known.push("node".to_owned());
@@ -291,7 +292,7 @@ impl Walker<'_> {
         let message = format!("there is no `{}` here", name.text);
         let diagnostic = Diagnostic::error(names::UNKNOWN_NAME, name.span, message)
             .suggest(&name.text, known.iter().map(String::as_str));
-        let locals: Vec<&str> = self.locals.iter().map(|l| l.name.as_str()).collect();
+        let locals: Vec<&str> = self.locals.iter().map(|l| l.name.as_str()).take(room).collect();
         let diagnostic = match (&diagnostic.help, locals.is_empty()) {
             (None, false) => diagnostic.help(format!("known here: {}", list_of(&locals))),
             _ => diagnostic,
@@ -299,8 +300,8 @@ impl Walker<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Names of items in reach that pass `filter`.
-    fn names_of(&self, filter: impl Fn(&Item) -> bool) -> Vec<String> {
+    /// Names of items in reach that pass `filter`; none when enough has been looked through.
+    fn names_of(&mut self, filter: impl Fn(&Item) -> bool) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         let own = self.resolved.items[self.module].iter().map(|(n, id)| (n, *id));
         let imported = self.table.imports.iter().filter_map(|(n, i)| match i.definition {
@@ -308,6 +309,10 @@ impl Walker<'_> {
             _ => None,
         });
         let prelude = self.resolved.modules.find(super::super::modules::PRELUDE);
+        let count = self.resolved.items[self.module].len() + self.table.imports.len();
+        if self.diagnostics.look_through(count) < count {
+            return all;
+        }
         let everywhere = prelude
             .into_iter()
             .flat_map(|m| self.resolved.items[m].iter().map(|(n, id)| (n, *id)));

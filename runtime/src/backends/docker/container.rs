@@ -19,11 +19,27 @@ const PROCESSES: i64 = 16_384;
 /// The setting that gives a machine the rights of its host's administrator.
 pub(super) const SYS_ADMIN: &str = "sys_admin";
 
+/// What stays read only where the kernel's settings are to be written: what engines take by themselves, without
+/// `/proc/sys`.
+const READ_ONLY: [&str; 4] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger"];
+
 /// The agent's path on a machine: another agent has another, so that none is replaced while it runs.
 pub(super) fn agent_path() -> String {
     let hash: String = agent_program::fingerprint().chars().take(16).collect();
     format!("/usr/libexec/rebar/agent-{hash}")
 }
+
+/// Where systemd finds what holds for every service.
+pub(super) const NO_MOUNTS: &str = "usr/lib/systemd/system/service.d/rebar.conf";
+
+/// Without the right to mount, systemd starts services without the sandbox that they ask for, but refuses those that
+/// ask for mounts of certain paths, such as haproxy's for its log. These are taken away.
+pub(super) const NO_MOUNTS_TEXT: &str = "# Written by rebar: nothing can be mounted on this machine.
+[Service]
+BindPaths=
+BindReadOnlyPaths=
+TemporaryFileSystem=
+";
 
 pub(super) fn is_sys_admin(spec: &MachineSpec) -> bool {
     spec.settings.get(SYS_ADMIN) == Some(&serde_json::Value::Bool(true))
@@ -116,7 +132,7 @@ fn host(
         nano_cpus: (spec.hardware.cpu > 0).then(|| i64::from(spec.hardware.cpu) * 1_000_000_000),
         pids_limit: Some(PROCESSES),
         network_mode: Some(network.unwrap_or_else(|| "none".to_owned())),
-        tmpfs: Some([("/run".to_owned(), "rw,exec,nosuid,nodev,mode=755".to_owned())].into()),
+        tmpfs: Some(temporary(systemd)),
         binds: systemd.then(|| subtree(&group, groups)),
         cgroup_parent: Some(if groups.systemd {
             group
@@ -131,6 +147,7 @@ fn host(
         cap_add: sys_admin.then(|| vec!["SYS_ADMIN".to_owned()]),
         security_opt: sys_admin
             .then(|| vec!["seccomp=unconfined".to_owned(), "apparmor=unconfined".to_owned()]),
+        readonly_paths: sys_admin.then(|| READ_ONLY.map(str::to_owned).to_vec()),
         // Nothing is written there that anybody reads, and it would grow for ever.
         log_config: Some(HostConfigLogConfig {
             typ: Some("none".to_owned()),
@@ -142,6 +159,18 @@ fn host(
         }),
         ..HostConfig::default()
     }
+}
+
+/// What begins empty at every start. systemd would mount the second itself, and may not.
+fn temporary(systemd: bool) -> HashMap<String, String> {
+    let mut all = HashMap::from([("/run".to_owned(), "rw,exec,nosuid,nodev,mode=755".to_owned())]);
+    if systemd {
+        all.insert(
+            "/run/lock".to_owned(),
+            "rw,noexec,nosuid,nodev,size=5m,mode=1777".to_owned(),
+        );
+    }
+    all
 }
 
 /// systemd makes control groups below its own. It sees the hierarchy as the host does, so that the paths which the

@@ -140,7 +140,7 @@ async fn finish(
     } = call_;
     let machine_id = labels::machine_id(scope, &spec.name, &operation.id) + "\n";
     let agent = container::agent_path();
-    let files = [
+    let mut files = vec![
         Entry {
             path: "etc/machine-id",
             mode: 0o444,
@@ -152,6 +152,13 @@ async fn finish(
             content: agent_program::PROGRAM,
         },
     ];
+    if systemd && !container::is_sys_admin(spec) {
+        files.push(Entry {
+            path: container::NO_MOUNTS,
+            mode: 0o644,
+            content: container::NO_MOUNTS_TEXT.as_bytes(),
+        });
+    }
     archive::upload(engine, id, &spec.name, &files).await?;
     let begun = Instant::now();
     boot(call_, spec, id, systemd).await?;
@@ -223,27 +230,23 @@ const AWAIT: &str = "while :; do state=$(systemctl is-system-running --wait 2>/d
 
 async fn await_systemd(engine: &Engine, id: &str, machine: &str) -> Result<(), BackendError> {
     let wait = exec::run(engine, id, machine, &["/bin/sh", "-c", AWAIT], b"", PATIENCE).await;
-    let what = match wait {
-        Ok((0, ..)) => return Ok(()),
-        Ok((code, output, errors)) => {
-            // Its processes end with it: it says more about itself than they do.
-            running(engine, id, machine).await?;
-            let text = format!("{output}{errors}");
-            return Err(errors::boot(
-                machine,
-                format!("waiting for its service manager ended with code {code}"),
-                text,
-            ));
-        }
-        Err(error) if error.code == "E1706" => "its service manager was not ready in time",
-        Err(error) if error.code == "E1407" => {
-            running(engine, id, machine).await?;
-            return Err(error);
-        }
-        Err(error) => return Err(error),
-    };
+    if matches!(wait, Ok((0, ..))) {
+        return Ok(());
+    }
+    // Where the machine has ended, that is the cause, whatever became of the program that waited in it.
     running(engine, id, machine).await?;
-    Err(errors::boot(machine, what, String::new()))
+    match wait {
+        Ok((code, output, problems)) => Err(errors::boot(
+            machine,
+            format!("waiting for its service manager ended with code {code}"),
+            format!("{output}{problems}"),
+        )),
+        Err(error) if error.code == "E1706" => {
+            let what = format!("its service manager was not ready after {} s", PATIENCE.as_secs());
+            Err(errors::boot(machine, what, error.message))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// An error if the machine has ended.

@@ -72,7 +72,7 @@ impl Backend for Docker {
             "machine.memory",
             "machine.cpu",
         ];
-        let services = "units that ask for a sandbox of their own run without it";
+        let services = "units run without the sandbox and the mounts that they ask for; those with DynamicUser do not start";
         let network = "addresses are the engine's; programs that change interfaces or routes may not";
         exact
             .into_iter()
