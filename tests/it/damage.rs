@@ -1,6 +1,8 @@
 //! What is damaged by hand on a node is found, told once and repaired; what cannot be asked is not called good.
 
-use crate::support::{Footprint, World, alone, first_process, local_is_here};
+use crate::support::World;
+use crate::support::footprint::left;
+use crate::support::machines::{Backend, alone, first_process};
 
 const SPEC: &str = r#"
 use std.linux { command, file, host, service }
@@ -45,13 +47,21 @@ fn mended(world: &World, what: &str) {
 }
 
 #[test]
-fn what_is_damaged_is_repaired_at_once_and_what_cannot_be_asked_is_told() {
+fn what_is_damaged_is_repaired_at_once_and_what_cannot_be_asked_is_told_on_local() {
+    what_is_damaged_is_repaired_at_once_and_what_cannot_be_asked_is_told(Backend::Local, 112);
+}
+
+#[test]
+fn what_is_damaged_is_repaired_at_once_and_what_cannot_be_asked_is_told_on_docker() {
+    what_is_damaged_is_repaired_at_once_and_what_cannot_be_asked_is_told(Backend::Docker, 113);
+}
+
+fn what_is_damaged_is_repaired_at_once_and_what_cannot_be_asked_is_told(backend: Backend, range: u8) {
     let _alone = alone();
-    if !local_is_here("damaging a node") {
+    if !backend.is_here("damaging a node") {
         return;
     }
-    let world = World::of_spec(SPEC);
-    let before = Footprint::now(&world);
+    let world = World::of_spec(&backend.spec(SPEC, "112", range));
     mended(&world, "the first apply");
 
     // A file that was damaged, and the damage loaded: the service does not go on with it.
@@ -106,6 +116,6 @@ fn what_is_damaged_is_repaired_at_once_and_what_cannot_be_asked_is_told() {
     mended(&world, "a damaged journal");
 
     world.good(&["destroy", "three_nodes", "--yes"]);
-    let left = Footprint::left(&world, &before);
+    let left = left(&world);
     assert!(left.is_empty(), "left behind: {left:#?}");
 }

@@ -1,10 +1,10 @@
 //! The small real spec that is carried out by the real executor while the program is killed: three machines, files, a
 //! service, and a command that may run once only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use rebar_compiler::check::Level;
+use rebar_compiler::check::{Level, Provision};
 use rebar_compiler::plan::{Image, Ledger, Plan, Snapshot};
 use rebar_compiler::source::{FileError, Files};
 use rebar_compiler::{Library, analyse};
@@ -136,11 +136,11 @@ pub(super) fn image() -> Result<Image, Stop> {
     found.clone()
 }
 
-/// What the language says of a backend's capabilities, as words.
+/// What the language says of a backend's capabilities, as words: several where it hangs on what a site gives.
 ///
 /// # Errors
 /// When it knows no such backend.
-pub(super) fn capabilities(backend: &str) -> Result<BTreeMap<String, &'static str>, Stop> {
+pub(super) fn capabilities(backend: &str) -> Result<BTreeMap<String, BTreeSet<&'static str>>, Stop> {
     let text = spec("local", "10.0.0.0/24", "10.0.0.1");
     let analysis = analyse(&Library {
         project: &OneFile(&text),
@@ -152,16 +152,28 @@ pub(super) fn capabilities(backend: &str) -> Result<BTreeMap<String, &'static st
         .values()
         .find(|known| known.name == backend);
     let found = found.ok_or_else(|| Stop::Failed(format!("the language knows no backend `{backend}`")))?;
-    let word = |level: &Level| match level {
-        Level::Exact => "exact",
-        Level::Emulated(_) => "emulated",
-        Level::Absent => "absent",
-    };
-    let words = found
-        .provides
-        .iter()
-        .map(|(name, (level, _))| (name.clone(), word(level)));
+    let words = found.provides.iter().map(|(name, (provision, _))| {
+        let mut words = BTreeSet::new();
+        gather(provision, &mut words);
+        (name.clone(), words)
+    });
     Ok(words.collect())
+}
+
+fn gather(provision: &Provision, words: &mut BTreeSet<&'static str>) {
+    match provision {
+        Provision::Is(level, _) => {
+            words.insert(match level {
+                Level::Exact => "exact",
+                Level::Emulated(_) => "emulated",
+                Level::Absent => "absent",
+            });
+        }
+        Provision::If(_, one, other) => {
+            gather(one, words);
+            gather(other, words);
+        }
+    }
 }
 
 /// The word for what a backend says of itself.

@@ -42,11 +42,12 @@ async fn held(bed: &Bed, capability: &str, end: StepEnd, look: &str, wanted: &st
 pub(super) async fn told(ground: &Ground) -> Kept {
     let bed = ground.bed()?;
     let language = project::capabilities(&bed.target().name)?;
-    for (name, level) in &language {
+    for (name, levels) in &language {
         let own = project::level(&bed.capability(name));
         hold!(
-            own == *level,
-            "`{name}` is {level} in the language and {own} in the backend"
+            levels.contains(own),
+            "`{name}` is {} in the language and {own} in the backend",
+            levels.iter().copied().collect::<Vec<_>>().join(" or ")
         );
     }
     Ok(())
