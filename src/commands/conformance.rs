@@ -176,7 +176,11 @@ fn progress(told: Told<'_>, number: &std::sync::atomic::AtomicUsize, total: usiz
         Told::Begun(_) => return,
         Told::Ended(verdict) => {
             let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-            format!("[{number:>2}/{total}] {}", line(verdict, paint))
+            let why = match &verdict.outcome {
+                Outcome::Failed { why } => format!("\n         {why}"),
+                _ => String::new(),
+            };
+            format!("[{number:>2}/{total}] {}{why}", line(verdict, paint))
         }
     };
     super::tell(&format!("{text}\n"));

@@ -75,7 +75,7 @@ fn what_is_damaged_is_repaired_at_once_and_what_cannot_be_asked_is_told(backend:
     assert_ne!(inside(&world, main), damaged, "it was started anew");
 
     // What does not come back by itself after a stop of the machine is brought back by the same apply.
-    let pid = first_process("lone").expect("lone runs");
+    let pid = first_process(&world, "three_nodes", "lone").expect("lone runs");
     rustix::process::kill_process(
         rustix::process::Pid::from_raw(pid.cast_signed()).unwrap(),
         rustix::process::Signal::KILL,

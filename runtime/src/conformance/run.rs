@@ -121,15 +121,7 @@ async fn clear(target: &Target, folders: &Folders, scopes: &[Scope]) -> Result<(
             told.push(format!("`{}` cannot be emptied: {}", scope.deploy, words(&error)));
         }
     }
-    // The kernel takes some things away when the last that uses them is gone.
-    let mut left = std::collections::BTreeSet::new();
-    for _ in 0..30 {
-        left = target.host.traces(folders, scopes).await;
-        if left.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let left = target.host.left(folders, scopes, "").await;
     told.extend(left.into_iter().map(|trace| format!("left behind: {trace}")));
     if told.is_empty() {
         Ok(())

@@ -121,9 +121,8 @@ pub(super) async fn destroying(ground: &Ground) -> Kept {
         let left = bed
             .target()
             .host
-            .traces(bed.folders(), std::slice::from_ref(bed.scope()))
-            .await;
-        let processes: Vec<&String> = left.iter().filter(|trace| trace.starts_with("process")).collect();
+            .left(bed.folders(), std::slice::from_ref(bed.scope()), "process");
+        let processes = left.await;
         hold!(processes.is_empty(), "{when}, and destroyed again: {processes:?}");
     }
     Ok(())

@@ -115,8 +115,9 @@ pub(super) async fn names(ground: &Ground) -> Kept {
             .await?;
     }
     for machine in ["a", "b", "c"] {
+        // In the table itself: a name that is not there is asked for outside, for a long time where nobody answers.
         let said = bed
-            .output(machine, &format!("{}; true", lookup("www.example")))
+            .output(machine, "grep -w www.example /etc/hosts; true")
             .await?;
         hold!(
             said.is_empty(),
@@ -145,9 +146,7 @@ pub(super) async fn apart(ground: &Ground) -> Kept {
         !hears(&other, "a", one.address(2)).await?,
         "a machine of another deploy answers"
     );
-    let said = one
-        .output("a", "getent hosts a | awk '{print $1}' | sort -u; true")
-        .await?;
+    let said = one.output("a", "cat /etc/hosts").await?;
     hold!(
         !said.contains(&other.address(2).to_string()),
         "another deploy's names resolve: {said}"

@@ -41,7 +41,9 @@ impl Host for Local {
             traces.extend(found.map(|line| format!("{kind} {}", line.trim())));
         };
         add("interface", &printed("ip", &["-o", "link"]), &|line| {
-            scopes.iter().any(|scope| line.contains(&scope.deploy_id))
+            // One without an alias was left in the middle of its making, by whomever.
+            let nameless = !line.contains("alias") && (line.contains(" rb-") || line.contains(" rv-"));
+            nameless || scopes.iter().any(|scope| line.contains(&scope.deploy_id))
         });
         add("rules", &printed("nft", &["list", "ruleset"]), &|line| {
             scopes.iter().any(|scope| line.contains(&scope.deploy))

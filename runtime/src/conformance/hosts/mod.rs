@@ -52,6 +52,21 @@ pub trait Host: Send + Sync {
 
     /// Everything on this host that belongs to these scopes, a line each. Empty when nothing is left of them.
     async fn traces(&self, folders: &Folders, scopes: &[Scope]) -> BTreeSet<String>;
+
+    /// The traces of one kind (all of them: "") that do not go within three seconds: the kernel takes some things away
+    /// a moment after the last that uses them has gone.
+    async fn left(&self, folders: &Folders, scopes: &[Scope], kind: &str) -> BTreeSet<String> {
+        let mut left = BTreeSet::new();
+        for _ in 0..30 {
+            left = self.traces(folders, scopes).await;
+            left.retain(|trace| trace.starts_with(kind));
+            if left.is_empty() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        left
+    }
 }
 
 /// The host of a backend of this build; of any other, one that knows nothing.
