@@ -40,7 +40,7 @@ pub(crate) async fn run(context: &Context, args: &ConformanceArgs) -> Result<Exi
     let premises = Arc::new(Premises::open(&target.base).map_err(cannot)?);
     let (err, total) = (context.err, checks.len());
     let number = std::sync::atomic::AtomicUsize::new(0);
-    let tell = move |told: Told<'_>| progress(told, &number, total, err);
+    let tell = move |told: Told<'_>| progress(told, &number, total + 1, err);
     let result = tokio::select! {
         result = examine(&target, &premises, &checks, &tell) => result,
         why = interrupted() => {
@@ -172,6 +172,7 @@ async fn interrupted() -> &'static str {
 fn progress(told: Told<'_>, number: &std::sync::atomic::AtomicUsize, total: usize, paint: Palette) {
     let text = match told {
         Told::Sweeping => paint.change("taking away what an earlier run that was killed has left"),
+        Told::Stays(what) => paint.remove(&format!("that cannot be taken away: {what}")),
         Told::Image(line) => paint.faint(&format!("image: {line}")),
         Told::Begun(_) => return,
         Told::Ended(verdict) => {

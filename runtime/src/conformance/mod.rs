@@ -84,11 +84,12 @@ impl From<String> for Stop {
 
 /// Ends a check unless the condition holds.
 macro_rules! hold {
-    ($condition:expr, $($text:tt)+) => {
-        if !$condition {
+    ($condition:expr, $($text:tt)+) => {{
+        let holds: bool = $condition;
+        if !holds {
             return Err($crate::conformance::Stop::Failed(format!($($text)+)));
         }
-    };
+    }};
 }
 pub(crate) use hold;
 

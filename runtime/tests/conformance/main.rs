@@ -53,6 +53,7 @@ pub(crate) async fn examined(target: &Target, checks: &[&Check]) -> Report {
     let premises = Arc::new(Premises::open(&target.base).unwrap());
     let result = run(target, &premises, checks, &|told| match told {
         Told::Sweeping => println!("        taking away what an earlier run has left"),
+        Told::Stays(what) => println!("        that cannot be taken away: {what}"),
         Told::Image(line) => println!("        image: {line}"),
         Told::Begun(_) => {}
         Told::Ended(verdict) => println!("{}", line(verdict)),

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use rebar_agent::protocol::{Event, PROTOCOL, Request};
 
-use super::super::bed::{Ended, talk};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::super::bed::{Ended, Heard, talk};
 use super::super::{Bed, Ground, Kept, Stop, hold};
-use crate::backend::Command;
+use crate::backend::{Command, Process};
 use crate::observe::Line;
 
 async fn with_machine(ground: &Ground) -> Result<Bed, Stop> {
@@ -133,9 +135,29 @@ pub(super) async fn terminal(ground: &Ground) -> Kept {
         environment: BTreeMap::new(),
         terminal: Some((97, 31)),
     };
-    let process = bed.backend().open(bed.scope(), "a", &command).await?;
-    let heard = talk(process, b"words\n").await?;
-    let ended = Ended::from(heard);
+    let mut process = bed.backend().open(bed.scope(), "a", &command).await?;
+    // Whoever sits at a terminal does not go before the program has ended.
+    let mut input = std::mem::replace(&mut process.input, Box::pin(tokio::io::sink()));
+    let said = input.write_all(b"words\n").await;
+    said.map_err(|error| error.to_string())?;
+    input.flush().await.map_err(|error| error.to_string())?;
+    let Process {
+        mut output,
+        mut errors,
+        exit,
+        ..
+    } = process;
+    let (mut heard, mut complained) = (Vec::new(), Vec::new());
+    let (_, _) = tokio::join!(
+        output.read_to_end(&mut heard),
+        errors.read_to_end(&mut complained)
+    );
+    drop(input);
+    let ended = Ended::from(Heard {
+        code: exit.await?,
+        output: heard,
+        errors: complained,
+    });
     for part in ["/dev/pts/", "31 97", "got words"] {
         hold!(
             ended.output.contains(part),
