@@ -36,6 +36,7 @@ pub(crate) async fn run(context: &Context, args: &ConformanceArgs) -> Result<Exi
         host: host_of(name),
         base: folders.data.join("conformance"),
         cache: folders.cache.clone(),
+        stride: 1,
     };
     let premises = Arc::new(Premises::open(&target.base).map_err(cannot)?);
     let (err, total) = (context.err, checks.len());

@@ -106,6 +106,8 @@ pub struct Target {
     pub base: PathBuf,
     /// Where images are kept; those stay.
     pub cache: PathBuf,
+    /// The program dies at every line of the journal (1), or at each so many-th, where time is short.
+    pub stride: u8,
 }
 
 /// What a check works on.

@@ -45,6 +45,8 @@ pub(crate) fn target(name: &'static str) -> Target {
         host: host_of(name),
         base: scratch().join(name),
         cache,
+        // Every line on the quick one; `rebar conformance docker` takes every line too, and its time.
+        stride: if name == "local" { 1 } else { 4 },
     }
 }
 
