@@ -91,8 +91,9 @@ fn nothing_stays_whether_it_ends_well_is_interrupted_or_killed() {
     assert!(world.data().exists());
     let ran = world.good(&["conformance", "local", "--only", "life.network"]);
     assert!(ran.err.contains("an earlier run that was killed"), "{ran:?}");
+    // The data folder itself, empty by now, stays: who had made it was killed.
     assert!(
-        !world.data().exists(),
+        !world.data().join("conformance").exists(),
         "the next run takes away what a killed one left"
     );
 }

@@ -87,21 +87,23 @@ fn what_is_damaged_is_repaired_at_once_and_what_cannot_be_asked_is_told(backend:
     mended(&world, "a stopped machine");
     assert_eq!(inside(&world, "systemctl is-active app").trim(), "active");
 
-    // A host table that leads elsewhere is not followed.
-    inside(
-        &world,
-        "mv /etc/hosts /etc/hosts.old; ln -s /etc/passwd /etc/hosts",
-    );
-    let unsure = world.run(&["apply", "three_nodes", "--yes"]);
-    assert_eq!(unsure.code, 7, "{unsure:?}");
-    assert!(unsure.err.contains("`/etc/hosts` is a link"), "{unsure:?}");
-    assert!(
-        !unsure.out.contains("everything is as the spec says"),
-        "{unsure:?}"
-    );
-    assert!(!inside(&world, "cat /etc/passwd").contains("rebar"));
-    inside(&world, "mv /etc/hosts.old /etc/hosts");
-    mended(&world, "a host table that was a link");
+    // A host table that leads elsewhere is not followed. An engine's is mounted, so nothing can be put in its place.
+    if backend == Backend::Local {
+        inside(
+            &world,
+            "mv /etc/hosts /etc/hosts.old; ln -s /etc/passwd /etc/hosts",
+        );
+        let unsure = world.run(&["apply", "three_nodes", "--yes"]);
+        assert_eq!(unsure.code, 7, "{unsure:?}");
+        assert!(unsure.err.contains("`/etc/hosts` is a link"), "{unsure:?}");
+        assert!(
+            !unsure.out.contains("everything is as the spec says"),
+            "{unsure:?}"
+        );
+        assert!(!inside(&world, "cat /etc/passwd").contains("rebar"));
+        inside(&world, "mv /etc/hosts.old /etc/hosts");
+        mended(&world, "a host table that was a link");
+    }
 
     // A journal of rubbish is not taken for an empty one: the command that runs once is not run again.
     inside(
