@@ -76,6 +76,9 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// Tell what this machine lacks, and the command that adds it.
     Doctor(DoctorArgs),
+    /// Hold a backend against one suite: what it promises, and what it keeps.
+    #[command(after_help = CONFORMANCE_HELP)]
+    Conformance(ConformanceArgs),
     /// Explain an error code, or show a module of the standard library.
     Explain {
         /// The code, such as E0201, or a module, such as std.linux with its kinds. Without it: a list of all codes.
@@ -301,6 +304,31 @@ pub(crate) struct DoctorArgs {
     #[arg(long)]
     pub(crate) install: bool,
     /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const CONFORMANCE_HELP: &str = "\
+Makes real machines and networks on this machine, in a folder of its own, kills the programs that make them, and
+destroys everything again, whatever comes. Machines of your deploys are not touched. All checks take a few minutes.
+
+  rebar conformance local                          everything
+  rebar conformance docker --only life.,network.   what is called like this
+  rebar conformance local --list                   the names of all checks, and what each holds the backend to
+
+Exit codes: 0 every promise is kept · 1 one is broken · 4 this machine lacks a part (see `rebar doctor`) · 6 interrupted";
+
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceArgs {
+    /// The backend, such as `local`.
+    pub(crate) backend: String,
+    /// Only name the checks; nothing is made.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Only checks whose id contains this; several with commas.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) only: Option<String>,
+    /// The outcome (or the list) as JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,
 }

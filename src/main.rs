@@ -21,6 +21,13 @@ fn main() -> ExitCode {
         let code = rebar_runtime::backends::local::launcher::run();
         return ExitCode::from(u8::try_from(code).unwrap_or(255));
     }
+    // `conformance` kills programs that use a backend: this program again.
+    if rebar_runtime::conformance::controller::is_controller() {
+        let code = rebar_runtime::conformance::controller::run(|name, folders| {
+            backends::backend(name, folders).ok()
+        });
+        return ExitCode::from(code);
+    }
     let cli = cli::Cli::parse();
     let paint = render::palette::Palette {
         color: commands::colored(cli.color, std::io::stderr().is_terminal()),

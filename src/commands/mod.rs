@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod compile;
 mod completions;
+mod conformance;
 mod destroy;
 mod doctor;
 mod drift;
@@ -78,6 +79,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Shell(args) => return exec::shell(context, &args).await,
         Command::Graph(args) => graph::run(context, &args).await,
         Command::Doctor(args) => doctor::run(context, &args).await,
+        Command::Conformance(args) => conformance::run(context, &args).await,
         Command::Explain { code } => explain::run(code.as_deref()),
         Command::Schema { of } => schema::run(of),
         Command::Completions { shell } => completions::run(shell),

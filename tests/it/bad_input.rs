@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::support::{Ran, World, alone, local_is_here, root, say};
+use crate::support::machines::{alone, local_is_here};
+use crate::support::{Ran, World, root, say};
 
 /// Standard error without colours and without the folder of the test.
 fn said(world: &World, ran: &Ran) -> String {

@@ -1,9 +1,10 @@
 //! `kill -9` at many moments: the next apply finishes, with nothing made twice and nothing left over.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::{Footprint, World, alone, local_is_here, say};
+use crate::support::footprint::left;
+use crate::support::machines::{Backend, agent_on, alone, containers_on, kill};
+use crate::support::{World, say};
 
 /// Three nodes with everything but packages, so that a round takes seconds.
 const SPEC: &str = r#"
@@ -45,7 +46,7 @@ site laptop { machines = local(image = bookworm) }
 deploy three_nodes = three() on laptop
 "#;
 
-fn finish_and_compare(world: &World, what: &str) {
+fn finish_and_compare(world: &World, range: u8, what: &str) {
     let ran = world.run(&["apply", "three_nodes", "--yes"]);
     assert_eq!(ran.code, 0, "after {what}: {}\n{}", ran.out, ran.err);
     let again = world.good(&["apply", "three_nodes", "--yes"]);
@@ -62,90 +63,75 @@ fn finish_and_compare(world: &World, what: &str) {
     let list = world
         .good(&["exec", "three_nodes", "top", "cat", "/srv/list"])
         .out;
-    assert_eq!(list, "10.92.0.2\n10.92.0.3", "after {what}");
-    assert_eq!(first_processes(), 3, "after {what}: as many containers as nodes");
-}
-
-/// Containers of the spec, by their host names.
-fn first_processes() -> usize {
-    ["app-1", "app-2", "top"].iter().map(|name| count_of(name)).sum()
-}
-
-fn count_of(name: &str) -> usize {
-    fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter(|entry| {
-            let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-            let first = status.lines().find(|l| l.starts_with("NSpid:")).is_some_and(|l| {
-                let ids: Vec<&str> = l.split_whitespace().skip(1).collect();
-                ids.len() > 1 && ids.last() == Some(&"1")
-            });
-            first
-                && fs::read_to_string(entry.path().join("root/etc/hostname"))
-                    .is_ok_and(|host| host.trim() == name)
-        })
-        .count()
-}
-
-fn agent() -> Option<u32> {
-    fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
-        let pid: u32 = entry.file_name().to_string_lossy().parse().ok()?;
-        let exe = fs::read_link(entry.path().join("exe")).ok()?;
-        exe.to_string_lossy().contains("rebar-agent").then_some(pid)
-    })
-}
-
-fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
-    // It may just have ended by itself.
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    assert_eq!(list, format!("10.{range}.0.2\n10.{range}.0.3"), "after {what}");
+    assert_eq!(
+        containers_on(range),
+        3,
+        "after {what}: as many containers as nodes"
+    );
 }
 
 #[test]
-fn rebar_killed_at_ten_moments() {
+fn rebar_killed_at_ten_moments_on_local() {
+    rebar_killed(Backend::Local, 92, 10);
+}
+
+/// Fewer, since each takes longer; those at every line of the journal are in the suite over all backends.
+#[test]
+fn rebar_killed_at_five_moments_on_docker() {
+    rebar_killed(Backend::Docker, 94, 5);
+}
+
+fn rebar_killed(backend: Backend, range: u8, moments: u32) {
     let _alone = alone();
-    if !local_is_here("killing rebar") {
+    if !backend.is_here("killing rebar") {
         return;
     }
-    let world = World::of_spec(SPEC);
-    let before = Footprint::now(&world);
+    let world = World::of_spec(&backend.spec(SPEC, "92", range));
     let start = Instant::now();
     world.good(&["apply", "three_nodes", "--yes"]);
     let whole = start.elapsed();
-    finish_and_compare(&world, "an undisturbed apply");
+    finish_and_compare(&world, range, "an undisturbed apply");
     world.good(&["destroy", "three_nodes", "--yes"]);
-    for moment in 0..10_u32 {
-        // The first twentieth, then evenly to the end.
-        let wait = whole * (2 * moment + 1) / 20;
+    for moment in 0..moments {
+        // At first almost at once, then evenly to the end.
+        let wait = whole * (2 * moment + 1) / (2 * moments);
         let mut child = world.start(&["apply", "three_nodes", "--yes"]);
         std::thread::sleep(wait);
         let early = child.try_wait().unwrap().is_none();
         kill(child.id());
         child.wait().unwrap();
         let what = format!("a kill after {} ms (still running: {early})", wait.as_millis());
-        finish_and_compare(&world, &what);
+        finish_and_compare(&world, range, &what);
         say(&format!("{what}: finished by the next apply"));
         world.good(&["destroy", "three_nodes", "--yes"]);
     }
-    let left = Footprint::left(&world, &before);
+    let left = left(&world);
     assert!(left.is_empty(), "left behind: {left:#?}");
 }
 
 #[test]
-fn the_agent_killed_at_three_moments() {
+fn the_agent_killed_at_three_moments_on_local() {
+    the_agent_killed_at_three_moments(Backend::Local, 92);
+}
+
+#[test]
+fn the_agent_killed_at_three_moments_on_docker() {
+    the_agent_killed_at_three_moments(Backend::Docker, 94);
+}
+
+fn the_agent_killed_at_three_moments(backend: Backend, range: u8) {
     let _alone = alone();
-    if !local_is_here("killing the agent") {
+    if !backend.is_here("killing the agent") {
         return;
     }
-    let world = World::of_spec(SPEC);
-    let before = Footprint::now(&world);
+    let world = World::of_spec(&backend.spec(SPEC, "92", range));
     for (round, wait) in [0, 40, 150].map(Duration::from_millis).into_iter().enumerate() {
         let mut child = world.start(&["apply", "three_nodes", "--yes"]);
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut hit = None;
         while hit.is_none() && child.try_wait().unwrap().is_none() && Instant::now() < deadline {
-            if let Some(pid) = agent() {
+            if let Some(pid) = agent_on(range) {
                 std::thread::sleep(wait);
                 kill(pid);
                 hit = Some(pid);
@@ -155,10 +141,11 @@ fn the_agent_killed_at_three_moments() {
         child.wait().unwrap();
         finish_and_compare(
             &world,
+            range,
             &format!("killing the agent {} ms after it was seen", wait.as_millis()),
         );
         world.good(&["destroy", "three_nodes", "--yes"]);
     }
-    let left = Footprint::left(&world, &before);
+    let left = left(&world);
     assert!(left.is_empty(), "left behind: {left:#?}");
 }

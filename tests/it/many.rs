@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Instant;
 
-use crate::support::{Footprint, World, alone, first_process, local_is_here, say};
+use crate::support::footprint::left;
+use crate::support::machines::{alone, first_process, local_is_here};
+use crate::support::{World, say};
 
 const SPEC: &str = r#"
 use std.linux { file }
@@ -54,7 +56,6 @@ fn ten_nodes() {
         return;
     }
     let world = World::of_spec(SPEC);
-    let before = Footprint::now(&world);
     let timed = |arguments: &[&str]| {
         let start = Instant::now();
         world.good(arguments);
@@ -63,7 +64,7 @@ fn ten_nodes() {
     let first = timed(&["apply", "ten_nodes", "--yes"]);
     let again = timed(&["apply", "ten_nodes", "--yes"]);
     let memory: Vec<u64> = (1..=10)
-        .map(|n| memory(first_process(&format!("member-{n}")).expect("the node runs")))
+        .map(|n| memory(first_process(&world, "ten_nodes", &format!("member-{n}")).expect("the node runs")))
         .collect();
     assert!(
         memory.iter().all(|bytes| *bytes > 0),
@@ -75,6 +76,6 @@ fn ten_nodes() {
         "10 nodes: apply {first:.1} s ({:.2} s a node), again {again:.1} s, destroy {gone:.1} s, {mean:.1} MiB of memory a node",
         first / 10.0
     ));
-    let left = Footprint::left(&world, &before);
+    let left = left(&world);
     assert!(left.is_empty(), "left behind: {left:#?}");
 }

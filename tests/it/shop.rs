@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Footprint, World, alone, first_process, local_is_here, page};
+use crate::support::footprint::left;
+use crate::support::machines::{Backend, alone, first_process, kill};
+use crate::support::{World, page};
 
 /// What must stay the same on a node that nobody touches.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,8 +15,8 @@ struct Identity {
     page_file: String,
 }
 
-fn identity(world: &World, node: &str) -> Identity {
-    let inside = |line: &str| world.good(&["exec", "laptop_shop", node, "sh", "-c", line]).out;
+fn identity(world: &World, deploy: &str, node: &str) -> Identity {
+    let inside = |line: &str| world.good(&["exec", deploy, node, "sh", "-c", line]).out;
     Identity {
         address: inside("ip -4 -o addr show eth0 | awk '{print $4}'"),
         machine: inside("hostname; cat /etc/machine-id"),
@@ -25,8 +27,8 @@ fn identity(world: &World, node: &str) -> Identity {
 }
 
 /// Nodes and steps that `drift` names, as `node` or `node step`.
-fn drift(world: &World) -> (i32, BTreeSet<String>) {
-    let ran = world.run(&["drift", "laptop_shop", "--json"]);
+fn drift(world: &World, deploy: &str) -> (i32, BTreeSet<String>) {
+    let ran = world.run(&["drift", deploy, "--json"]);
     let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
     let items = report["items"].as_array().unwrap();
     let named = items.iter().map(|item| {
@@ -37,6 +39,13 @@ fn drift(world: &World) -> (i32, BTreeSet<String>) {
     (ran.code, named.collect())
 }
 
+fn scale(world: &World, site: &str, from: u32, to: u32) {
+    world.edit(
+        &format!("replicas = {from}) on {site}"),
+        &format!("replicas = {to}) on {site}"),
+    );
+}
+
 fn greeters(front: &str) -> BTreeSet<String> {
     (0..8)
         .map(|_| page(front).unwrap_or_else(|error| error))
@@ -45,90 +54,104 @@ fn greeters(front: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_shop_is_applied_repaired_scaled_and_destroyed() {
+fn the_shop_is_applied_repaired_scaled_and_destroyed_on_local() {
+    the_shop_is_applied_repaired_scaled_and_destroyed(Backend::Local, "laptop_shop", "laptop", 91);
+}
+
+#[test]
+fn the_shop_is_applied_repaired_scaled_and_destroyed_on_docker() {
+    the_shop_is_applied_repaired_scaled_and_destroyed(Backend::Docker, "lab_shop", "lab", 97);
+}
+
+fn the_shop_is_applied_repaired_scaled_and_destroyed(backend: Backend, deploy: &str, site: &str, range: u8) {
     let _alone = alone();
-    if !local_is_here("the shop on local") {
+    if !backend.is_here("the shop") {
         return;
     }
-    let world = World::of_example("shop", 91);
-    let before = Footprint::now(&world);
+    let world = World::of_example("shop", range);
+    // Both begin with two pages.
+    world.edit("shop(replicas = 5)", "shop(replicas = 2)");
 
     // Applied: the front hands requests to both pages in turn.
-    let ran = world.good(&["apply", "laptop_shop", "--yes"]);
-    let front = "10.91.0.4";
+    let ran = world.good(&["apply", deploy, "--yes"]);
+    let front = &format!("10.{range}.0.4");
     assert!(ran.out.contains(front), "the output `url` is told: {}", ran.out);
     let both: BTreeSet<String> = ["hello from web-1", "hello from web-2"].map(str::to_owned).into();
     assert_eq!(greeters(front), both);
-    let names = world.good(&["exec", "laptop_shop", "edge", "getent", "hosts", "web-2"]);
+    let names = world.good(&["exec", deploy, "edge", "getent", "hosts", "web-2"]);
     assert!(
-        names.out.contains("10.91.0.3"),
+        names.out.contains(&format!("10.{range}.0.3")),
         "names resolve between nodes: {names:?}"
     );
 
     // Again: nothing.
-    let again = world.good(&["apply", "laptop_shop", "--yes"]);
+    let again = world.good(&["apply", deploy, "--yes"]);
     assert!(again.out.contains("0 changes"), "{}", again.out);
-    assert_eq!(drift(&world), (0, BTreeSet::new()));
+    assert_eq!(drift(&world, deploy), (0, BTreeSet::new()));
 
     // Three damages are found, exactly these, and repaired.
-    let pid = first_process("web-2").expect("web-2 runs");
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(pid.cast_signed()).unwrap(),
-        rustix::process::Signal::KILL,
-    )
-    .unwrap();
+    kill(first_process(&world, deploy, "web-2").expect("web-2 runs"));
     world.good(&[
         "exec",
-        "laptop_shop",
+        deploy,
         "web-1",
         "sh",
         "-c",
         "echo defaced > /var/www/html/index.html",
     ]);
-    world.good(&["exec", "laptop_shop", "edge", "systemctl", "stop", "haproxy"]);
+    world.good(&["exec", deploy, "edge", "systemctl", "stop", "haproxy"]);
     let three: BTreeSet<String> = ["web-2", "web-1 pages.page", "edge entry.proxy"]
         .map(str::to_owned)
         .into();
-    assert_eq!(drift(&world), (3, three));
-    world.good(&["apply", "laptop_shop", "--yes"]);
-    assert_eq!(drift(&world), (0, BTreeSet::new()));
+    assert_eq!(drift(&world, deploy), (3, three));
+    world.good(&["apply", deploy, "--yes"]);
+    assert_eq!(drift(&world, deploy), (0, BTreeSet::new()));
     assert_eq!(greeters(front), both);
 
     // 2 -> 4 -> 3: nobody else is touched.
-    let (one, two) = (identity(&world, "web-1"), identity(&world, "web-2"));
-    world.edit("replicas = 2) on laptop", "replicas = 4) on laptop");
-    world.good(&["apply", "laptop_shop", "--yes"]);
-    assert_eq!((identity(&world, "web-1"), identity(&world, "web-2")), (one, two));
-    assert_eq!(greeters(front).len(), 4);
-    let (one, two, three) = (
-        identity(&world, "web-1"),
-        identity(&world, "web-2"),
-        identity(&world, "web-3"),
+    let (one, two) = (
+        identity(&world, deploy, "web-1"),
+        identity(&world, deploy, "web-2"),
     );
-    world.edit("replicas = 4) on laptop", "replicas = 3) on laptop");
-    world.good(&["apply", "laptop_shop", "--yes"]);
+    scale(&world, site, 2, 4);
+    world.good(&["apply", deploy, "--yes"]);
     assert_eq!(
         (
-            identity(&world, "web-1"),
-            identity(&world, "web-2"),
-            identity(&world, "web-3")
+            identity(&world, deploy, "web-1"),
+            identity(&world, deploy, "web-2")
+        ),
+        (one, two)
+    );
+    assert_eq!(greeters(front).len(), 4);
+    let (one, two, three) = (
+        identity(&world, deploy, "web-1"),
+        identity(&world, deploy, "web-2"),
+        identity(&world, deploy, "web-3"),
+    );
+    scale(&world, site, 4, 3);
+    world.good(&["apply", deploy, "--yes"]);
+    assert_eq!(
+        (
+            identity(&world, deploy, "web-1"),
+            identity(&world, deploy, "web-2"),
+            identity(&world, deploy, "web-3")
         ),
         (one, two, three)
     );
     assert_eq!(greeters(front).len(), 3);
-    assert_eq!(drift(&world), (0, BTreeSet::new()));
+    assert_eq!(drift(&world, deploy), (0, BTreeSet::new()));
 
     // A step that leaves the spec is undone, and only what we brought.
     world.edit(
         "  out url: Url = healthy.url",
         "  file note { path = \"/etc/motd\", content = \"ours\" }\n  out url: Url = healthy.url",
     );
-    world.good(&["apply", "laptop_shop", "--yes"]);
+    world.good(&["apply", deploy, "--yes"]);
     world.edit("  file note { path = \"/etc/motd\", content = \"ours\" }\n", "");
-    world.good(&["apply", "laptop_shop", "--yes"]);
+    world.good(&["apply", deploy, "--yes"]);
     let motd = world.good(&[
         "exec",
-        "laptop_shop",
+        deploy,
         "web-1",
         "sh",
         "-c",
@@ -137,7 +160,7 @@ fn the_shop_is_applied_repaired_scaled_and_destroyed() {
     assert!(!motd.out.contains("ours"), "{motd:?}");
 
     // Destroyed: nothing is left.
-    world.good(&["destroy", "laptop_shop", "--yes"]);
-    let left = Footprint::left(&world, &before);
+    world.good(&["destroy", deploy, "--yes"]);
+    let left = left(&world);
     assert!(left.is_empty(), "left behind: {left:#?}");
 }

@@ -1,13 +1,17 @@
-//! Runs the real program on projects of its own, and looks for what is left behind.
+//! Runs the real program on projects of its own. `footprint` looks for what is left behind, `machines` reaches what the
+//! backends make.
 
-use std::collections::BTreeSet;
+pub(crate) mod footprint;
+pub(crate) mod machines;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// A copy of a project in a folder of its own, with its own data folder.
 pub(crate) struct World {
-    folder: tempfile::TempDir,
+    /// Everything of it.
+    pub(crate) folder: tempfile::TempDir,
     /// The project.
     pub(crate) project: PathBuf,
 }
@@ -97,8 +101,8 @@ impl Drop for World {
         let state = self.project.join(".rebar");
         if state.join("state.db").exists() {
             let _ = fs::remove_file(state.join("filler"));
-            for name in ["laptop_shop", "three_nodes", "ten_nodes"] {
-                let _ = self.command(&["destroy", name, "--yes"]).output();
+            for scope in footprint::deploys(self) {
+                let _ = self.command(&["destroy", &scope.deploy, "--yes"]).output();
             }
         }
         let _ = Command::new("umount").arg("-q").arg(&state).output();
@@ -150,147 +154,6 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Whether this machine can run containers; if not, says aloud what is skipped and why.
-/// With `REBAR_TEST_REQUIRE_ALL` a missing part is a failure.
-pub(crate) fn local_is_here(what: &str) -> bool {
-    let output = Command::new(env!("CARGO_BIN_EXE_rebar"))
-        .arg("doctor")
-        .output()
-        .unwrap();
-    let good = output.status.success();
-    if !good {
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            std::env::var_os("REBAR_TEST_REQUIRE_ALL").is_none(),
-            "{what} cannot run here:\n{text}"
-        );
-        say(&format!(
-            "SKIPPED: {what}: this machine lacks a part of the local backend:\n{text}"
-        ));
-    }
-    good
-}
-
-/// Everything of this machine that a container may leave behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Footprint {
-    things: BTreeSet<String>,
-}
-
-impl Footprint {
-    /// What is there now.
-    pub(crate) fn now(world: &World) -> Footprint {
-        let mut things = BTreeSet::new();
-        let mut add = |kind: &str, text: &str| {
-            things.extend(text.lines().map(|line| format!("{kind} {}", line.trim())));
-        };
-        add(
-            "link",
-            &printed("ip", &["-o", "link"], |l| {
-                l.split(':').nth(1).unwrap_or_default().to_owned()
-            }),
-        );
-        add("netns", &printed("ip", &["netns", "list"], str::to_owned));
-        add("table", &printed("nft", &["list", "tables"], str::to_owned));
-        add("route", &printed("ip", &["route"], str::to_owned));
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-        add(
-            "mount",
-            &mounts
-                .lines()
-                .filter(|l| l.contains("rebar"))
-                .collect::<Vec<_>>()
-                .join("\n"),
-        );
-        let mut groups = Vec::new();
-        groups_below(Path::new("/sys/fs/cgroup"), 0, &mut groups);
-        add("cgroup", &groups.join("\n"));
-        add("process", &processes().join("\n"));
-        let mut files = Vec::new();
-        files_below(&world.data(), &mut files);
-        add("file", &files.join("\n"));
-        Footprint { things }
-    }
-
-    /// What is here and was not there before. Processes that were ended may take a moment to be collected.
-    pub(crate) fn left(world: &World, before: &Footprint) -> Vec<String> {
-        let mut left = Vec::new();
-        for _ in 0..20 {
-            left = Footprint::now(world)
-                .things
-                .difference(&before.things)
-                .cloned()
-                .collect();
-            if left.is_empty() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        left
-    }
-}
-
-fn printed(program: &str, arguments: &[&str], line: impl Fn(&str) -> String) -> String {
-    let output = Command::new(program).args(arguments).output();
-    let text = output.map_or(String::new(), |o| String::from_utf8_lossy(&o.stdout).into_owned());
-    text.lines().map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn groups_below(folder: &Path, depth: usize, found: &mut Vec<String>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if !entry.file_type().is_ok_and(|t| t.is_dir()) {
-            continue;
-        }
-        let path = entry.path();
-        if path.to_string_lossy().contains("rebar") {
-            found.push(path.display().to_string());
-        }
-        if depth < 6 {
-            groups_below(&path, depth + 1, found);
-        }
-    }
-}
-
-/// Processes of ours: launchers, agents, and the first processes of containers.
-fn processes() -> Vec<String> {
-    let own = std::process::id().to_string();
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let pid = entry.file_name().to_string_lossy().into_owned();
-        if pid == own || !pid.bytes().all(|b| b.is_ascii_digit()) {
-            continue;
-        }
-        let line = fs::read_to_string(entry.path().join("cmdline"))
-            .unwrap_or_default()
-            .replace('\0', " ");
-        let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/user")).ok();
-        let inside = namespace(&pid).is_some_and(|n| Some(n) != namespace("self"));
-        // Without a command line it is on its way out, or a thread of the kernel.
-        if !line.is_empty() && (inside || line.contains("__local") || line.contains("rebar-agent")) {
-            found.push(format!("{pid} {line}"));
-        }
-    }
-    found
-}
-
-fn files_below(folder: &Path, found: &mut Vec<String>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        found.push(path.display().to_string());
-        if entry.file_type().is_ok_and(|t| t.is_dir()) {
-            files_below(&path, found);
-        }
-    }
-}
-
-/// One test at a time uses the machine: the footprint of one must not be that of another.
-pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
-    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 /// The body that `http://address/` answers with, or why there is none.
 pub(crate) fn page(address: &str) -> Result<String, String> {
     use std::io::{Read, Write};
@@ -305,20 +168,4 @@ pub(crate) fn page(address: &str) -> Result<String, String> {
     Ok(answer
         .split_once("\r\n\r\n")
         .map_or(String::new(), |(_, body)| body.to_owned()))
-}
-
-/// The first process of the container whose host name is `name`.
-pub(crate) fn first_process(name: &str) -> Option<u32> {
-    fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
-        let pid: u32 = entry.file_name().to_string_lossy().parse().ok()?;
-        let status = fs::read_to_string(entry.path().join("status")).ok()?;
-        let inner: Vec<&str> = status
-            .lines()
-            .find(|l| l.starts_with("NSpid:"))?
-            .split_whitespace()
-            .skip(1)
-            .collect();
-        let host = fs::read_to_string(entry.path().join("root/etc/hostname")).ok()?;
-        (inner.len() > 1 && inner.last() == Some(&"1") && host.trim() == name).then_some(pid)
-    })
 }

@@ -140,33 +140,6 @@ pub(crate) async fn a_stale_writer_is_refused() {
     assert_eq!(error.code, "E1408", "{error}");
 }
 
-pub(crate) async fn a_stopped_machine_starts_with_its_disk() {
-    let bed = Bed::new();
-    bed.create_network().await;
-    bed.create("a", 2).await;
-    let id = bed
-        .output(
-            "a",
-            "echo kept > /root/note; chown 1000:1000 /root/note; cat /etc/machine-id",
-        )
-        .await;
-    let _ = bed.shell("a", "systemctl poweroff --force").await;
-    bed.wait_until_stopped("a").await;
-    let error = bed.program("a", &["true"], "").await.unwrap_err();
-    assert_eq!(error.code, "E1407", "{error}");
-
-    bed.start("a", 2).await.unwrap();
-    assert_eq!(
-        bed.output("a", "cat /root/note /etc/machine-id; stat -c %u /root/note")
-            .await,
-        format!("kept\n{id}\n1000")
-    );
-    assert_eq!(
-        bed.output("a", "systemctl is-system-running --wait").await,
-        "running"
-    );
-}
-
 pub(crate) async fn what_an_enemy_puts_on_its_disk_harms_nobody() {
     let bed = Bed::new();
     bed.create_network().await;

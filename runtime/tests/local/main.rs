@@ -1,4 +1,4 @@
-//! The local backend for real: needs root, mmdebstrap, `ip` and `nft`, and says so where they are missing.
+//! What is only true of the local backend; what every backend must keep is in the suite (`tests/conformance`). Needs root, mmdebstrap, `ip` and `nft`, and says so where they are missing.
 //! `REBAR_TEST_REQUIRE_ALL=1` makes a skip a failure. Names given as arguments choose tests.
 
 // The lint's exception for tests knows only those of the usual harness.
@@ -34,16 +34,13 @@ const TESTS: &[Test] = tests![
     life::a_machine_lives_and_leaves_nothing,
     life::doing_it_twice_is_doing_it_once,
     life::a_stale_writer_is_refused,
-    life::a_stopped_machine_starts_with_its_disk,
     life::everything_comes_back_after_a_reboot_of_this_host,
     life::what_an_enemy_puts_on_its_disk_harms_nobody,
     truth::root_inside_is_nobody_outside,
     truth::programs_end_as_they_end,
-    truth::a_terminal_is_one,
     truth::a_program_survives_its_controller_and_the_helper_does_not,
     network::machines_hear_each_other_and_the_outside,
     network::a_second_network_without_a_way_out,
-    network::two_deploys_are_kept_apart,
     network::what_is_left_of_a_network_is_made_whole,
     network::a_foreign_bridge_is_left_alone,
     network::a_foreign_folder_is_left_alone,

@@ -65,30 +65,6 @@ pub(crate) async fn machines_hear_each_other_and_the_outside() {
     bed.output("b", "ping -c 1 -W 2 www.example").await;
 }
 
-pub(crate) async fn two_deploys_are_kept_apart() {
-    let (one, two) = (Bed::new(), Bed::new());
-    for bed in [&one, &two] {
-        bed.create_network().await;
-        bed.create("a", 2).await;
-    }
-    let own = format!(
-        "timeout 2 bash -c 'echo > /dev/tcp/{}/1' 2>&1; true",
-        one.address(1)
-    );
-    assert!(
-        one.output("a", &own).await.contains("refused"),
-        "the gateway answers"
-    );
-    let other = format!(
-        "timeout 2 bash -c 'echo > /dev/tcp/{}/1' 2>&1; echo $?",
-        two.address(2)
-    );
-    assert!(
-        one.output("a", &other).await.ends_with("124"),
-        "the other deploy does not"
-    );
-}
-
 pub(crate) async fn what_is_left_of_a_network_is_made_whole() {
     let bed = Bed::new();
     bed.create_network().await;

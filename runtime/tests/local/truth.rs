@@ -108,28 +108,6 @@ pub(crate) async fn programs_end_as_they_end() {
     assert!(heard == large && process.exit.await.unwrap() == 0);
 }
 
-pub(crate) async fn a_terminal_is_one() {
-    let bed = Bed::new();
-    bed.create_network().await;
-    bed.create("a", 2).await;
-    let script = "tty; stty size; read line; echo got $line; exit 3";
-    let arguments = ["sh", "-c", script].map(str::to_owned).into();
-    let command = Command {
-        arguments,
-        environment: [].into(),
-        terminal: Some((80, 24)),
-    };
-    let mut process = bed.backend.open(&bed.scope, "a", &command).await.unwrap();
-    process.input.write_all(b"words\n").await.unwrap();
-    let mut output = String::new();
-    process.output.read_to_string(&mut output).await.unwrap();
-    assert!(
-        output.contains("/dev/pts/0") && output.contains("24 80") && output.contains("got words"),
-        "{output}"
-    );
-    assert_eq!(process.exit.await.unwrap(), 3);
-}
-
 pub(crate) async fn a_program_survives_its_controller_and_the_helper_does_not() {
     let bed = Bed::new();
     bed.create_network().await;

@@ -11,7 +11,7 @@ use crate::backends::errors;
 /// Says that an object is ours, and what it is.
 pub(super) const KIND: &str = "rebar";
 /// The deploy's id.
-pub(super) const DEPLOY_ID: &str = "rebar.deploy-id";
+pub(crate) const DEPLOY_ID: &str = "rebar.deploy-id";
 /// The deploy's name, for people.
 pub(super) const DEPLOY: &str = "rebar.deploy";
 /// The object's name in the deploy.
@@ -27,7 +27,7 @@ pub(super) const INIT: &str = "rebar.init";
 /// A network's addresses.
 pub(super) const CIDR: &str = "rebar.cidr";
 /// An image's key.
-pub(super) const IMAGE: &str = "rebar.image";
+pub(crate) const IMAGE: &str = "rebar.image";
 
 /// The end of the name of a machine that is still being made. A machine's own name has no dot.
 const HALF: &str = ".new";
@@ -48,7 +48,7 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<(), BackendError> {
 }
 
 /// A short word for a deploy that no other deploy has.
-pub(super) fn short(scope: &Scope) -> String {
+pub(crate) fn short(scope: &Scope) -> String {
     hexadecimal(&scope.deploy_id, 5)
 }
 

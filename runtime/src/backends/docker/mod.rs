@@ -12,7 +12,7 @@ mod examine;
 mod exec;
 mod groups;
 mod image;
-mod labels;
+pub(crate) mod labels;
 mod machine;
 mod names;
 mod network;
