@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Instant;
 
-use crate::support::{Footprint, World, alone, local_is_here, page, say};
+use crate::support::footprint::left;
+use crate::support::machines::{alone, local_is_here};
+use crate::support::{World, page, say};
 
 /// Memory that programs could have, in MiB.
 fn available() -> i64 {
@@ -62,7 +64,7 @@ fn forty_web_servers_behind_one_front() {
         "laptop_shop = shop(replicas = 2)",
         "laptop_shop = shop(replicas = 40)",
     );
-    let (before, free) = (Footprint::now(&world), available());
+    let free = available();
     let timed = |arguments: &[&str]| {
         let begun = Instant::now();
         let ran = world.good(arguments);
@@ -91,6 +93,6 @@ fn forty_web_servers_behind_one_front() {
         "41 nodes: apply {first:.1} s, again {again:.1} s, scaled to 21 in {scaled:.1} s, destroyed in {gone:.1} s; \
          they took {used} MiB of memory"
     ));
-    let left = Footprint::left(&world, &before);
+    let left = left(&world);
     assert!(left.is_empty(), "left behind: {left:#?}");
 }
