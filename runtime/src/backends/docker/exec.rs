@@ -9,7 +9,6 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::{ExecConfig, ExecInspectResponse};
-use bollard::query_parameters::ResizeExecOptions;
 use futures::{Stream, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::oneshot;
@@ -53,6 +52,21 @@ fn environment(command: &Command) -> Vec<String> {
     given.chain(stripped).collect()
 }
 
+/// What the engine is told to run. Only an engine of API 1.42 takes a terminal's size before the program begins, and a
+/// program that asks at once must not be told `0 0`: so the size is set from inside first.
+fn words(command: &Command) -> Vec<String> {
+    const SIZED: &str = "stty cols \"$1\" rows \"$2\"; shift 2; exec \"$@\"";
+    let Some((columns, rows)) = command.terminal else {
+        return command.arguments.clone();
+    };
+    let (columns, rows) = (columns.to_string(), rows.to_string());
+    let before = ["/bin/sh", "-c", SIZED, "sh", &columns, &rows].map(str::to_owned);
+    before
+        .into_iter()
+        .chain(command.arguments.iter().cloned())
+        .collect()
+}
+
 /// Runs a program in a container; returns when it has been started.
 ///
 /// # Errors
@@ -72,7 +86,7 @@ pub(super) async fn open(
         attach_stderr: Some(true),
         tty: Some(tty),
         env: Some(environment(command)),
-        cmd: Some(command.arguments.clone()),
+        cmd: Some(words(command)),
         user: Some("0:0".to_owned()),
         working_dir: Some("/root".to_owned()),
         ..ExecConfig::default()
@@ -107,14 +121,6 @@ pub(super) async fn open(
         let _ = ended.send(());
     });
     begun(engine, &id, &attempted, machine, program, &mut told).await?;
-    if let Some((columns, rows)) = command.terminal {
-        let size = ResizeExecOptions {
-            w: columns.into(),
-            h: rows.into(),
-        };
-        // A program that has ended meanwhile has no size.
-        let _ = answer(&attempted, SHORT, engine.client.resize_exec(&id, size)).await?;
-    }
     let client = engine.client.clone();
     let exit = async move {
         let mut end = end;

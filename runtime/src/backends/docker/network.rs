@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use ipnet::IpNet;
+use tokio::time::{Instant, sleep};
 
 use super::engine::{Engine, LONG, Refusal, SHORT, answer};
 use super::errors as engine_errors;
@@ -12,6 +14,12 @@ use super::labels::{self, handle};
 use super::world::Seen;
 use crate::backend::{Applied, BackendError, NetworkSpec, Operation, Scope};
 use crate::backends::{errors, routes};
+
+/// How long an engine may go on with a call that nobody waits for any more: it takes a network's addresses first, and
+/// tells of the network only when its bridge stands. So an overlap with something unseen may be with ourselves.
+const IN_FLIGHT: Duration = Duration::from_secs(5);
+/// How often it is looked meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
 
 fn applied(scope: &Scope, name: &str, note: &str) -> Applied {
     Applied {
@@ -52,27 +60,35 @@ pub(super) async fn create(
     }
     let attempted = format!("make network `{}`", spec.name);
     let request = request(scope, operation, spec);
-    match answer(&attempted, LONG, engine.client.create_network(request)).await? {
-        Ok(made) => alone(engine, scope, operation, spec, &made.id).await,
-        Err(Refusal { message, .. }) if message.contains("overlap") => {
-            // A call of ours that was given up a moment ago may have reached the engine after all.
-            let seen = Seen::of(engine, scope).await?;
-            let mut own = seen.network(scope, &spec.name);
-            if own.any(|there| there.label(labels::OPERATION) == operation.id) {
-                return Ok(applied(scope, &spec.name, "was there"));
+    let deadline = Instant::now() + IN_FLIGHT;
+    loop {
+        match answer(&attempted, LONG, engine.client.create_network(request.clone())).await? {
+            Ok(made) => return alone(engine, scope, operation, spec, &made.id).await,
+            Err(Refusal { message, .. }) if message.contains("overlap") => {
+                if is_made(&Seen::of(engine, scope).await?, scope, operation, spec) {
+                    return Ok(applied(scope, &spec.name, "was there"));
+                }
+                if Instant::now() >= deadline {
+                    let other = "addresses that the container engine uses";
+                    return Err(errors::collision(&spec.name, spec.cidr, other));
+                }
+                sleep(LOOK).await;
             }
-            Err(errors::collision(
-                &spec.name,
-                spec.cidr,
-                "addresses that the container engine uses",
-            ))
+            Err(refusal) => {
+                return Err(engine_errors::refused(
+                    &attempted,
+                    refusal.status,
+                    &refusal.message,
+                ));
+            }
         }
-        Err(refusal) => Err(engine_errors::refused(
-            &attempted,
-            refusal.status,
-            &refusal.message,
-        )),
     }
+}
+
+/// Whether this very operation has made the network.
+fn is_made(seen: &Seen, scope: &Scope, operation: &Operation, spec: &NetworkSpec) -> bool {
+    seen.network(scope, &spec.name)
+        .any(|there| there.label(labels::OPERATION) == operation.id)
 }
 
 fn foreign(own: &str) -> BackendError {
