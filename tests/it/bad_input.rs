@@ -96,6 +96,9 @@ fn an_unknown_deploy() {
 #[test]
 fn an_unknown_backend_is_refused_and_nothing_is_made() {
     let world = shop();
+    let own = "backend cloud {\n  image: Image\n  provides node.packages = exact\n  provides node.files = exact\n  \
+               provides node.services = exact\n  provides node.network = exact\n}\nsite lab    { machines = cloud(";
+    world.edit("site lab    { machines = docker(", own);
     insta::assert_snapshot!(said(&world, &world.run(&["apply", "lab_shop", "--yes"])));
     assert!(!world.data().exists());
 }

@@ -9,25 +9,21 @@ use rebar_runtime::conformance::host_of;
 
 use super::World;
 
-/// All deploys that the world's state knows, also those that were destroyed.
-pub(crate) fn deploys(world: &World) -> Vec<Scope> {
+/// All deploys that the world's state knows, also those that were destroyed; an error if the state cannot be read.
+pub(crate) fn deploys(world: &World) -> rusqlite::Result<Vec<Scope>> {
     let path = world.project.join(".rebar/state.db");
-    let read = || -> rusqlite::Result<Vec<Scope>> {
-        let connection = rusqlite::Connection::open(&path)?;
-        let mut statement = connection.prepare("SELECT id, name FROM deploy")?;
-        let rows = statement.query_map([], |row| {
-            Ok(Scope {
-                deploy_id: row.get(0)?,
-                deploy: row.get(1)?,
-            })
-        })?;
-        rows.collect()
-    };
-    if path.exists() {
-        read().unwrap()
-    } else {
-        Vec::new()
+    if !path.is_file() {
+        return Ok(Vec::new());
     }
+    let connection = rusqlite::Connection::open(&path)?;
+    let mut statement = connection.prepare("SELECT id, name FROM deploy")?;
+    let rows = statement.query_map([], |row| {
+        Ok(Scope {
+            deploy_id: row.get(0)?,
+            deploy: row.get(1)?,
+        })
+    })?;
+    rows.collect()
 }
 
 /// Everything that is left when all of a world's deploys were destroyed. What was ended may take a moment to go.
@@ -44,7 +40,7 @@ pub(crate) fn left(world: &World) -> Vec<String> {
 }
 
 fn now(world: &World) -> Vec<String> {
-    let scopes = deploys(world);
+    let scopes = deploys(world).unwrap();
     assert!(!scopes.is_empty(), "nothing was ever applied in this world");
     let folders = Folders {
         state: world.project.join(".rebar"),
