@@ -43,6 +43,9 @@ pub(crate) async fn make(
         }
         unsure = !unknown.is_empty();
         made = analysis.plan(deploy, &ledger, &snapshot);
+        if let Some(plan) = &made {
+            refuse_other_place(context, plan).await?;
+        }
     }
     // Where there is a plan, standard output is for it alone.
     let format = if made.is_some() { Format::Human } else { format };
@@ -91,6 +94,19 @@ async fn look(
         }
     };
     Ok((ledger, snapshot, unknown))
+}
+
+/// What another backend made, this plan's backend would take for gone, and leave behind.
+async fn refuse_other_place(context: &Context, plan: &Plan) -> Result<(), Failure> {
+    let folder = context.project.folders()?.state;
+    if is_new(&folder) {
+        return Ok(());
+    }
+    let state = State::in_folder(&folder).map_err(|error| Failure::from_state(&error))?;
+    let checked = state
+        .same_place(&plan.deploy, &plan.site, &plan.backend.name)
+        .await;
+    checked.map_err(|error| Failure::from_state(&error))
 }
 
 /// Whether nothing was ever applied here. A folder that cannot be looked into, or a link to one that is away,

@@ -90,7 +90,7 @@ pub enum StateError {
         current: u64,
     },
     /// The deploy stands elsewhere.
-    #[error("deploy `{deploy}` stands on site `{recorded}` (backend `{backend}`), not on `{wanted}`")]
+    #[error("deploy `{deploy}` stands on site `{recorded}` (backend `{backend}`), not on {wanted}")]
     OtherSite {
         /// The deploy.
         deploy: String,
@@ -98,7 +98,7 @@ pub enum StateError {
         recorded: String,
         /// The backend that made it.
         backend: String,
-        /// Where it was looked for.
+        /// Where it was looked for, in words.
         wanted: String,
     },
     /// A line that cannot follow what the journal holds.
@@ -226,7 +226,7 @@ impl StateError {
                     .to_owned()
             }
             StateError::OtherSite { deploy, recorded, .. } => format!(
-                "destroy it there first (`rebar destroy {deploy}`), or point the deploy back to site `{recorded}`"
+                "destroy it there first (`rebar destroy {deploy}`), or point the deploy back to site `{recorded}` as it was"
             ),
             StateError::Contradiction { .. } => {
                 "this is a defect of rebar, please report it; the state is as it was before".to_owned()

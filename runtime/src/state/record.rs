@@ -65,6 +65,17 @@ impl State {
             .await
     }
 
+    /// Fails when the deploy stands on another site, or was made by another backend: what this one would say of its
+    /// objects is that they are gone.
+    ///
+    /// # Errors
+    /// [`StateError::OtherSite`]; those of reading.
+    pub async fn same_place(&self, deploy: &str, site: &str, backend: &str) -> Result<(), StateError> {
+        let (deploy, site, backend) = (deploy.to_owned(), site.to_owned(), backend.to_owned());
+        self.read(move |connection| same_place(connection, &deploy, &site, Some(&backend)))
+            .await
+    }
+
     /// All deploys that were ever applied, by name.
     ///
     /// # Errors
@@ -139,8 +150,13 @@ impl State {
     }
 }
 
-/// Fails when the deploy has objects on another site.
-pub(super) fn same_site(connection: &Connection, deploy: &str, site: &str) -> Result<(), Fault> {
+/// Fails when the deploy has objects on another site, or of another backend than this one.
+pub(super) fn same_place(
+    connection: &Connection,
+    deploy: &str,
+    site: &str,
+    wanted_backend: Option<&str>,
+) -> Result<(), Fault> {
     let row: Option<(String, String, bool)> = connection
         .query_row(
             "SELECT site, backend, EXISTS (SELECT 1 FROM machine WHERE deploy = d.name)
@@ -152,8 +168,14 @@ pub(super) fn same_site(connection: &Connection, deploy: &str, site: &str) -> Re
         )
         .optional()?;
     match row {
-        Some((recorded, backend, true)) if recorded != site => {
-            let (deploy, wanted) = (deploy.to_owned(), site.to_owned());
+        Some((recorded, backend, true))
+            if recorded != site || wanted_backend.is_some_and(|wanted| wanted != backend) =>
+        {
+            let deploy = deploy.to_owned();
+            let wanted = match wanted_backend {
+                Some(other) if recorded == site => format!("backend `{other}`"),
+                _ => format!("`{site}`"),
+            };
             Err(StateError::OtherSite {
                 deploy,
                 recorded,
@@ -167,7 +189,7 @@ pub(super) fn same_site(connection: &Connection, deploy: &str, site: &str) -> Re
 }
 
 fn snapshot(connection: &Connection, deploy: &str, site: &str) -> Result<Snapshot, Fault> {
-    same_site(connection, deploy, site)?;
+    same_place(connection, deploy, site, None)?;
     let known: Option<(String, u64)> = connection
         .query_row(
             "SELECT id, serial FROM deploy WHERE name = ?1",

@@ -344,7 +344,7 @@ fn examine(connection: &Connection, token: &Token, opening: &Opening) -> Result<
         }
         .into());
     }
-    record::same_site(connection, deploy, &opening.site)?;
+    record::same_place(connection, deploy, &opening.site, Some(&opening.backend))?;
     if opening.base.ledger > ledger::version(connection, &opening.site)? {
         return Err(Refusal::OtherState {
             deploy: deploy.clone(),

@@ -46,8 +46,13 @@ impl Display for Address {
 
 /// The address that `DOCKER_HOST` names, or where engines listen by default.
 pub(super) fn address() -> Result<Address, BackendError> {
-    let text = std::env::var("DOCKER_HOST").unwrap_or_default();
-    parse(if text.is_empty() { DEFAULT } else { &text })
+    let text = std::env::var_os("DOCKER_HOST").unwrap_or_default();
+    match text.to_str() {
+        Some("") => parse(DEFAULT),
+        Some(text) => parse(text),
+        // Never another engine than the one that was meant.
+        None => Err(errors::address(&text.to_string_lossy(), "it is not UTF-8")),
+    }
 }
 
 fn parse(text: &str) -> Result<Address, BackendError> {
