@@ -10,10 +10,6 @@ pub(crate) enum Exit {
     /// The spec has errors, or the command failed and changed nothing more.
     Failed,
     /// The command line was wrong. clap uses the same number.
-    #[expect(
-        dead_code,
-        reason = "clap ends the program itself; listed so that the table is whole"
-    )]
     Usage,
     /// There are changes: `plan --exit-code`, `compare`, `drift`, `fmt --check`.
     Changes,

@@ -17,15 +17,14 @@ use crate::report::Failure;
 pub(crate) fn run(context: &Context, args: &CompareArgs) -> Result<Exit, Failure> {
     // The spec is read once, and only where a deploy of it is meant.
     let mut analysis = None;
-    let (Some(left), Some(right)) = (
-        plan(context, &args.left, &mut analysis)?,
-        plan(context, &args.right, &mut analysis)?,
-    ) else {
-        return Ok(Exit::Failed);
-    };
+    let left = plan(context, &args.left, &mut analysis)?;
+    let right = plan(context, &args.right, &mut analysis)?;
     if let Some(analysis) = &analysis {
         super::show(context, Format::Human, &analysis.diagnostics, &analysis.sources)?;
     }
+    let (Some(left), Some(right)) = (left, right) else {
+        return Ok(Exit::Failed);
+    };
     let comparison: Comparison = compare(&left, &right);
     let text = if args.json {
         format!("{:#}\n", serde_json::json!(comparison))
@@ -40,8 +39,7 @@ pub(crate) fn run(context: &Context, args: &CompareArgs) -> Result<Exit, Failure
     })
 }
 
-/// The plan of a file, if the argument looks like one, else of a deploy. `None` when the spec has errors, which have
-/// been shown.
+/// The plan of a file, if the argument looks like one, else of a deploy. `None` when the spec has errors.
 fn plan(context: &Context, what: &str, analysis: &mut Option<Analysis>) -> Result<Option<Plan>, Failure> {
     if super::is_file(what) {
         let (plan, _) = plan_file::read(Path::new(what))
@@ -49,9 +47,5 @@ fn plan(context: &Context, what: &str, analysis: &mut Option<Analysis>) -> Resul
         return Ok(Some(plan));
     }
     let analysis = analysis.get_or_insert_with(|| super::analyse(context));
-    let made = analysis.plan(what, &Ledger::default(), &Snapshot::default());
-    if made.is_none() {
-        super::show(context, Format::Human, &analysis.diagnostics, &analysis.sources)?;
-    }
-    Ok(made)
+    Ok(analysis.plan(what, &Ledger::default(), &Snapshot::default()))
 }

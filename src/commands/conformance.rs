@@ -90,18 +90,23 @@ fn made(name: &'static str, folders: &Folders) -> Arc<dyn Backend> {
     }
 }
 
+/// The checks whose ids contain one of the words; each word must mean at least one.
 fn chosen(pattern: Option<&str>) -> Result<Vec<&'static Check>, Failure> {
-    let wanted = |check: &&Check| {
-        pattern.is_none_or(|pattern| pattern.split(',').any(|part| check.id.contains(part.trim())))
+    let Some(pattern) = pattern else {
+        return Ok(CHECKS.iter().collect());
     };
-    let checks: Vec<&Check> = CHECKS.iter().filter(wanted).collect();
-    if checks.is_empty() {
-        let message = format!("no check is called like `{}`", pattern.unwrap_or_default());
-        return Err(
-            Failure::new("E1620", message).help("`rebar conformance BACKEND --list` names all checks")
-        );
+    let words: Vec<&str> = pattern.split(',').map(str::trim).collect();
+    let means = |check: &&Check, word: &str| !word.is_empty() && check.id.contains(word);
+    if let Some(word) = words
+        .iter()
+        .find(|word| !CHECKS.iter().any(|check| means(&check, word)))
+    {
+        return Err(Failure::new("E1620", format!("no check is called like `{word}`"))
+            .help("`rebar conformance BACKEND --list` names all checks")
+            .exit(Exit::Usage));
     }
-    Ok(checks)
+    let wanted = |check: &&Check| words.iter().any(|word| means(check, word));
+    Ok(CHECKS.iter().filter(wanted).collect())
 }
 
 fn list(checks: &[&Check], json: bool, paint: Palette) -> Result<Exit, Failure> {

@@ -25,7 +25,7 @@ fn checks_are_listed_and_what_cannot_be_tried_is_refused() {
     let some: serde_json::Value = serde_json::from_str(&some).unwrap();
     assert_eq!(some.as_array().unwrap().len(), 2, "{some}");
     let none = world.run(&["conformance", "local", "--only", "nonsense"]);
-    assert!(none.code == 1 && none.err.contains("E1620"), "{none:?}");
+    assert!(none.code == 2 && none.err.contains("E1620"), "{none:?}");
     let unknown = world.run(&["conformance", "vapour"]);
     assert!(unknown.code == 4 && unknown.err.contains("E1605"), "{unknown:?}");
     let output = world

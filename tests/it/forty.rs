@@ -74,7 +74,7 @@ fn forty_web_servers_behind_one_front() {
     let used = free - available();
     let front = ran
         .out
-        .split("http://")
+        .split("url = http://")
         .nth(1)
         .unwrap()
         .split([':', '/'])

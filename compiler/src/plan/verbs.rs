@@ -90,7 +90,7 @@ fn machine(digests: &MachineDigests<'_>, row: &NodeRow, recorded: &RecordedNode)
     }
     if recorded.machine != digests.digest(row) {
         let because = match recorded.addresses == row.addresses {
-            true => "its image, hardware or networks have changed",
+            true => "its image, hardware, networks or the site's settings have changed",
             false => "its addresses have changed",
         };
         return ObjectVerb::Replace {

@@ -95,6 +95,12 @@ pub(super) async fn open(
     let id = match created {
         Ok(created) => created.id,
         Err(refusal) if refusal.status == 404 => return Err(errors::not_running(machine, "is not there")),
+        Err(refusal) if refusal.status == 409 && refusal.message.contains("paused") => {
+            return Err(BackendError {
+                help: Some(format!("`docker unpause {container}` lets it go on")),
+                ..errors::not_running(machine, "is paused")
+            });
+        }
         Err(refusal) if refusal.status == 409 => return Err(errors::not_running(machine, "does not run")),
         Err(refusal) => {
             return Err(engine_errors::refused(

@@ -83,7 +83,7 @@ impl Backend for Docker {
             ),
             (
                 "node.names",
-                "the engine writes /etc/hosts anew when it starts a node; the next apply brings back what was there",
+                "the engine writes /etc/hosts anew when it starts a node: what others restart knows no names until rebar starts it or names change",
             ),
         ];
         let emulated = emulated.map(|(name, how)| (name.to_owned(), Capability::Emulated(how.to_owned())));

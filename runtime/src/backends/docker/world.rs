@@ -61,8 +61,11 @@ impl Container {
         label(&self.labels, name)
     }
 
+    /// Labels alone do not make it ours: what `docker commit` copies has them too.
     pub(super) fn is_of(&self, scope: &Scope) -> bool {
+        let name = self.label(labels::NAME);
         belongs(&self.labels, "machine", scope)
+            && [labels::handle(scope, name), labels::half(scope, name)].contains(&self.handle)
     }
 
     /// Whether it was made to the end and nobody has begun to remove it.
@@ -163,11 +166,11 @@ impl Seen {
 
     /// Refuses a writer that another has overtaken. Only what stands has an epoch, and only that of its making.
     pub(super) fn check_epoch(&self, scope: &Scope, operation: &Operation) -> Result<(), BackendError> {
-        let ours = |labels: &HashMap<String, String>| label(labels, labels::DEPLOY_ID) == scope.deploy_id;
-        let containers = self.containers.iter().map(|container| &container.labels);
+        let containers = self.containers.iter().filter(|there| there.is_of(scope));
+        let networks = self.networks.iter().filter(|there| there.is_of(scope));
         let highest = containers
-            .chain(self.networks.iter().map(|network| &network.labels))
-            .filter(|labels| ours(labels))
+            .map(|there| &there.labels)
+            .chain(networks.map(|there| &there.labels))
             .filter_map(|labels| label(labels, labels::EPOCH).parse::<u64>().ok())
             .max()
             .unwrap_or(0);
