@@ -1,9 +1,10 @@
 //! Runs the host's programs: `ip`, `nft` and the like.
 
 use std::io::{ErrorKind, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use super::errors;
+use super::{errors, sys};
 use crate::backend::BackendError;
 
 /// Runs a program to its end with this input; its output, or an error with what it printed.
@@ -13,8 +14,11 @@ pub(crate) fn run(program: &str, arguments: &[&str], input: &[u8]) -> Result<Vec
     finish(program, command, input)
 }
 
-/// Runs a prepared command to its end.
+/// Runs a prepared command to its end. It does not outlive this process: what a killed controller had begun would
+/// otherwise undo what its successor makes.
 pub(crate) fn finish(program: &str, mut command: Command, input: &[u8]) -> Result<Vec<u8>, BackendError> {
+    // SAFETY: the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(|| sys::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong)) };
     let spawned = command
         .env_clear()
         .envs([

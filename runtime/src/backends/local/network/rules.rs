@@ -33,6 +33,13 @@ pub(super) fn open_way_out(bridge: &str, deploy: &str, spec: &NetworkSpec) -> Re
     Ok(())
 }
 
+/// Takes the table away in one transaction, whether it is there or not: a program that a killed controller started may
+/// be about to make or remove it at this moment.
+fn no_table(bridge: &str) -> String {
+    let table = table(bridge);
+    format!("table inet {table} {{}}\ndelete table inet {table}\n")
+}
+
 fn script(bridge: &str, deploy: &str, spec: &NetworkSpec) -> String {
     let table = table(bridge);
     let family = if spec.cidr.network().is_ipv6() {
@@ -45,8 +52,9 @@ fn script(bridge: &str, deploy: &str, spec: &NetworkSpec) -> String {
         .filter(|found| found.is_ascii_alphanumeric() || "-_".contains(*found))
         .take(60)
         .collect();
-    format!(
-        "table inet {table} {{
+    no_table(bridge)
+        + &format!(
+            "table inet {table} {{
   comment \"rebar: network {name} of deploy {plain}\"
   chain forward {{
     type filter hook forward priority filter; policy accept;
@@ -58,9 +66,9 @@ fn script(bridge: &str, deploy: &str, spec: &NetworkSpec) -> String {
   }}
 }}
 ",
-        name = spec.name,
-        cidr = spec.cidr.trunc(),
-    )
+            name = spec.name,
+            cidr = spec.cidr.trunc(),
+        )
 }
 
 /// Docker drops what it does not know; this chain of its is for exceptions.
@@ -75,10 +83,7 @@ pub(super) fn are_there(bridge: &str) -> bool {
 
 /// Removes the rules, whatever is there of them.
 pub(super) fn close_way_out(bridge: &str) -> Result<(), BackendError> {
-    let table = table(bridge);
-    if are_there(bridge) {
-        tools::run("nft", &["delete", "table", "inet", &table], b"")?;
-    }
+    tools::run("nft", &["-f", "-"], no_table(bridge).as_bytes())?;
     if docker_has_rules() {
         for direction in ["-i", "-o"] {
             let rule = ["-w", "-D", "DOCKER-USER", direction, bridge, "-j", "ACCEPT"];
