@@ -3,6 +3,7 @@
 pub mod agent_program;
 pub mod backend;
 pub mod backends;
+pub mod clock;
 pub mod conformance;
 pub mod execute;
 pub mod images;

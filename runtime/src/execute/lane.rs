@@ -58,6 +58,8 @@ struct Session<'a> {
     /// Operations in the order of the segment's steps.
     operations: Vec<String>,
     changed: usize,
+    /// When each step was begun, as far as that was heard.
+    begun: BTreeMap<usize, tokio::time::Instant>,
 }
 
 /// Carries out a segment; what this run has done already is left out. Returns how many steps changed the node.
@@ -75,6 +77,7 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
         segment,
         operations,
         changed: 0,
+        begun: BTreeMap::new(),
     };
     if session.rest().is_empty() {
         return Ok(0);
@@ -259,6 +262,7 @@ impl Session<'_> {
         match event {
             AgentEvent::Started { operation } => {
                 if let Some(index) = index(self, &operation) {
+                    self.begun.insert(index, tokio::time::Instant::now());
                     self.calls.tell(Event::StepStarted {
                         node,
                         step: self.address(index),
@@ -289,6 +293,10 @@ impl Session<'_> {
                         note: note.clone(),
                         prior: Some(prior),
                         outputs,
+                        took: self
+                            .begun
+                            .get(&index)
+                            .map(|begun| begun.elapsed().as_millis() as u64),
                     };
                     self.finish(index, entry).await?;
                     self.changed += usize::from(changed);

@@ -26,6 +26,7 @@ pub(super) fn resolve(
                 note,
                 prior: Some(*prior),
                 outputs,
+                took: None,
             };
             calls.line(operation, subject, entry)
         }

@@ -74,15 +74,21 @@ pub(super) async fn change(calls: &Calls, wanted: &ObjectChange) -> Result<bool,
                 text: text.to_owned(),
             });
         };
+        let begun = tokio::time::Instant::now();
         let mut error = match calls.backend.apply(&calls.scope, &call, &progress).await {
-            Ok(applied) => return done(calls, wanted, &operation, applied).await,
+            Ok(applied) => {
+                let took = begun.elapsed().as_millis() as u64;
+                return done(calls, wanted, &operation, applied, Some(took)).await;
+            }
             Err(error) => error,
         };
         // Nobody knows what came of it: look, before anything is done again.
         let mut half = false;
         if error.class != FailureClass::Transient {
             match calls.backend.probe(&calls.scope, &call).await {
-                Ok(Probed::Complete(applied)) => return done(calls, wanted, &operation, applied).await,
+                Ok(Probed::Complete(applied)) => {
+                    return done(calls, wanted, &operation, applied, None).await;
+                }
                 Ok(Probed::Partial) => half = true,
                 Ok(Probed::Absent) => {}
                 Err(unknown) if error.class == FailureClass::Ambiguous => {
@@ -123,13 +129,20 @@ pub(super) async fn change(calls: &Calls, wanted: &ObjectChange) -> Result<bool,
     }
 }
 
-async fn done(calls: &Calls, wanted: &ObjectChange, operation: &str, applied: Applied) -> Result<bool, Stop> {
+async fn done(
+    calls: &Calls,
+    wanted: &ObjectChange,
+    operation: &str,
+    applied: Applied,
+    took: Option<u64>,
+) -> Result<bool, Stop> {
     let Applied { handle, note } = applied;
     let entry = Entry::Done {
         changed: true,
         note: note.clone(),
         prior: None,
         outputs: std::collections::BTreeMap::new(),
+        took,
     };
     let lines = vec![
         calls.line(operation, &wanted.subject, Entry::Handle { handle }),
@@ -185,7 +198,9 @@ pub(super) async fn clean(calls: &Calls, wanted: &ObjectChange) -> Result<(), St
         action: cleaning.action.clone(),
     };
     match calls.backend.apply(&calls.scope, &call, &|_| {}).await {
-        Ok(applied) => done(calls, &cleaning, &operation, applied).await.map(|_| ()),
+        Ok(applied) => done(calls, &cleaning, &operation, applied, None)
+            .await
+            .map(|_| ()),
         Err(error) => {
             let class = FailedClass::from(error.class);
             let line = calls.failed(

@@ -106,6 +106,7 @@ async fn object(
                 note: applied.note.clone(),
                 prior: None,
                 outputs: BTreeMap::new(),
+                took: None,
             };
             let handle = Entry::Handle {
                 handle: applied.handle.clone(),

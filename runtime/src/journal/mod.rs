@@ -65,6 +65,9 @@ pub enum Entry {
         /// For steps: what was found out.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         outputs: BTreeMap<String, serde_json::Value>,
+        /// How long it took, in milliseconds, where that was seen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        took: Option<u64>,
     },
     /// It is not done.
     Failed {

@@ -1,7 +1,8 @@
 //! The lease: one process at a time changes a deploy. Each holder has an epoch of its own, and every line of the
 //! journal is written only while that epoch is the current one.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -61,10 +62,11 @@ impl Lease {
     /// [`StateError::LeaseLost`] when another process has taken it over.
     pub async fn renew(&self) -> Result<(), StateError> {
         let token = self.token.clone();
+        let clock = Arc::clone(&self.state.clock);
         self.state
             .write(move |connection| {
                 verify(connection, &token)?;
-                let until = milliseconds() + TERM.as_millis() as i64;
+                let until = clock.milliseconds() + TERM.as_millis() as i64;
                 connection.execute(
                     "UPDATE deploy SET holder_until = ?2 WHERE name = ?1",
                     params![token.deploy, until],
@@ -104,6 +106,7 @@ impl State {
     /// [`StateError::Leased`] when a process that is still there holds it; those of writing.
     pub async fn lease(&self, deploy: &str, site: &str, backend: &str) -> Result<Lease, StateError> {
         let (deploy, site, backend) = (deploy.to_owned(), site.to_owned(), backend.to_owned());
+        let clock = Arc::clone(&self.clock);
         let (token, taken_over) = self
             .write(move |connection| {
                 connection.execute("INSERT OR IGNORE INTO site (name, version) VALUES (?1, 0)", params![site])?;
@@ -112,7 +115,7 @@ impl State {
                     "INSERT OR IGNORE INTO deploy (name, id, site, backend, serial, epoch) VALUES (?1, ?2, ?3, ?4, 0, 0)",
                     params![deploy, id, site, backend],
                 )?;
-                take(connection, &deploy)
+                take(connection, &deploy, clock.milliseconds())
             })
             .await?;
         Ok(Lease {
@@ -125,13 +128,12 @@ impl State {
 
 type HolderRow = (String, u64, Option<String>, Option<i64>, Option<i64>);
 
-fn take(connection: &Connection, deploy: &str) -> Result<(Token, bool), Fault> {
+fn take(connection: &Connection, deploy: &str, now: i64) -> Result<(Token, bool), Fault> {
     let (id, epoch, holder, since, until): HolderRow = connection.query_row(
         "SELECT id, epoch, holder, holder_since, holder_until FROM deploy WHERE name = ?1",
         params![deploy],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
     )?;
-    let now = milliseconds();
     let ours = Holder::own();
     if let Some(text) = &holder {
         let theirs: Holder = serde_json::from_str(text)?;
@@ -236,11 +238,4 @@ fn boot() -> String {
 fn namespace() -> u64 {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self/ns/pid").map_or(0, |m| m.ino())
-}
-
-/// Milliseconds since 1970.
-pub(super) fn milliseconds() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64)
 }

@@ -3,17 +3,21 @@
 //! All access goes through one thread (see `writer`), so that nothing here blocks the caller's executor. Every
 //! answer is durable when it arrives.
 
+mod durations;
 mod error;
 mod lease;
 mod ledger;
 mod open;
+mod practice;
 mod record;
 mod runs;
 mod store;
 mod writer;
 
+pub use durations::{Durations, measured_as};
 pub use error::{Refusal, StateError};
 pub use lease::{Lease, Token};
+pub use practice::{Practice, Practised, Where};
 pub use record::{DeployRecord, NodeDetail};
 pub use runs::{CloseAs, HistoryLine, Opened, Opening, OperationState, RunKind, RunRecord};
 
@@ -25,6 +29,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::clock::{Clock, SystemClock};
 use writer::Writer;
 
 /// The name of the state file in a project's state folder.
@@ -35,6 +40,7 @@ pub const FILE: &str = "state.db";
 pub struct State {
     writer: Arc<Writer>,
     path: PathBuf,
+    clock: Arc<dyn Clock>,
 }
 
 impl std::fmt::Debug for State {
@@ -61,6 +67,22 @@ impl State {
         Ok(State {
             writer: Arc::new(writer),
             path: path.to_path_buf(),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// A state that is in memory only, with a clock of its own: for rehearsals and simulations. It is never fsynced
+    /// and answers on the caller's thread, so that the same seed takes the same course.
+    ///
+    /// # Errors
+    /// When SQLite cannot be set up.
+    pub fn in_memory(clock: Arc<dyn Clock>) -> Result<State, StateError> {
+        let path = PathBuf::from(":memory:");
+        let connection = open::in_memory().map_err(|error| Fault::Sql(error).at(&path, "open"))?;
+        Ok(State {
+            writer: Arc::new(Writer::inline(&path, connection)),
+            path,
+            clock,
         })
     }
 

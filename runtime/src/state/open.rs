@@ -13,8 +13,10 @@ use super::error::{Fault, StateError};
 /// `rbar` in ASCII; SQLite keeps it in the file's header.
 const APPLICATION: u32 = 0x7262_6172;
 /// The format of the tables.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
+/// What leads from each earlier format to the next; the first is from 1 to 2.
+const MIGRATIONS: [&str; 1] = [include_str!("migrate-1-to-2.sql")];
 /// Files up to this size are checked in full at each opening, larger ones without their indexes.
 const FULL_CHECK: u64 = 64 * 1024 * 1024;
 
@@ -29,7 +31,43 @@ pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     }
     let connection = connect(path).map_err(|e| Fault::Sql(e).at(path, "open"))?;
     check(path, &connection)?;
+    migrate(&connection).map_err(|e| Fault::Sql(e).at(path, "migrate"))?;
     Ok(connection)
+}
+
+/// A state in memory, of the current format.
+pub(super) fn in_memory() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.execute_batch(SCHEMA)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Brings a file of an earlier format to the current one, all or nothing. Another process may be at it too.
+fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    let format = || connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    if format()? >= FORMAT {
+        return Ok(());
+    }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let step = || -> rusqlite::Result<()> {
+        for migration in MIGRATIONS
+            .iter()
+            .skip(usize::try_from(format()? - 1).unwrap_or(0))
+        {
+            connection.execute_batch(migration)?;
+        }
+        connection.pragma_update(None, "user_version", FORMAT)
+    };
+    match step() {
+        Ok(()) => connection.execute_batch("COMMIT"),
+        Err(error) => {
+            // The first failure is the one to tell; the transaction goes with the connection in any case.
+            drop(connection.execute_batch("ROLLBACK"));
+            Err(error)
+        }
+    }
 }
 
 /// Opens for reading. A pipe would otherwise wait for a writer for ever.

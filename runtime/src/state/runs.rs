@@ -1,14 +1,15 @@
 //! Runs: a plan opens one run, on the base it was made from; only that plan may resume it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rebar_compiler::plan::{Base, LedgerNode};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Fault, Refusal, StateError};
-use super::lease::{Token, milliseconds, verify};
-use super::{State, ledger, record, store};
+use super::lease::{Token, verify};
+use super::{State, durations, ledger, record, store};
 use crate::journal::{Entry, Request};
 
 /// What a run does.
@@ -166,8 +167,17 @@ impl State {
         abandon: Option<String>,
     ) -> Result<String, StateError> {
         let token = token.clone();
-        self.write(move |connection| open(connection, &token, &opening, abandon.as_deref()))
-            .await
+        let clock = Arc::clone(&self.clock);
+        self.write(move |connection| {
+            open(
+                connection,
+                &token,
+                &opening,
+                abandon.as_deref(),
+                clock.milliseconds(),
+            )
+        })
+        .await
     }
 
     /// Closes a run. Names that are not in `ledger` and have no machine are free again, if it ended well.
@@ -182,7 +192,8 @@ impl State {
         ledger: BTreeMap<String, LedgerNode>,
     ) -> Result<(), StateError> {
         let (token, run) = (token.clone(), run.to_owned());
-        self.write(move |connection| close(connection, &token, &run, outcome, &ledger))
+        let clock = Arc::clone(&self.clock);
+        self.write(move |connection| close(connection, &token, &run, outcome, &ledger, clock.milliseconds()))
             .await
     }
 
@@ -359,14 +370,15 @@ fn open(
     token: &Token,
     opening: &Opening,
     abandon: Option<&str>,
+    now: i64,
 ) -> Result<String, Fault> {
     verify(connection, token)?;
-    let now = milliseconds();
     if let Some(run) = abandon {
         connection.execute(
             "UPDATE run SET closed = ?2, outcome = ?3 WHERE id = ?1",
             params![run, now, CloseAs::Abandoned.name()],
         )?;
+        durations::learn(connection, run)?;
     }
     connection.execute(
         "UPDATE deploy SET site = ?2, backend = ?3 WHERE name = ?1",
@@ -399,12 +411,14 @@ fn close(
     run: &str,
     outcome: CloseAs,
     kept: &BTreeMap<String, LedgerNode>,
+    now: i64,
 ) -> Result<(), Fault> {
     verify(connection, token)?;
     connection.execute(
         "UPDATE run SET closed = ?2, outcome = ?3 WHERE id = ?1 AND closed IS NULL",
-        params![run, milliseconds(), outcome.name()],
+        params![run, now, outcome.name()],
     )?;
+    durations::learn(connection, run)?;
     if outcome == CloseAs::Done {
         connection.execute(
             "DELETE FROM names WHERE deploy = (SELECT deploy FROM run WHERE id = ?1 AND kind = 'destroy')",

@@ -72,7 +72,9 @@ CREATE TABLE operation (
   subject TEXT NOT NULL,
   attempt INTEGER NOT NULL,
   state   TEXT NOT NULL CHECK (state IN ('intent', 'done', 'failed')),
-  request TEXT NOT NULL
+  request TEXT NOT NULL,
+  what    TEXT,              -- under which its duration is kept
+  took    INTEGER            -- milliseconds, where that was seen
 ) STRICT;
 CREATE INDEX operation_by_run ON operation(run, state);
 
@@ -106,4 +108,35 @@ CREATE TABLE step (
 CREATE TABLE names (
   deploy TEXT PRIMARY KEY REFERENCES deploy(name),
   tbl    TEXT NOT NULL
+) STRICT;
+
+-- Derived: how long changes took, for priorities and forecasts. `what` is `create machine`, `step package pages.nginx`.
+CREATE TABLE duration (
+  backend TEXT NOT NULL,
+  what    TEXT NOT NULL,
+  count   INTEGER NOT NULL,   -- how often it was done
+  total   INTEGER NOT NULL,   -- milliseconds in all
+  samples TEXT NOT NULL,      -- the latest, in milliseconds, as a JSON list, the newest last
+  PRIMARY KEY (backend, what)
+) STRICT;
+
+-- How often a segment's pattern was carried out or rehearsed, where, and how that ended.
+CREATE TABLE practice (
+  pattern  TEXT NOT NULL,     -- the segment's hash, or the hash of a group's hardware for provisioning
+  role     TEXT NOT NULL,
+  backend  TEXT NOT NULL,     -- for rehearsals the backend that was rehearsed for
+  how      TEXT NOT NULL CHECK (how IN ('applied', 'rehearsed')),
+  outcome  TEXT NOT NULL CHECK (outcome IN ('done', 'failed')),
+  count    INTEGER NOT NULL,
+  last     INTEGER NOT NULL,  -- milliseconds since 1970
+  PRIMARY KEY (pattern, backend, how, outcome)
+) STRICT;
+CREATE TABLE rehearsal (
+  id       TEXT PRIMARY KEY,
+  deploy   TEXT NOT NULL,
+  time     INTEGER NOT NULL,
+  plan_hash TEXT NOT NULL,
+  seed     INTEGER NOT NULL,
+  runs     INTEGER NOT NULL,
+  report   TEXT NOT NULL      -- JSON
 ) STRICT;

@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, StateError};
-use super::lease::{Token, milliseconds, verify};
-use super::{State, ledger};
+use super::lease::{Token, verify};
+use super::{State, durations, ledger};
 use crate::journal::{Change, Entry, Line, Request, changes, contradiction};
 
 impl State {
@@ -15,14 +15,20 @@ impl State {
     /// a line cannot follow what is there, and those of writing.
     pub async fn append(&self, token: &Token, run: &str, lines: Vec<Line>) -> Result<(), StateError> {
         let (token, run) = (token.clone(), run.to_owned());
-        self.write(move |connection| append(connection, &token, &run, &lines))
+        let clock = std::sync::Arc::clone(&self.clock);
+        self.write(move |connection| append(connection, &token, &run, &lines, clock.milliseconds()))
             .await
     }
 }
 
-pub(super) fn append(connection: &Connection, token: &Token, run: &str, lines: &[Line]) -> Result<(), Fault> {
+pub(super) fn append(
+    connection: &Connection,
+    token: &Token,
+    run: &str,
+    lines: &[Line],
+    time: i64,
+) -> Result<(), Fault> {
     verify(connection, token)?;
-    let time = milliseconds();
     let mut changed = false;
     for line in lines {
         let request = follow(connection, run, line)?;
@@ -81,7 +87,8 @@ fn follow(connection: &Connection, run: &str, line: &Line) -> Result<Request, Fa
         Entry::Intent { request } => {
             connection
                 .prepare_cached(
-                    "INSERT INTO operation (id, run, subject, attempt, state, request) VALUES (?1, ?2, ?3, ?4, 'intent', ?5)
+                    "INSERT INTO operation (id, run, subject, attempt, state, request, what)
+                     VALUES (?1, ?2, ?3, ?4, 'intent', ?5, ?6)
                      ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, state = 'intent', request = excluded.request",
                 )?
                 .execute(params![
@@ -89,15 +96,21 @@ fn follow(connection: &Connection, run: &str, line: &Line) -> Result<Request, Fa
                     run,
                     line.subject,
                     line.attempt,
-                    serde_json::to_string(request)?
+                    serde_json::to_string(request)?,
+                    durations::measured_as(request)
                 ])?;
             return Ok(request.clone());
         }
         Entry::Handle { .. } => {}
-        Entry::Done { .. } | Entry::Failed { .. } => {
+        Entry::Done { took, .. } => {
             connection
-                .prepare_cached("UPDATE operation SET state = ?2 WHERE id = ?1")?
-                .execute(params![line.operation, kind])?;
+                .prepare_cached("UPDATE operation SET state = 'done', took = ?2 WHERE id = ?1")?
+                .execute(params![line.operation, took])?;
+        }
+        Entry::Failed { .. } => {
+            connection
+                .prepare_cached("UPDATE operation SET state = 'failed' WHERE id = ?1")?
+                .execute(params![line.operation])?;
         }
     }
     let (_, request) = last.ok_or_else(|| Fault::Row(format!("operation `{}`", line.operation)))?;

@@ -1,8 +1,10 @@
 //! The one thread that talks to SQLite. Callers hand it work and wait until that is durable; what has piled up
-//! while the disk was busy is committed together (group commit).
+//! while the disk was busy is committed together (group commit). A state in memory needs no thread: there the caller
+//! does the work, so that a rehearsal with the same seed takes the same course.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -26,8 +28,16 @@ struct Job {
 /// The thread and the way to it. Dropping it waits until all work is done.
 pub(super) struct Writer {
     path: PathBuf,
-    queue: Option<Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    hand: Hand,
+}
+
+/// Who does the work.
+enum Hand {
+    Thread {
+        queue: Option<Sender<Job>>,
+        thread: Option<JoinHandle<()>>,
+    },
+    Caller(Mutex<Connection>),
 }
 
 impl Writer {
@@ -40,9 +50,19 @@ impl Writer {
             .spawn(move || serve(&at, &connection, &jobs))?;
         Ok(Writer {
             path: path.to_path_buf(),
-            queue: Some(queue),
-            thread: Some(thread),
+            hand: Hand::Thread {
+                queue: Some(queue),
+                thread: Some(thread),
+            },
         })
+    }
+
+    /// Has the callers do the work themselves.
+    pub(super) fn inline(path: &Path, connection: Connection) -> Writer {
+        Writer {
+            path: path.to_path_buf(),
+            hand: Hand::Caller(Mutex::new(connection)),
+        }
     }
 
     /// Queues work; the receiver answers when the work is durable.
@@ -67,9 +87,19 @@ impl Writer {
             });
             (keep, deliver)
         });
-        if let Some(queue) = &self.queue {
-            // The thread ends only after the queue is closed; a closed channel tells the receiver.
-            drop(queue.send(Job { writes, work }));
+        let job = Job { writes, work };
+        match &self.hand {
+            Hand::Thread {
+                queue: Some(queue), ..
+            } => {
+                // The thread ends only after the queue is closed; a closed channel tells the receiver.
+                drop(queue.send(job));
+            }
+            Hand::Thread { queue: None, .. } => {}
+            Hand::Caller(connection) => {
+                let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                carry_out(&self.path, &connection, vec![job], writes);
+            }
         }
         receiver
     }
@@ -86,8 +116,11 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
+        let Hand::Thread { queue, thread } = &mut self.hand else {
+            return;
+        };
+        *queue = None;
+        if let Some(thread) = thread.take() {
             // A panic there has been reported by the panic hook.
             drop(thread.join());
         }

@@ -88,7 +88,7 @@ async fn damaged_and_foreign_files_are_refused() {
     std::fs::write(&path, &whole).unwrap();
     rusqlite::Connection::open(&path)
         .unwrap()
-        .pragma_update(None, "user_version", 2)
+        .pragma_update(None, "user_version", 99)
         .unwrap();
     let wal = path.with_extension("db-wal");
     assert!(!wal.exists());

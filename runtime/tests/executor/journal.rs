@@ -149,6 +149,7 @@ fn lines(acts: &[(Act, u8)]) -> Vec<Line> {
             note: String::new(),
             prior: None,
             outputs: BTreeMap::new(),
+            took: None,
         };
         let intent = || Entry::Intent {
             request: request(act),
@@ -272,6 +273,7 @@ async fn lines_that_contradict_are_refused_and_leave_the_others() {
         note: String::new(),
         prior: None,
         outputs: BTreeMap::new(),
+        took: None,
     };
     let sent = [
         vec![of("a", intent.clone())],
