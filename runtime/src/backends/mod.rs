@@ -4,3 +4,4 @@ pub mod docker;
 pub(crate) mod errors;
 pub mod local;
 pub(crate) mod routes;
+pub mod sim;
