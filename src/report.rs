@@ -78,11 +78,10 @@ impl Failure {
 
     /// A failure of the state.
     pub(crate) fn from_state(error: &StateError) -> Failure {
-        let exit = match error {
-            StateError::Refused(_) | StateError::Leased { .. } | StateError::OtherSite { .. } => {
-                Exit::Refused
-            }
-            _ => Exit::Failed,
+        let exit = if error.is_refusal() {
+            Exit::Refused
+        } else {
+            Exit::Failed
         };
         Failure::new(error.code(), error.to_string())
             .help(error.help())

@@ -52,6 +52,7 @@ pub fn measured_as(request: &Request) -> String {
             rebar_agent::protocol::Verb::Ensure => format!("step {} {}", step.kind, step.address),
             rebar_agent::protocol::Verb::Remove => format!("removal {}", step.kind),
         },
+        Request::Surgery { .. } => "surgery".to_owned(),
     }
 }
 
