@@ -90,10 +90,9 @@ fn operated(surgery: &Surgery) -> Option<Change> {
         Surgery::ForgetNetwork { name } => Some(Change::DropNetwork(name.clone())),
         Surgery::ForgetNames => Some(Change::PutNames(BTreeMap::new(), Vec::new())),
         // What a deploy is called, and where its record is from, is not told by what stands.
-        Surgery::Move { .. }
-        | Surgery::Forget { .. }
-        | Surgery::Rebuild { .. }
-        | Surgery::Import { .. } => None,
+        Surgery::Move { .. } | Surgery::Forget { .. } | Surgery::Rebuild { .. } | Surgery::Import { .. } => {
+            None
+        }
     }
 }
 

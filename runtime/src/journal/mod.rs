@@ -187,7 +187,9 @@ impl Surgery {
     pub fn text(&self) -> String {
         match self {
             Surgery::Move { from, to } => format!("moved from `{from}` to `{to}`"),
-            Surgery::Forget { deploy_id } => format!("forgot the deploy; its objects carry the id {deploy_id}"),
+            Surgery::Forget { deploy_id } => {
+                format!("forgot the deploy; its objects carry the id {deploy_id}")
+            }
             Surgery::ForgetMachine { name } => format!("forgot machine `{name}`"),
             Surgery::ForgetNetwork { name } => format!("forgot network `{name}`"),
             Surgery::ForgetNames => "forgot the names that were published".to_owned(),

@@ -7,14 +7,14 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Fault, StateError};
 use super::{State, open};
 
-/// Pages that are copied at a time.
-const PAGES: i32 = 1024;
+/// How long another program may have the file locked.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl State {
     /// Copies the state to `file`, which must not be there. The copy is private, durable, and was read in full.
@@ -47,7 +47,10 @@ impl State {
     /// Those of [`State::backup`].
     pub async fn backup_before(&self, reason: &str) -> Result<PathBuf, StateError> {
         let folder = self.path.parent().unwrap_or(Path::new(".")).join("backups");
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        let made = std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder);
         made.map_err(|error| open::denied("create", &folder, &error))?;
         let time: String = super::utc(self.clock.milliseconds())
             .trim_end_matches(" UTC")
@@ -55,7 +58,11 @@ impl State {
             .replace(' ', "-");
         let mut number = 1;
         loop {
-            let again = if number == 1 { String::new() } else { format!("-{number}") };
+            let again = if number == 1 {
+                String::new()
+            } else {
+                format!("-{number}")
+            };
             let file = folder.join(format!("{time}-{reason}{again}.db"));
             if std::fs::symlink_metadata(&file).is_err() {
                 self.backup(&file).await?;
@@ -66,17 +73,34 @@ impl State {
     }
 
     async fn copy_to(&self, draft: &Path) -> Result<(), StateError> {
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft);
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(draft);
         made.map_err(|error| open::denied("create", draft, &error))?;
-        let target = draft.to_owned();
-        self.read(move |connection| Ok(copy(connection, &target).map_err(|error| error.at(&target, "write"))?))
-            .await
+        let (source, target) = (self.path.clone(), draft.to_owned());
+        // Beside the thread that writes, which goes on meanwhile.
+        let copied = tokio::task::spawn_blocking(move || copy(&source, &target)).await;
+        match copied {
+            Ok(result) => result.map_err(|fault| fault.at(draft, "write")),
+            Err(_) => Err(self.writer.gone()),
+        }
     }
 }
 
-fn copy(from: &Connection, target: &Path) -> Result<(), Fault> {
+/// Copies what is committed, in one go: that is one moment of the state, whoever writes meanwhile.
+fn copy(source: &Path, target: &Path) -> Result<(), Fault> {
+    let from = Connection::open_with_flags(source, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    from.busy_timeout(PATIENCE)?;
     let mut to = Connection::open(target)?;
-    Backup::new(from, &mut to)?.run_to_completion(PAGES, Duration::ZERO, None)?;
+    match Backup::new(&from, &mut to)?.step(-1)? {
+        StepResult::Done => {}
+        _ => {
+            let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+            return Err(Fault::Sql(rusqlite::Error::SqliteFailure(busy, None)));
+        }
+    }
     let verdict: String = to.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
         return Err(Fault::Row(verdict));

@@ -176,17 +176,22 @@ impl Document {
         let wrong = |what: String| StateError::Document { what };
         let value: serde_json::Value =
             serde_json::from_slice(text).map_err(|error| wrong(format!("it is no JSON: {error}")))?;
-        for (field, known) in [("format", i64::from(SCHEMA_VERSION)), ("state_format", open::FORMAT)] {
+        for (field, known) in [
+            ("format", i64::from(SCHEMA_VERSION)),
+            ("state_format", open::FORMAT),
+        ] {
             match value.get(field).and_then(serde_json::Value::as_i64) {
                 Some(found) if found == known => {}
                 Some(found) => {
-                    return Err(wrong(format!("its `{field}` is {found}, this rebar knows {known}")));
+                    return Err(wrong(format!(
+                        "its `{field}` is {found}, this rebar knows {known}"
+                    )));
                 }
                 None => return Err(wrong(format!("it has no `{field}`"))),
             }
         }
-        let document: Document =
-            serde_json::from_value(value).map_err(|error| wrong(format!("it is not of the form: {error}")))?;
+        let document: Document = serde_json::from_value(value)
+            .map_err(|error| wrong(format!("it is not of the form: {error}")))?;
         if document.hash != document.computed() {
             return Err(wrong("its hash is not that of its content".to_owned()));
         }
@@ -205,7 +210,10 @@ impl Document {
         };
         // Text keys and plain values: there is nothing that has no JSON form.
         let text = serde_json::to_vec(&empty).unwrap_or_default();
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(text)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -260,7 +268,8 @@ impl State {
     /// changed, [`StateError::Document`] when its rows do not fit together; those of writing.
     pub async fn import(&self, document: Document) -> Result<(), StateError> {
         let now = self.clock.milliseconds();
-        self.write(move |connection| import(connection, &document, now)).await
+        self.write(move |connection| import(connection, &document, now))
+            .await
     }
 }
 
@@ -344,7 +353,11 @@ fn later(lineage: &str, here: &Tables, document: &Document) -> Result<(), StateE
         );
         return refuse(text);
     }
-    if let Some(run) = here.run.iter().find(|run| !theirs.run.iter().any(|other| other.id == run.id)) {
+    if let Some(run) = here
+        .run
+        .iter()
+        .find(|run| !theirs.run.iter().any(|other| other.id == run.id))
+    {
         return refuse(format!("run {} is here and not in it", run.id));
     }
     for deploy in &here.deploy {

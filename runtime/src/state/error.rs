@@ -270,10 +270,12 @@ impl StateError {
                  `rebar state forget {deploy}`"
             ),
             StateError::NotLater { .. } => {
-                "nothing was changed; to look at the document, import it in another folder with `-C`".to_owned()
+                "nothing was changed; to look at the document, import it in another folder with `-C`"
+                    .to_owned()
             }
             StateError::Document { .. } => {
-                "nothing was changed; give a file that `rebar state export` wrote, as it was written".to_owned()
+                "nothing was changed; give a file that `rebar state export` wrote, as it was written"
+                    .to_owned()
             }
             StateError::Surgery { help, .. } => help.clone(),
             StateError::Refused(refusal) => refusal.help(),

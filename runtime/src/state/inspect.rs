@@ -112,7 +112,8 @@ impl State {
         };
         let network = self.networks(deploy).await?;
         let now = self.clock.milliseconds();
-        self.read(move |connection| inspect(connection, record, network, now)).await
+        self.read(move |connection| inspect(connection, record, network, now))
+            .await
     }
 }
 
@@ -180,8 +181,8 @@ fn unended(connection: &Connection, run: &str) -> Result<Vec<Unended>, Fault> {
 
 fn machines(connection: &Connection, deploy: &str) -> Result<BTreeMap<String, InspectedMachine>, Fault> {
     let mut machines = BTreeMap::new();
-    let mut statement =
-        connection.prepare_cached("SELECT name, grp, addresses, digest, told FROM machine WHERE deploy = ?1")?;
+    let mut statement = connection
+        .prepare_cached("SELECT name, grp, addresses, digest, told FROM machine WHERE deploy = ?1")?;
     let mut rows = statement.query(params![deploy])?;
     while let Some(row) = rows.next()? {
         let machine = InspectedMachine {
@@ -206,7 +207,10 @@ fn machines(connection: &Connection, deploy: &str) -> Result<BTreeMap<String, In
             since: row.get(1)?,
             unfinished: row.get(2)?,
         };
-        steps.entry(row.get(0)?).or_default().push((recipe.position, step));
+        steps
+            .entry(row.get(0)?)
+            .or_default()
+            .push((recipe.position, step));
     }
     for (node, mut list) in steps {
         list.sort_by(|a, b| (a.0, &a.1.address).cmp(&(b.0, &b.1.address)));
@@ -228,7 +232,9 @@ fn ledger(connection: &Connection, deploy: &str) -> Result<BTreeMap<String, Ledg
     while let Some(row) = rows.next()? {
         let entry = ledger.entry(row.get(0)?).or_default();
         entry.group = row.get(1)?;
-        if let (Some(network), Some(address)) = (row.get::<_, Option<String>>(2)?, row.get::<_, Option<String>>(3)?) {
+        if let (Some(network), Some(address)) =
+            (row.get::<_, Option<String>>(2)?, row.get::<_, Option<String>>(3)?)
+        {
             let parsed = address
                 .parse()
                 .map_err(|_| Fault::Row(format!("`{address}` is no address")))?;

@@ -28,8 +28,8 @@ pub use inspect::{HolderView, Inspected, InspectedMachine, InspectedStep, Ledger
 pub use lease::{Lease, Token};
 pub use practice::{Practice, Practised, Where};
 pub use record::{DeployRecord, NodeDetail};
-pub use surgery::group_of;
 pub use runs::{CloseAs, HistoryLine, Opened, Opening, OperationState, RunKind, RunRecord};
+pub use surgery::group_of;
 
 use error::Fault;
 

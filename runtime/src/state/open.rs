@@ -249,13 +249,16 @@ fn check(path: &Path, connection: &Connection) -> Result<(), StateError> {
 /// took a table out of.
 fn complete(path: &Path, connection: &Connection) -> Result<(), StateError> {
     let names = |connection: &Connection| -> rusqlite::Result<BTreeSet<String>> {
-        let mut statement = connection
-            .prepare("SELECT type || ' `' || name || '`' FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")?;
+        let mut statement = connection.prepare(
+            "SELECT type || ' `' || name || '`' FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'",
+        )?;
         statement.query_map([], |row| row.get(0))?.collect()
     };
     let missing = || -> rusqlite::Result<Option<String>> {
         let there = names(connection)?;
-        Ok(names(&in_memory()?)?.into_iter().find(|name| !there.contains(name)))
+        Ok(names(&in_memory()?)?
+            .into_iter()
+            .find(|name| !there.contains(name)))
     };
     match missing() {
         Ok(None) => Ok(()),

@@ -24,7 +24,8 @@ impl State {
         let lease = self.lease_standing(deploy).await?;
         let (token, to) = (lease.token().clone(), to.to_owned());
         let now = self.clock.milliseconds();
-        self.write(move |connection| rename(connection, &token, &to, now)).await
+        self.write(move |connection| rename(connection, &token, &to, now))
+            .await
         // The lease was given back under the new name; the drop finds nothing to give back.
     }
 
@@ -144,11 +145,21 @@ fn write(
     let note = surgery.text();
     let request = Request::Surgery { surgery };
     let operation = operation(run, subject);
-    store::append(connection, token, run, &lines(operation, subject, request, note), now)
+    store::append(
+        connection,
+        token,
+        run,
+        &lines(operation, subject, request, note),
+        now,
+    )
 }
 
 fn operation(run: &str, subject: &str) -> String {
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{run}\nsurgery\n{subject}").as_bytes()).to_string()
+    Uuid::new_v5(
+        &Uuid::NAMESPACE_OID,
+        format!("{run}\nsurgery\n{subject}").as_bytes(),
+    )
+    .to_string()
 }
 
 fn lines(operation: String, subject: &str, request: Request, note: String) -> [Line; 2] {
@@ -228,8 +239,9 @@ pub(super) fn release(connection: &Connection, token: &Token) -> Result<(), Faul
 }
 
 fn names(connection: &Connection, table: &str, deploy: &str) -> Result<Vec<String>, Fault> {
-    let mut statement =
-        connection.prepare(&format!("SELECT name FROM {table} WHERE deploy = ?1 ORDER BY name"))?;
+    let mut statement = connection.prepare(&format!(
+        "SELECT name FROM {table} WHERE deploy = ?1 ORDER BY name"
+    ))?;
     let names = statement.query_map(params![deploy], |row| row.get(0))?;
     Ok(names.collect::<rusqlite::Result<_>>()?)
 }
@@ -262,11 +274,25 @@ fn forget_deploy(connection: &Connection, token: &Token, now: i64) -> Result<(),
     let run = operate(connection, token, "deploy", surgery, now)?;
     for name in names(connection, "machine", deploy)? {
         let subject = format!("machine/{name}");
-        write(connection, token, &run, &subject, Surgery::ForgetMachine { name }, now)?;
+        write(
+            connection,
+            token,
+            &run,
+            &subject,
+            Surgery::ForgetMachine { name },
+            now,
+        )?;
     }
     for name in names(connection, "network", deploy)? {
         let subject = format!("network/{name}");
-        write(connection, token, &run, &subject, Surgery::ForgetNetwork { name }, now)?;
+        write(
+            connection,
+            token,
+            &run,
+            &subject,
+            Surgery::ForgetNetwork { name },
+            now,
+        )?;
     }
     write(connection, token, &run, "names", Surgery::ForgetNames, now)?;
     ledger::tidy(connection, deploy, &BTreeMap::new())?;
@@ -279,8 +305,8 @@ fn forget_deploy(connection: &Connection, token: &Token, now: i64) -> Result<(),
 
 /// What was begun and not ended is ended: nobody will ask any more.
 fn give_up(connection: &Connection, token: &Token, run: &str, now: i64) -> Result<(), Fault> {
-    let mut statement =
-        connection.prepare("SELECT id, subject, attempt FROM operation WHERE run = ?1 AND state = 'intent'")?;
+    let mut statement = connection
+        .prepare("SELECT id, subject, attempt FROM operation WHERE run = ?1 AND state = 'intent'")?;
     let open = statement
         .query_map(params![run], |row| {
             Ok(Line {
@@ -327,7 +353,14 @@ fn rebuild(connection: &Connection, place: &Place, found: &Found, now: i64) -> R
     for (name, object) in found.networks.iter().filter(|(_, object)| object.complete) {
         let network = object.spec.clone().ok_or_else(|| silent("network", name))?;
         let action = ObjectAction::CreateNetwork { network };
-        adopt(connection, (&token, &run), &format!("network/{name}"), &object.operation, (action, None), now)?;
+        adopt(
+            connection,
+            (&token, &run),
+            &format!("network/{name}"),
+            &object.operation,
+            (action, None),
+            now,
+        )?;
     }
     let mut wanted = BTreeMap::new();
     for (name, object) in found.machines.iter().filter(|(_, object)| object.complete) {
@@ -344,7 +377,14 @@ fn rebuild(connection: &Connection, place: &Place, found: &Found, now: i64) -> R
         let action = ObjectAction::CreateMachine {
             machine: Box::new(spec),
         };
-        adopt(connection, (&token, &run), &format!("machine/{name}"), &object.operation, (action, Some(facts)), now)?;
+        adopt(
+            connection,
+            (&token, &run),
+            &format!("machine/{name}"),
+            &object.operation,
+            (action, Some(facts)),
+            now,
+        )?;
     }
     ledger::add(connection, &place.site, &place.deploy, &wanted)?;
     release(connection, &token)
@@ -415,7 +455,13 @@ fn adopt(
         told: Vec::new(),
     };
     let note = "was found with the marks of this deploy".to_owned();
-    store::append(connection, token, run, &lines(operation, subject, request, note), now)
+    store::append(
+        connection,
+        token,
+        run,
+        &lines(operation, subject, request, note),
+        now,
+    )
 }
 
 /// The fixed addresses of a machine.
@@ -431,7 +477,13 @@ fn addresses(spec: &MachineSpec) -> Addresses {
 mod tests {
     #[test]
     fn a_name_tells_the_group() {
-        for (name, group) in [("web-1", "web"), ("edge", "edge"), ("a-b-12", "a-b"), ("x-", "x-"), ("a-b", "a-b")] {
+        for (name, group) in [
+            ("web-1", "web"),
+            ("edge", "edge"),
+            ("a-b-12", "a-b"),
+            ("x-", "x-"),
+            ("a-b", "a-b"),
+        ] {
             assert_eq!(super::group_of(name), group);
         }
     }
