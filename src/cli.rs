@@ -1,8 +1,13 @@
 //! The command line: what can be typed, and the help that teaches it.
 
+mod records;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use records::{HISTORY_HELP, LOGS_HELP, STATE_HELP};
+pub(crate) use records::{HistoryArgs, LogsArgs, StateArgs, StateCommand};
 
 /// One spec, every scale: describe hardware, networks and workloads once, and carry them out anywhere.
 #[derive(Debug, Parser)]
@@ -68,6 +73,15 @@ pub(crate) enum Command {
     Drift(DriftArgs),
     /// Take a deploy down: its machines, networks and everything on them.
     Destroy(DestroyArgs),
+    /// Show what was done here, run by run: when, by whom, and how it ended.
+    #[command(after_help = HISTORY_HELP)]
+    History(HistoryArgs),
+    /// Show what an apply heard of its nodes: steps, their progress, and why something failed.
+    #[command(after_help = LOGS_HELP)]
+    Logs(LogsArgs),
+    /// Look into the state, copy it, and mend it.
+    #[command(after_help = STATE_HELP)]
+    State(StateArgs),
     /// Run a program on a node.
     Exec(ExecArgs),
     /// Open a shell on a node.
@@ -339,4 +353,6 @@ pub(crate) enum SchemaOf {
     Plan,
     /// Comparisons: `compare --json`.
     Compare,
+    /// The whole state: `state export`.
+    State,
 }

@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod execute;
 pub mod images;
 pub mod journal;
+pub mod logs;
 pub mod observe;
 pub mod plan_file;
 pub mod state;

@@ -6,4 +6,5 @@ pub(crate) mod graph;
 pub(crate) mod order;
 pub(crate) mod palette;
 pub(crate) mod plan;
+pub(crate) mod record;
 pub(crate) mod template;

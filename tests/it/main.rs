@@ -9,6 +9,7 @@ mod examples;
 mod forty;
 mod kills;
 mod many;
+mod records;
 mod shop;
 mod support;
 mod tidy;

@@ -32,9 +32,10 @@ fn main() {
         .build()
         .unwrap();
     let found = match words.as_slice() {
-        ["steps", folder, number] => {
-            runtime.block_on(steps(Path::new(folder), number.parse().expect("a number of steps")))
-        }
+        ["steps", folder, number] => runtime.block_on(steps(
+            Path::new(folder),
+            number.parse().expect("a number of steps"),
+        )),
         ["floor", folder] => floor::floor(Path::new(folder)),
         _ => {
             eprintln!("usage: executor steps FOLDER NUMBER | executor floor FOLDER");
@@ -50,7 +51,11 @@ async fn steps(folder: &Path, number: usize) -> serde_json::Value {
     let state = State::in_folder(folder.path()).unwrap();
     let context = Context::new(state.clone(), Arc::new(idle::Idle::default()));
     let nodes = number.div_ceil(PER_NODE);
-    carry_out(&context, &spec::plan(nodes, 0, &Default::default(), &Ledger::default())).await;
+    carry_out(
+        &context,
+        &spec::plan(nodes, 0, &Default::default(), &Ledger::default()),
+    )
+    .await;
     let snapshot = state.snapshot_record(spec::DEPLOY, spec::SITE).await.unwrap();
     let ledger = state.ledger(spec::SITE).await.unwrap();
     let plan = spec::plan(nodes, PER_NODE, &snapshot, &ledger);

@@ -338,7 +338,10 @@ impl Session<'_> {
         for (done, event) in heard {
             if let Some((index, entry)) = done {
                 changed += usize::from(matches!(entry, Entry::Done { changed: true, .. }));
-                lines.push(self.calls.line(&self.operations[index], &self.subject(index), entry));
+                lines.push(
+                    self.calls
+                        .line(&self.operations[index], &self.subject(index), entry),
+                );
                 ended.push(index);
             }
             events.push(event);

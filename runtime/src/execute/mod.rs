@@ -159,6 +159,7 @@ async fn carry_out(
 ) -> Result<Outcome, ExecuteError> {
     let state = &context.state;
     let token = lease.token().clone();
+    state.hold_engine(&token, &*context.backend).await?;
     let (run, resumed) = open(plan, context, &token).await?;
     let calls = context.calls(&token, &run);
     let operations = state.operations(&run).await?;

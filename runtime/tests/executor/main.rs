@@ -13,3 +13,4 @@ mod order;
 mod priority;
 mod project;
 mod refusals;
+mod surgery;
