@@ -17,6 +17,7 @@ mod cancel;
 mod destroy;
 mod event;
 mod filled;
+mod forecast;
 mod graph;
 mod lane;
 mod lookup;
@@ -24,12 +25,14 @@ mod objects;
 mod outcome;
 mod recover;
 mod schedule;
+mod weights;
 mod work;
 
 pub use calls::{Calls, Known, Retry, operation_id};
 pub use cancel::{Cancel, Urgency};
 pub use destroy::destroy;
 pub use event::{Event, EventSink};
+pub use forecast::{ForecastJob, Slot, forecast_jobs};
 pub use lane::{LaneSegment, LaneStep, run_segment};
 pub use outcome::{Blocked, ExecuteError, Failure, Outcome, Status, Stop};
 
@@ -45,6 +48,7 @@ use crate::state::{CloseAs, Lease, Opened, Opening, RunKind, State, StateError, 
 use filled::NodeWork;
 use graph::Standing;
 use schedule::{Limits, Tally, schedule};
+use weights::Weights;
 use work::{Names, Work};
 
 /// Stands between the executor and the journal of the state: for tests, and for engines with a journal of their own.
@@ -131,7 +135,7 @@ impl Journal for RunJournal {
 pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteError> {
     let nodes = filled::work(plan).map_err(ExecuteError::Malformed)?;
     // A plan that cannot be carried out is refused before anything is written.
-    graph::build(plan, &nodes, &Standing::default()).map_err(ExecuteError::Malformed)?;
+    graph::build(plan, &nodes, &Standing::default(), &Weights::default()).map_err(ExecuteError::Malformed)?;
     let state = &context.state;
     let lease = state.lease(&plan.deploy, &plan.site, &plan.backend.name).await?;
     if lease.taken_over() {
@@ -188,7 +192,8 @@ async fn carry_out(
                     .iter()
                     .any(|row| recorded.get(&row.name).is_some_and(|node| !node.told))),
     };
-    let graph = graph::build(plan, &nodes, &standing).map_err(ExecuteError::Malformed)?;
+    let weights = Weights::new(state.durations(&plan.backend.name).await?);
+    let graph = graph::build(plan, &nodes, &standing, &weights).map_err(ExecuteError::Malformed)?;
     calls.tell(Event::RunOpened {
         run: run.clone(),
         deploy: plan.deploy.clone(),

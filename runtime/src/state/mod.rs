@@ -15,6 +15,7 @@ mod runs;
 mod store;
 mod writer;
 
+pub(crate) use durations::step_measured_as;
 pub use durations::{Durations, measured_as};
 pub use error::{Refusal, StateError};
 pub use lease::{Lease, Token};

@@ -10,5 +10,6 @@ mod faults;
 mod files;
 mod journal;
 mod order;
+mod priority;
 mod project;
 mod refusals;
