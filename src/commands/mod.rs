@@ -11,11 +11,13 @@ mod destroy;
 mod doctor;
 mod drift;
 mod exec;
+mod expect;
 mod explain;
 mod fmt;
 mod graph;
 mod node;
 mod plan;
+mod rehearse;
 mod schema;
 mod status;
 
@@ -79,6 +81,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Exec(args) => return exec::run(context, &args).await,
         Command::Shell(args) => return exec::shell(context, &args).await,
         Command::Graph(args) => graph::run(context, &args).await,
+        Command::Rehearse(args) => rehearse::run(context, &args).await,
         Command::Doctor(args) => doctor::run(context, &args).await,
         Command::Conformance(args) => conformance::run(context, &args).await,
         Command::Explain { code } => explain::run(code.as_deref()),

@@ -3,6 +3,7 @@
 //! All access goes through one thread (see `writer`), so that nothing here blocks the caller's executor. Every
 //! answer is durable when it arrives.
 
+mod copy;
 mod durations;
 mod error;
 mod ids;
@@ -11,16 +12,19 @@ mod ledger;
 mod open;
 mod practice;
 mod record;
+mod rehearsals;
 mod runs;
 mod store;
 mod writer;
 
+pub use copy::DeployCopy;
 pub(crate) use durations::step_measured_as;
-pub use durations::{Durations, measured_as};
+pub use durations::{Durations, measured_as, usual};
 pub use error::{Refusal, StateError};
 pub use lease::{Lease, Token};
 pub use practice::{Practice, Practised, Where};
 pub use record::{DeployRecord, NodeDetail};
+pub use rehearsals::KeptRehearsal;
 pub use runs::{CloseAs, HistoryLine, Opened, Opening, OperationState, RunKind, RunRecord};
 
 use error::Fault;
