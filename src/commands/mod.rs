@@ -11,6 +11,7 @@ mod destroy;
 mod doctor;
 mod drift;
 mod exec;
+mod expect;
 mod explain;
 mod fmt;
 mod graph;
@@ -19,6 +20,7 @@ mod logs;
 mod node;
 mod plan;
 mod rebuild;
+mod rehearse;
 mod schema;
 mod state;
 mod status;
@@ -86,6 +88,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Exec(args) => return exec::run(context, &args).await,
         Command::Shell(args) => return exec::shell(context, &args).await,
         Command::Graph(args) => graph::run(context, &args).await,
+        Command::Rehearse(args) => rehearse::run(context, &args).await,
         Command::Doctor(args) => doctor::run(context, &args).await,
         Command::Conformance(args) => conformance::run(context, &args).await,
         Command::Explain { code } => explain::run(code.as_deref()),

@@ -23,6 +23,7 @@ mod lane;
 mod lookup;
 mod objects;
 mod outcome;
+mod practised;
 mod recover;
 mod schedule;
 mod weights;
@@ -35,6 +36,7 @@ pub use event::{Event, EventSink};
 pub use forecast::{ForecastJob, Slot, forecast_jobs};
 pub use lane::{LaneSegment, LaneStep, run_segment};
 pub use outcome::{Blocked, ExecuteError, Failure, Outcome, Status, Stop};
+pub use practised::practised;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,6 +55,9 @@ use work::{Names, Work};
 
 /// Stands between the executor and the journal of the state: for tests, and for engines with a journal of their own.
 pub type JournalLayer = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>;
+
+/// How many lanes are carried out at a time unless something else is asked for.
+pub const LANES: usize = 32;
 
 /// All that an execution works with.
 #[derive(Clone)]
@@ -81,7 +86,7 @@ impl Context {
             backend,
             events: Arc::new(|_| {}),
             cancel: Cancel::default(),
-            parallelism: 32,
+            parallelism: LANES,
             retry: Retry::default(),
             journal: None,
         }

@@ -4,6 +4,7 @@
 //! answer is durable when it arrives.
 
 mod backup;
+mod copy;
 mod document;
 mod durations;
 mod engine;
@@ -16,20 +17,23 @@ mod ledger;
 mod open;
 mod practice;
 mod record;
+mod rehearsals;
 mod runs;
 mod store;
 mod surgery;
 mod writer;
 
+pub use copy::DeployCopy;
 pub use document::{Document, SCHEMA_VERSION, schema};
 pub(crate) use durations::step_measured_as;
-pub use durations::{Durations, measured_as};
+pub use durations::{Durations, measured_as, usual};
 pub use error::{Refusal, StateError};
 pub use history::HistoryRun;
 pub use inspect::{HolderView, Inspected, InspectedMachine, InspectedStep, LedgerEntry, Unended};
 pub use lease::{Lease, Token};
 pub use practice::{Practice, Practised, Where};
 pub use record::{DeployRecord, NodeDetail};
+pub use rehearsals::KeptRehearsal;
 pub use runs::{CloseAs, HistoryLine, Opened, Opening, OperationState, RunKind, RunRecord};
 pub use surgery::group_of;
 
