@@ -11,4 +11,5 @@ mod kills;
 mod many;
 mod shop;
 mod support;
+mod survive;
 mod tidy;

@@ -28,7 +28,11 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
             name: name.clone(),
             pattern: 0,
             addresses: node.addresses.clone(),
-            machine: if stands { ObjectVerb::Keep } else { ObjectVerb::Create },
+            machine: if stands {
+                ObjectVerb::Keep
+            } else {
+                ObjectVerb::Create
+            },
             steps: StepVerbs::All,
         });
         held.insert(name.clone(), node);
@@ -57,7 +61,11 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
                 gateway: None,
                 mtu: None,
                 vlan: None,
-                verb: if stands { ObjectVerb::Keep } else { ObjectVerb::Create },
+                verb: if stands {
+                    ObjectVerb::Keep
+                } else {
+                    ObjectVerb::Create
+                },
             },
         )]),
         groups: BTreeMap::from([(
@@ -77,7 +85,11 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
                 disks: BTreeMap::new(),
                 nics: BTreeMap::from([("eth0".to_owned(), "front".to_owned())]),
             },
-            segments: if steps == 0 { Vec::new() } else { vec![segment(steps)] },
+            segments: if steps == 0 {
+                Vec::new()
+            } else {
+                vec![segment(steps)]
+            },
         }],
         gates: Vec::new(),
         nodes: rows,
@@ -107,7 +119,10 @@ fn step(number: usize) -> Step {
         kind: "file".to_owned(),
         key: vec!["path".to_owned()],
         fields: BTreeMap::from([
-            ("path".to_owned(), value(format!("/srv/www/pages/page-{number}.html"))),
+            (
+                "path".to_owned(),
+                value(format!("/srv/www/pages/page-{number}.html")),
+            ),
             ("content".to_owned(), value("a page of some length\n".repeat(3))),
             ("mode".to_owned(), value("0644".to_owned())),
             ("owner".to_owned(), value("root".to_owned())),

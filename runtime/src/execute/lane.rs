@@ -338,7 +338,10 @@ impl Session<'_> {
         for (done, event) in heard {
             if let Some((index, entry)) = done {
                 changed += usize::from(matches!(entry, Entry::Done { changed: true, .. }));
-                lines.push(self.calls.line(&self.operations[index], &self.subject(index), entry));
+                lines.push(
+                    self.calls
+                        .line(&self.operations[index], &self.subject(index), entry),
+                );
                 ended.push(index);
             }
             events.push(event);
@@ -433,11 +436,12 @@ impl Session<'_> {
     fn step_failed(&self, index: usize, class: FailureClass, message: String, detail: String) -> Stop {
         let step = self.address(index);
         let node = self.segment.node.clone();
+        let deploy = &self.calls.scope.deploy;
         let (code, help) = match class {
             FailureClass::Ambiguous => (
                 "E1204",
                 Some(format!(
-                    "find out on `{node}` whether `{step}` has happened, then run there `rebar-agent accept {step}` if it has, `rebar-agent forget {step}` if not, and apply again"
+                    "find out on `{node}` whether `{step}` has happened; if it has, run `rebar exec {deploy} {node} -- rebar-agent accept {step}`, if not, the same with `forget`, and apply again"
                 )),
             ),
             FailureClass::Transient => (
