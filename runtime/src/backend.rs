@@ -223,10 +223,22 @@ pub enum Capability {
     Absent,
 }
 
+/// What the rebar agent is called on every machine: its messages tell people to call it.
+pub const AGENT_NAME: &str = "rebar-agent";
+
+/// What the agent is to be told, if this is a call of it: `Some` of nothing for its usual work.
+pub fn agent_words(arguments: &[String]) -> Option<&[String]> {
+    match arguments {
+        [] => Some(&[]),
+        [first, words @ ..] if first == AGENT_NAME => Some(words),
+        [_, ..] => None,
+    }
+}
+
 /// A program to run on a machine, as its root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// The program and its arguments. Empty: the rebar agent.
+    /// The program and its arguments. Empty, or with [`AGENT_NAME`] as the program: the rebar agent.
     pub arguments: Vec<String>,
     /// Additional environment; the rest is a clean one.
     pub environment: BTreeMap<String, String>,

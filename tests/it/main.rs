@@ -12,4 +12,5 @@ mod many;
 mod records;
 mod shop;
 mod support;
+mod survive;
 mod tidy;

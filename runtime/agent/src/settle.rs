@@ -44,19 +44,12 @@ pub fn settle(root: &Path, address: &str, answer: Answer) -> Result<String, Stri
 
 /// A crash inside a `once` command.
 pub(crate) fn ambiguous(address: &str) -> Failure {
-    let program = own_path();
     Failure {
         class: FailureClass::Ambiguous,
         message: format!(
             "the `once` command `{address}` was broken off, and nobody knows whether it was done; look at the node, \
-             then run on it `{program} accept {address}` if it was, or `{program} forget {address}` to run it again"
+             then run on it `rebar-agent accept {address}` if it was, or `rebar-agent forget {address}` to run it again"
         ),
         detail: String::new(),
     }
-}
-
-/// How this program can be called on the node.
-fn own_path() -> String {
-    let path = std::env::current_exe().ok().filter(|path| path.is_file());
-    path.map_or_else(|| "rebar-agent".to_owned(), |path| path.display().to_string())
 }

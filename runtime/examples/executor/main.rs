@@ -60,9 +60,10 @@ async fn steps(folder: &Path, number: usize) -> serde_json::Value {
     let ledger = state.ledger(spec::SITE).await.unwrap();
     let plan = spec::plan(nodes, PER_NODE, &snapshot, &ledger);
     drop((snapshot, ledger));
-    let begun = Instant::now();
+    let (begun, worked) = (Instant::now(), processor());
     let changed = carry_out(&context, &plan).await;
     let seconds = begun.elapsed().as_secs_f64();
+    let worked = processor() - worked;
     assert_eq!(changed, nodes * PER_NODE);
     drop((context, state));
     let bytes = std::fs::metadata(folder.path().join("state.db")).unwrap().len();
@@ -70,6 +71,7 @@ async fn steps(folder: &Path, number: usize) -> serde_json::Value {
         "steps": nodes * PER_NODE,
         "nodes": nodes,
         "seconds": seconds,
+        "processor": worked,
         "peak": peak(),
         "file": bytes,
     })
@@ -79,6 +81,16 @@ async fn carry_out(context: &Context, plan: &Plan) -> usize {
     let outcome = execute(plan, context).await.unwrap();
     assert_eq!(outcome.status, Status::Done, "{:?}", outcome.failed.first());
     outcome.changed
+}
+
+/// Seconds that this process kept a processor busy, the kernel's work for it included.
+fn processor() -> f64 {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let texts = threads.map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).unwrap());
+    let nanoseconds: f64 = texts
+        .map(|text| text.split(' ').next().unwrap().parse::<f64>().unwrap())
+        .sum();
+    nanoseconds / 1e9
 }
 
 /// The most memory that this process had, in bytes.

@@ -436,11 +436,12 @@ impl Session<'_> {
     fn step_failed(&self, index: usize, class: FailureClass, message: String, detail: String) -> Stop {
         let step = self.address(index);
         let node = self.segment.node.clone();
+        let deploy = &self.calls.scope.deploy;
         let (code, help) = match class {
             FailureClass::Ambiguous => (
                 "E1204",
                 Some(format!(
-                    "find out on `{node}` whether `{step}` has happened, then run there `rebar-agent accept {step}` if it has, `rebar-agent forget {step}` if not, and apply again"
+                    "find out on `{node}` whether `{step}` has happened; if it has, run `rebar exec {deploy} {node} -- rebar-agent accept {step}`, if not, the same with `forget`, and apply again"
                 )),
             ),
             FailureClass::Transient => (

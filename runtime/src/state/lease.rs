@@ -196,11 +196,8 @@ fn give_back(connection: &Connection, token: &Token) -> Result<(), Fault> {
 /// Fails unless `token` is that of the current holder.
 pub(super) fn verify(connection: &Connection, token: &Token) -> Result<(), Fault> {
     let current: Option<u64> = connection
-        .query_row(
-            "SELECT epoch FROM deploy WHERE name = ?1 AND holder IS NOT NULL",
-            params![token.deploy],
-            |row| row.get(0),
-        )
+        .prepare_cached("SELECT epoch FROM deploy WHERE name = ?1 AND holder IS NOT NULL")?
+        .query_row(params![token.deploy], |row| row.get(0))
         .optional()?;
     match current {
         Some(epoch) if epoch == token.epoch => Ok(()),

@@ -24,6 +24,8 @@ CREATE INDEX run_by_plan ON run(deploy, plan_hash);
 
 ALTER TABLE operation ADD COLUMN what TEXT;
 ALTER TABLE operation ADD COLUMN took INTEGER;
+-- Who is about the same thing: a step that takes over from another one.
+CREATE INDEX step_by_thing ON step(deploy, node, json_extract(recipe, '$.kind'), json_extract(recipe, '$.key'));
 -- Derived: how long changes took, for priorities and forecasts. `what` is `create machine`, `step package pages.nginx`.
 CREATE TABLE duration (
   backend TEXT NOT NULL,

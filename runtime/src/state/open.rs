@@ -21,6 +21,9 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrate-1-to-2.sql")];
 /// Files up to this size are checked in full at each opening, larger ones without their indexes.
 const FULL_CHECK: u64 = 64 * 1024 * 1024;
 
+/// So much of the file is kept in memory at most, in KiB: journals of large runs are looked up all over.
+const CACHE: i64 = 64 * 1024;
+
 /// Opens the state file, making it if there is none.
 pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
@@ -223,6 +226,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     let _: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What a savepoint may have to take back need not go through a file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -CACHE)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

@@ -238,7 +238,7 @@ impl State {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT id, kind, plan_hash, opened, closed, outcome, who FROM run WHERE deploy = ?1
-                 ORDER BY opened DESC, rowid DESC LIMIT ?2",
+                 ORDER BY rowid DESC LIMIT ?2",
             )?;
             let mut rows = statement.query(params![deploy, limit])?;
             let mut runs = Vec::new();
@@ -259,7 +259,7 @@ impl State {
         self.read(move |connection| {
             Ok(connection
                 .query_row(
-                    "SELECT plan FROM run WHERE deploy = ?1 AND kind = 'apply' ORDER BY opened DESC, rowid DESC LIMIT 1",
+                    "SELECT plan FROM run WHERE deploy = ?1 AND kind = 'apply' ORDER BY rowid DESC LIMIT 1",
                     params![deploy],
                     |row| row.get(0),
                 )

@@ -113,6 +113,8 @@ CREATE TABLE step (
   PRIMARY KEY (deploy, node, address),
   FOREIGN KEY (deploy, node) REFERENCES machine(deploy, name) ON DELETE CASCADE
 ) STRICT;
+-- Who is about the same thing: a step that takes over from another one.
+CREATE INDEX step_by_thing ON step(deploy, node, json_extract(recipe, '$.kind'), json_extract(recipe, '$.key'));
 CREATE TABLE names (
   deploy TEXT PRIMARY KEY REFERENCES deploy(name),
   tbl    TEXT NOT NULL

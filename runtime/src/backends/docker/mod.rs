@@ -31,7 +31,7 @@ use self::world::Seen;
 use super::errors as common;
 use crate::backend::{
     Applied, Backend, BackendError, Capability, Command, Finding, Folders, Found, ObjectAction, Operation,
-    Probed, Process, Progress, Scope, World,
+    Probed, Process, Progress, Scope, World, agent_words,
 };
 use crate::backends::identity;
 
@@ -169,8 +169,8 @@ impl Backend for Docker {
         if !there.running {
             return Err(common::not_running(machine, "does not run"));
         }
-        if command.arguments.is_empty() {
-            return agent::open(engine, &there.id, machine, command).await;
+        if let Some(words) = agent_words(&command.arguments) {
+            return agent::open(engine, &there.id, machine, command, words).await;
         }
         exec::open(engine, &there.id, machine, command).await
     }
