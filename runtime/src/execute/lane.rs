@@ -60,12 +60,15 @@ struct Session<'a> {
     changed: usize,
     /// When each step was begun, as far as that was heard.
     begun: BTreeMap<usize, tokio::time::Instant>,
+    /// The spans of those that have not ended.
+    spans: BTreeMap<usize, tracing::Span>,
 }
 
 /// Carries out a segment; what this run has done already is left out. Returns how many steps changed the node.
 ///
 /// # Errors
 /// [`Stop::Failed`] with the step that failed for good; later steps were not begun.
+#[tracing::instrument(name = "segment", skip_all, fields(node = segment.node, run = segment.run))]
 pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, Stop> {
     let operations = segment
         .steps
@@ -78,6 +81,7 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
         operations,
         changed: 0,
         begun: BTreeMap::new(),
+        spans: BTreeMap::new(),
     };
     if session.rest().is_empty() {
         return Ok(0);
@@ -263,6 +267,9 @@ impl Session<'_> {
             AgentEvent::Started { operation } => {
                 if let Some(index) = index(self, &operation) {
                     self.begun.insert(index, tokio::time::Instant::now());
+                    let (step, attempt) = (self.address(index), self.calls.known.attempts(&operation));
+                    let span = tracing::info_span!("step", %node, %step, %operation, attempt);
+                    self.spans.insert(index, span);
                     self.calls.tell(Event::StepStarted {
                         node,
                         step: self.address(index),
@@ -299,6 +306,7 @@ impl Session<'_> {
                             .map(|begun| begun.elapsed().as_millis() as u64),
                     };
                     self.finish(index, entry).await?;
+                    self.spans.remove(&index);
                     self.changed += usize::from(changed);
                     self.calls.tell(Event::StepDone {
                         node,
@@ -315,6 +323,7 @@ impl Session<'_> {
                 detail,
             } => {
                 if let Some(index) = index(self, &operation) {
+                    self.spans.remove(&index);
                     return Ok(Some(End::Step {
                         index,
                         class,
@@ -372,6 +381,7 @@ impl Session<'_> {
 
     /// After a broken line: asks the node's own journal what became of the steps, and writes that down.
     async fn look_up(&mut self, error: &LineError) -> Result<(), Stop> {
+        self.spans.clear();
         let rest = self.rest();
         let asked: Vec<String> = rest.iter().map(|i| self.operations[*i].clone()).collect();
         let states = match error {

@@ -17,6 +17,7 @@ mod cancel;
 mod destroy;
 mod event;
 mod filled;
+mod forecast;
 mod graph;
 mod lane;
 mod lookup;
@@ -24,12 +25,14 @@ mod objects;
 mod outcome;
 mod recover;
 mod schedule;
+mod weights;
 mod work;
 
 pub use calls::{Calls, Known, Retry, operation_id};
 pub use cancel::{Cancel, Urgency};
 pub use destroy::destroy;
 pub use event::{Event, EventSink};
+pub use forecast::{ForecastJob, Slot, forecast_jobs};
 pub use lane::{LaneSegment, LaneStep, run_segment};
 pub use outcome::{Blocked, ExecuteError, Failure, Outcome, Status, Stop};
 
@@ -38,6 +41,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rebar_compiler::plan::{self, NodeRow, ObjectVerb, Plan};
+use tracing::Instrument;
 
 use crate::backend::{Backend, Scope, World};
 use crate::journal::{Journal, Line};
@@ -45,6 +49,7 @@ use crate::state::{CloseAs, Lease, Opened, Opening, RunKind, State, StateError, 
 use filled::NodeWork;
 use graph::Standing;
 use schedule::{Limits, Tally, schedule};
+use weights::Weights;
 use work::{Names, Work};
 
 /// Stands between the executor and the journal of the state: for tests, and for engines with a journal of their own.
@@ -131,7 +136,7 @@ impl Journal for RunJournal {
 pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteError> {
     let nodes = filled::work(plan).map_err(ExecuteError::Malformed)?;
     // A plan that cannot be carried out is refused before anything is written.
-    graph::build(plan, &nodes, &Standing::default()).map_err(ExecuteError::Malformed)?;
+    graph::build(plan, &nodes, &Standing::default(), &Weights::default()).map_err(ExecuteError::Malformed)?;
     let state = &context.state;
     let lease = state.lease(&plan.deploy, &plan.site, &plan.backend.name).await?;
     if lease.taken_over() {
@@ -139,7 +144,8 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
             deploy: plan.deploy.clone(),
         });
     }
-    let result = carry_out(plan, nodes, context, &lease).await;
+    let span = tracing::info_span!("run", kind = "apply", deploy = %plan.deploy, run = tracing::field::Empty);
+    let result = carry_out(plan, nodes, context, &lease).instrument(span).await;
     // Lines that were on their way are written before the lease is given back.
     let released = lease.release().await;
     let outcome = result?;
@@ -157,6 +163,7 @@ async fn carry_out(
     let token = lease.token().clone();
     state.hold_engine(&token, &*context.backend).await?;
     let (run, resumed) = open(plan, context, &token).await?;
+    tracing::Span::current().record("run", &run);
     let calls = context.calls(&token, &run);
     let operations = state.operations(&run).await?;
     recover::settle(&calls, &operations, false).await?;
@@ -189,7 +196,8 @@ async fn carry_out(
                     .iter()
                     .any(|row| recorded.get(&row.name).is_some_and(|node| !node.told))),
     };
-    let graph = graph::build(plan, &nodes, &standing).map_err(ExecuteError::Malformed)?;
+    let weights = Weights::new(state.durations(&plan.backend.name).await?);
+    let graph = graph::build(plan, &nodes, &standing, &weights).map_err(ExecuteError::Malformed)?;
     calls.tell(Event::RunOpened {
         run: run.clone(),
         deploy: plan.deploy.clone(),

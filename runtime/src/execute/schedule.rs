@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::cancel::Urgency;
 use super::event::Event;
-use super::graph::{Barrier, Graph, Task, subject};
+use super::graph::{Barrier, Graph, Preference, Slot, Task, subject};
 use super::outcome::{Blocked, ExecuteError, Failure, Stop};
 use super::work::{Work, perform};
 use crate::state::Lease;
@@ -46,14 +47,6 @@ enum State {
     Left,
 }
 
-/// How a task counts against the limits.
-#[derive(Clone, Copy, PartialEq)]
-enum Slot {
-    Lane,
-    Object,
-    Free,
-}
-
 struct Owner<'a> {
     graph: &'a Graph,
     work: Arc<Work>,
@@ -61,7 +54,7 @@ struct Owner<'a> {
     /// For each job, how many that it waits for have not ended.
     waiting: Vec<usize>,
     /// Jobs that wait for nothing any more, in the order of preference.
-    ready: BTreeSet<(std::cmp::Reverse<u64>, std::cmp::Reverse<usize>, String, usize)>,
+    ready: BTreeSet<Preference>,
     running: BTreeMap<tokio::task::Id, usize>,
     lanes: usize,
     objects: usize,
@@ -122,6 +115,7 @@ async fn drive(
             break;
         }
         tokio::select! {
+            biased;
             Some(joined) = tasks.join_next_with_id() => match joined {
                 Ok((id, result)) => owner.ended(id, result)?,
                 Err(error) => {
@@ -156,13 +150,7 @@ impl Owner<'_> {
     }
 
     fn enqueue(&mut self, at: usize) {
-        let preference = (
-            std::cmp::Reverse(self.graph.remaining[at]),
-            std::cmp::Reverse(self.graph.dependents[at].len()),
-            self.subject(at),
-            at,
-        );
-        self.ready.insert(preference);
+        self.ready.insert(self.graph.preference(&self.work.plan, at));
     }
 
     /// Starts what may start.
@@ -170,7 +158,7 @@ impl Owner<'_> {
         let mut passed = Vec::new();
         while let Some(next) = self.ready.pop_first() {
             let at = next.3;
-            let slot = slot(&self.graph.jobs[at].task);
+            let slot = self.graph.jobs[at].task.slot();
             let room = match slot {
                 Slot::Free => true,
                 Slot::Lane => self.lanes < limits.lanes.max(1),
@@ -187,7 +175,7 @@ impl Owner<'_> {
             }
             self.states[at] = State::Running;
             let (work, task) = (Arc::clone(&self.work), self.graph.jobs[at].task.clone());
-            let handle = tasks.spawn(async move { do_one(&work, &task).await });
+            let handle = tasks.spawn(async move { do_one(&work, &task).await }.in_current_span());
             self.running.insert(handle.id(), at);
         }
         self.ready.extend(passed);
@@ -198,7 +186,7 @@ impl Owner<'_> {
         let Some(at) = self.running.remove(&id) else {
             return Ok(());
         };
-        match slot(&self.graph.jobs[at].task) {
+        match self.graph.jobs[at].task.slot() {
             Slot::Free => {}
             Slot::Lane => self.lanes -= 1,
             Slot::Object => self.objects -= 1,
@@ -280,21 +268,6 @@ async fn do_one(work: &Work, task: &Task) -> Result<usize, Stop> {
         }
     }
     perform(work, task).await
-}
-
-fn slot(task: &Task) -> Slot {
-    match task {
-        Task::Segment(..) | Task::Removal(_) => Slot::Lane,
-        Task::MakeNetwork(_)
-        | Task::DropNetwork(_)
-        | Task::MakeMachine(_)
-        | Task::StartMachine(_)
-        | Task::DropMachine(..) => Slot::Object,
-        // The image is one, and names wait for each other.
-        Task::Image | Task::KeepMachine(_) | Task::Names(_) | Task::FinalNames | Task::Barrier(_) => {
-            Slot::Free
-        }
-    }
 }
 
 fn panicked(error: &tokio::task::JoinError) -> Failure {

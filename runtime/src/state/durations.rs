@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rebar_agent::protocol::Verb;
+use rebar_compiler::plan::RecordedStep;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -48,11 +50,16 @@ pub fn measured_as(request: &Request) -> String {
             ObjectAction::DestroyMachine { .. } => "destroy machine".to_owned(),
             ObjectAction::PublishNames { .. } => "publish names".to_owned(),
         },
-        Request::Step { verb, step, .. } => match verb {
-            rebar_agent::protocol::Verb::Ensure => format!("step {} {}", step.kind, step.address),
-            rebar_agent::protocol::Verb::Remove => format!("removal {}", step.kind),
-        },
+        Request::Step { verb, step, .. } => step_measured_as(*verb, step),
         Request::Surgery { .. } => "surgery".to_owned(),
+    }
+}
+
+/// [`measured_as`] for a step.
+pub(crate) fn step_measured_as(verb: Verb, step: &RecordedStep) -> String {
+    match verb {
+        Verb::Ensure => format!("step {} {}", step.kind, step.address),
+        Verb::Remove => format!("removal {}", step.kind),
     }
 }
 

@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod journal;
 mod order;
+mod priority;
 mod project;
 mod refusals;
 mod surgery;

@@ -22,7 +22,7 @@ impl Builder<'_> {
         if plan.leaving.is_empty() && plan.leaving_networks.is_empty() {
             return;
         }
-        let changed = self.add(Task::Barrier(Barrier::Changed), 0);
+        let changed = self.add(Task::Barrier(Barrier::Changed));
         for job in segments.iter().chain(&removals) {
             self.soft(changed, *job);
         }
@@ -34,7 +34,7 @@ impl Builder<'_> {
                 dropped.push((job, node));
                 continue;
             }
-            let job = self.add(task, 1);
+            let job = self.add(task);
             self.hard(job, changed);
             let users = Task::Barrier(Barrier::Users(node.group.clone()));
             let users = match self.at(&users) {
@@ -48,7 +48,7 @@ impl Builder<'_> {
             dropped.push((job, node));
         }
         for name in &plan.leaving_networks {
-            let job = self.add(Task::DropNetwork(name.clone()), 1);
+            let job = self.add(Task::DropNetwork(name.clone()));
             self.hard(job, changed);
             for (drop, _) in dropped
                 .iter()
@@ -63,7 +63,7 @@ impl Builder<'_> {
             }
         }
         if !plan.leaving.is_empty() && !plan.nodes.is_empty() {
-            let job = self.add(Task::FinalNames, 1);
+            let job = self.add(Task::FinalNames);
             for (drop, _) in dropped {
                 self.soft(job, drop);
             }
@@ -102,7 +102,7 @@ impl Builder<'_> {
 
     /// Where all users of a group meet; no name stands for everybody.
     fn users(&mut self, group: String, segments: &[usize]) -> usize {
-        let barrier = self.add(Task::Barrier(Barrier::Users(group)), 0);
+        let barrier = self.add(Task::Barrier(Barrier::Users(group)));
         for segment in segments {
             self.hard(barrier, *segment);
         }

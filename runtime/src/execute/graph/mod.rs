@@ -5,12 +5,16 @@
 
 mod leaving;
 mod rollout;
+mod slot;
+
+pub use slot::Slot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rebar_compiler::plan::{NodeRow, ObjectVerb, Plan};
 
 use super::filled::NodeWork;
+use super::weights::Weights;
 
 /// A piece of work.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +66,7 @@ pub(super) struct Job {
     pub(super) hard: Vec<usize>,
     /// Must have ended.
     pub(super) soft: Vec<usize>,
-    /// How much work it is; for priorities.
+    /// How long it is expected to take, in milliseconds; for priorities and forecasts.
     pub(super) weight: u64,
 }
 
@@ -72,7 +76,7 @@ pub(super) struct Graph {
     pub(super) jobs: Vec<Job>,
     /// Jobs that wait for each job.
     pub(super) dependents: Vec<Vec<usize>>,
-    /// The work on the longest way from each job to the end.
+    /// How long the longest way from each job to the end is expected to take, in milliseconds.
     pub(super) remaining: Vec<u64>,
 }
 
@@ -90,6 +94,7 @@ pub(super) struct Standing {
 struct Builder<'a> {
     plan: &'a Plan,
     work: &'a BTreeMap<String, NodeWork>,
+    weights: &'a Weights,
     graph: Graph,
     index: BTreeMap<Task, usize>,
     /// Whether machines that are replaced go in the batches of rollouts.
@@ -103,16 +108,17 @@ pub(super) fn build(
     plan: &Plan,
     work: &BTreeMap<String, NodeWork>,
     standing: &Standing,
+    weights: &Weights,
 ) -> Result<Graph, String> {
     // Runs that wait for each other across one group leave no order in which its machines could go in batches.
     // Then they go as soon as they can, as if there were none.
-    let strict = attempt(plan, work, standing, true);
+    let strict = attempt(plan, work, standing, weights, true);
     let replaces = plan
         .nodes
         .iter()
         .any(|row| matches!(row.machine, ObjectVerb::Replace { .. }));
     match strict {
-        Err(_) if replaces => attempt(plan, work, standing, false),
+        Err(_) if replaces => attempt(plan, work, standing, weights, false),
         strict => strict,
     }
 }
@@ -121,11 +127,13 @@ fn attempt(
     plan: &Plan,
     work: &BTreeMap<String, NodeWork>,
     standing: &Standing,
+    weights: &Weights,
     batch_replacements: bool,
 ) -> Result<Graph, String> {
     let mut builder = Builder {
         plan,
         work,
+        weights,
         graph: Graph::default(),
         index: BTreeMap::new(),
         batch_replacements,
@@ -145,10 +153,11 @@ fn is_kept(row: &NodeRow) -> bool {
 }
 
 impl Builder<'_> {
-    fn add(&mut self, task: Task, weight: u64) -> usize {
+    fn add(&mut self, task: Task) -> usize {
         if let Some(at) = self.index.get(&task) {
             return *at;
         }
+        let weight = self.weights.of(self.plan, self.work, &task).as_millis() as u64;
         let at = self.graph.jobs.len();
         self.index.insert(task.clone(), at);
         self.graph.jobs.push(Job {
@@ -180,13 +189,13 @@ impl Builder<'_> {
             .nodes
             .iter()
             .any(|row| made(&row))
-            .then(|| self.add(Task::Image, 10));
+            .then(|| self.add(Task::Image));
         for row in plan
             .nodes
             .iter()
             .filter(|row| matches!(row.machine, ObjectVerb::Replace { .. }))
         {
-            let drop = self.add(Task::DropMachine(row.name.clone(), false), 1);
+            let drop = self.add(Task::DropMachine(row.name.clone(), false));
             if let Some(image) = image {
                 self.hard(drop, image);
             }
@@ -195,7 +204,7 @@ impl Builder<'_> {
             match network.verb {
                 ObjectVerb::Keep => {}
                 ObjectVerb::Create | ObjectVerb::Start => {
-                    self.add(Task::MakeNetwork(name.clone()), 1);
+                    self.add(Task::MakeNetwork(name.clone()));
                 }
                 ObjectVerb::Replace { .. } => self.replace_network(name),
             }
@@ -203,11 +212,11 @@ impl Builder<'_> {
         for row in &plan.nodes {
             let job = match row.machine {
                 ObjectVerb::Create | ObjectVerb::Replace { .. } => {
-                    self.add(Task::MakeMachine(row.name.clone()), 2)
+                    self.add(Task::MakeMachine(row.name.clone()))
                 }
-                ObjectVerb::Start => self.add(Task::StartMachine(row.name.clone()), 1),
+                ObjectVerb::Start => self.add(Task::StartMachine(row.name.clone())),
                 ObjectVerb::Keep if self.work.get(&row.name).is_some_and(|w| !w.is_empty()) => {
-                    self.add(Task::KeepMachine(row.name.clone()), 0)
+                    self.add(Task::KeepMachine(row.name.clone()))
                 }
                 ObjectVerb::Keep => continue,
             };
@@ -230,7 +239,7 @@ impl Builder<'_> {
     /// All machines on it go first, those that leave as well.
     fn replace_network(&mut self, name: &str) {
         let plan = self.plan;
-        let drop = self.add(Task::DropNetwork(name.to_owned()), 1);
+        let drop = self.add(Task::DropNetwork(name.to_owned()));
         for row in &plan.nodes {
             if let Some(on) = self.at(&Task::DropMachine(row.name.clone(), false)) {
                 self.hard(drop, on);
@@ -241,10 +250,10 @@ impl Builder<'_> {
             .iter()
             .filter(|node| node.addresses.contains_key(name))
         {
-            let on = self.add(Task::DropMachine(node.name.clone(), true), 1);
+            let on = self.add(Task::DropMachine(node.name.clone(), true));
             self.hard(drop, on);
         }
-        let make = self.add(Task::MakeNetwork(name.to_owned()), 1);
+        let make = self.add(Task::MakeNetwork(name.to_owned()));
         self.hard(make, drop);
     }
 
@@ -258,7 +267,7 @@ impl Builder<'_> {
                 .find_map(|task| self.at(&task(row.name.clone())));
             let Some(machine) = machine else { continue };
             let ready = if names {
-                let job = self.add(Task::Names(row.name.clone()), 0);
+                let job = self.add(Task::Names(row.name.clone()));
                 self.hard(job, machine);
                 job
             } else {
@@ -272,7 +281,7 @@ impl Builder<'_> {
                 if segment.steps.is_empty() {
                     continue;
                 }
-                let job = self.add(Task::Segment(row.name.clone(), index), segment.steps.len() as u64);
+                let job = self.add(Task::Segment(row.name.clone(), index));
                 self.hard(job, ready);
                 if let Some(previous) = previous {
                     self.soft(job, previous);
@@ -280,7 +289,7 @@ impl Builder<'_> {
                 previous = Some(job);
             }
             if !work.removals.is_empty() {
-                let job = self.add(Task::Removal(row.name.clone()), work.removals.len() as u64);
+                let job = self.add(Task::Removal(row.name.clone()));
                 self.hard(job, ready);
             }
         }
@@ -291,7 +300,7 @@ impl Builder<'_> {
                 .all(|row| self.at(&Task::Names(row.name.clone())).is_none())
         {
             // Nothing but the table of names has to change.
-            self.add(Task::FinalNames, 1);
+            self.add(Task::FinalNames);
         }
     }
 
@@ -324,7 +333,7 @@ impl Builder<'_> {
             if before.is_empty() || after.is_empty() {
                 continue;
             }
-            let barrier = self.add(Task::Barrier(Barrier::Gate(index)), 0);
+            let barrier = self.add(Task::Barrier(Barrier::Gate(index)));
             for job in before {
                 self.hard(barrier, job);
             }
@@ -397,7 +406,8 @@ pub(super) fn subject(plan: &Plan, task: &Task) -> String {
         | Task::DropMachine(name, _) => format!("machine/{name}"),
         Task::Names(_) | Task::FinalNames => "names".to_owned(),
         Task::Segment(node, index) => {
-            let row = plan.nodes.iter().find(|row| row.name == *node);
+            let row = plan.nodes.binary_search_by(|row| row.name.as_str().cmp(node));
+            let row = row.ok().and_then(|at| plan.nodes.get(at));
             let pattern = row.and_then(|row| plan.patterns.get(row.pattern));
             let run = pattern
                 .and_then(|p| p.segments.get(*index))
@@ -414,7 +424,20 @@ pub(super) fn subject(plan: &Plan, task: &Task) -> String {
     }
 }
 
+/// Of all that may begin, the lowest begins: the longest remaining path, then what most others wait for, then by name.
+pub(super) type Preference = (std::cmp::Reverse<u64>, std::cmp::Reverse<usize>, String, usize);
+
 impl Graph {
+    /// The place of a job in the order of preference.
+    pub(super) fn preference(&self, plan: &Plan, at: usize) -> Preference {
+        (
+            std::cmp::Reverse(self.remaining[at]),
+            std::cmp::Reverse(self.dependents[at].len()),
+            subject(plan, &self.jobs[at].task),
+            at,
+        )
+    }
+
     /// How many changes of objects there are.
     pub(super) fn objects(&self) -> usize {
         let is = |job: &&Job| match job.task {

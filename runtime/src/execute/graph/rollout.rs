@@ -31,7 +31,7 @@ impl Builder<'_> {
                 let batches: Vec<&[(usize, usize)]> = first.chain(others.chunks(size)).collect();
                 for (number, pair) in batches.windows(2).enumerate() {
                     let task = Barrier::Batch(segment.run.clone(), number, rollout.settle.unwrap_or(0));
-                    let barrier = self.add(Task::Barrier(task), 0);
+                    let barrier = self.add(Task::Barrier(task));
                     for (_, end) in pair[0] {
                         self.hard(barrier, *end);
                     }

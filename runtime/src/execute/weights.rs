@@ -1,0 +1,138 @@
+//! How long each piece of work is expected to take: as measured before, or what is usual for its kind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rebar_agent::protocol::Verb;
+use rebar_compiler::plan::Plan;
+
+use super::filled::NodeWork;
+use super::graph::{Barrier, Task};
+use super::lane::LaneStep;
+use crate::state::{Durations, step_measured_as};
+
+/// What is known of durations.
+#[derive(Debug, Default)]
+pub(super) struct Weights {
+    durations: Durations,
+    /// The median over all steps of a kind, for a step that is new and of a kind that is not.
+    kinds: BTreeMap<String, Duration>,
+}
+
+impl Weights {
+    /// From what was measured.
+    pub(super) fn new(durations: Durations) -> Weights {
+        let mut kinds: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for (what, samples) in &durations.samples {
+            let mut words = what.split(' ');
+            if let (Some("step"), Some(kind)) = (words.next(), words.next()) {
+                kinds.entry(kind).or_default().extend(samples);
+            }
+        }
+        let median = |mut samples: Vec<u64>| {
+            samples.sort_unstable();
+            samples.get(samples.len() / 2).copied().map(Duration::from_millis)
+        };
+        let kinds = kinds
+            .into_iter()
+            .filter_map(|(kind, samples)| Some((kind.to_owned(), median(samples)?)))
+            .collect();
+        Weights { durations, kinds }
+    }
+
+    /// How long a task is expected to take once it begins, alone on its slot.
+    pub(super) fn of(&self, plan: &Plan, work: &BTreeMap<String, NodeWork>, task: &Task) -> Duration {
+        match task {
+            Task::Image => {
+                let name = plan.backend.image.as_ref().map_or("", |image| &image.name);
+                self.object(&format!("prepare image/{name}"), Duration::from_secs(30))
+            }
+            Task::MakeNetwork(_) => self.object("create network", Duration::from_millis(500)),
+            Task::DropNetwork(_) => self.object("destroy network", Duration::from_millis(500)),
+            Task::MakeMachine(_) => self.object("create machine", Duration::from_secs(5)),
+            Task::StartMachine(_) => self.object("start machine", Duration::from_secs(3)),
+            Task::DropMachine(..) => self.object("destroy machine", Duration::from_secs(2)),
+            Task::Names(_) | Task::FinalNames => self.object("publish names", Duration::from_millis(200)),
+            Task::Segment(node, index) => {
+                let segment = work.get(node).and_then(|node| node.segments.get(*index));
+                segment.map_or(Duration::ZERO, |segment| self.steps(&segment.steps))
+            }
+            Task::Removal(node) => work
+                .get(node)
+                .map_or(Duration::ZERO, |node| self.steps(&node.removals)),
+            Task::Barrier(Barrier::Batch(_, _, rest)) => Duration::from_nanos(*rest),
+            Task::KeepMachine(_) | Task::Barrier(Barrier::Gate(_) | Barrier::Users(_) | Barrier::Changed) => {
+                Duration::ZERO
+            }
+        }
+    }
+
+    fn object(&self, what: &str, usual: Duration) -> Duration {
+        self.durations.expected(what).unwrap_or(usual)
+    }
+
+    fn steps(&self, steps: &[LaneStep]) -> Duration {
+        steps.iter().map(|step| self.step(step)).sum()
+    }
+
+    fn step(&self, step: &LaneStep) -> Duration {
+        let kind = step.recipe.kind.as_str();
+        self.durations
+            .expected(&step_measured_as(step.verb, &step.recipe))
+            .or_else(|| match step.verb {
+                Verb::Ensure => self.kinds.get(kind).copied(),
+                Verb::Remove => None,
+            })
+            .unwrap_or_else(|| usual(kind))
+    }
+}
+
+/// What a step of a kind takes where nothing is known: rough, but a package outweighs a hundred files.
+fn usual(kind: &str) -> Duration {
+    match kind {
+        "package" => Duration::from_secs(10),
+        "service" | "command" => Duration::from_secs(2),
+        "probe" => Duration::from_secs(1),
+        _ => Duration::from_millis(50),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rebar_compiler::plan::{RecordedStep, Removal};
+
+    use super::*;
+
+    fn step(verb: Verb, kind: &str, address: &str) -> LaneStep {
+        let recipe = RecordedStep {
+            address: address.to_owned(),
+            kind: kind.to_owned(),
+            key: String::new(),
+            digest: String::new(),
+            fields: BTreeMap::new(),
+            removal: Removal::Remove,
+            position: 0,
+        };
+        LaneStep {
+            verb,
+            recipe,
+            loads: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_measured_counts_then_its_kind_then_what_is_usual() {
+        let samples = BTreeMap::from([
+            ("step package a.nginx".to_owned(), vec![3000, 1000, 2000]),
+            ("step package a.git".to_owned(), vec![9000, 9000, 9000]),
+            ("removal file".to_owned(), vec![7]),
+        ]);
+        let weights = Weights::new(Durations { samples });
+        let millis = |verb, kind, address| weights.step(&step(verb, kind, address)).as_millis();
+        assert_eq!(millis(Verb::Ensure, "package", "a.nginx"), 2000);
+        assert_eq!(millis(Verb::Ensure, "package", "a.new"), 9000);
+        assert_eq!(millis(Verb::Ensure, "probe", "a.up"), 1000);
+        assert_eq!(millis(Verb::Remove, "file", "b.gone"), 7);
+        assert_eq!(weights.steps(&[]), Duration::ZERO);
+    }
+}
