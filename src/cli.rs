@@ -41,7 +41,9 @@ A first session, in a folder with a main.rebar:
   rebar destroy my_deploy     take it down again
 
 Exit codes: 0 done · 1 failed · 2 wrong usage · 3 changes found (plan --exit-code, compare, drift, fmt --check)
-            4 refused · 5 partly done · 6 interrupted · 7 a node could not be asked";
+            4 refused · 5 partly done · 6 interrupted · 7 a node could not be asked
+
+Traces on standard error: -v, or REBAR_LOG=rebar_runtime=info; REBAR_LOG_FORMAT=json writes JSON lines";
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

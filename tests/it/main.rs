@@ -9,6 +9,8 @@ mod examples;
 mod forty;
 mod kills;
 mod many;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod records;
 mod shop;
 mod support;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use rebar_compiler::plan::{Base, Plan};
+use tracing::Instrument;
 
 use super::calls::Calls;
 use super::cancel::Urgency;
@@ -27,7 +28,8 @@ pub async fn destroy(deploy: &str, context: &Context) -> Result<Outcome, Execute
         .await?
         .ok_or_else(|| ExecuteError::UnknownDeploy(deploy.to_owned()))?;
     let lease = state.lease(deploy, &record.site, &record.backend).await?;
-    let result = carry_out(deploy, &record, context, &lease).await;
+    let span = tracing::info_span!("run", kind = "destroy", %deploy, run = tracing::field::Empty);
+    let result = carry_out(deploy, &record, context, &lease).instrument(span).await;
     let released = lease.release().await;
     let outcome = result?;
     released?;
@@ -68,6 +70,7 @@ async fn carry_out(
         .map(|text| ranks(&text))
         .unwrap_or_default();
     let (run, resumed) = begin(context, &token, opening).await?;
+    tracing::Span::current().record("run", &run);
     let calls = context.calls(&token, &run);
     recover::settle(&calls, &state.operations(&run).await?, false).await?;
     let world = context.backend.observe(&calls.scope).await;

@@ -62,12 +62,15 @@ struct Session<'a> {
     begun: BTreeMap<usize, tokio::time::Instant>,
     /// What was heard in one go, in order: it is written down together and told when that is durable.
     heard: Vec<(Option<(usize, Entry)>, Event)>,
+    /// The spans of those that have not ended.
+    spans: BTreeMap<usize, tracing::Span>,
 }
 
 /// Carries out a segment; what this run has done already is left out. Returns how many steps changed the node.
 ///
 /// # Errors
 /// [`Stop::Failed`] with the step that failed for good; later steps were not begun.
+#[tracing::instrument(name = "segment", skip_all, fields(node = segment.node, run = segment.run))]
 pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, Stop> {
     let operations = segment
         .steps
@@ -81,6 +84,7 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
         changed: 0,
         begun: BTreeMap::new(),
         heard: Vec::new(),
+        spans: BTreeMap::new(),
     };
     if session.rest().is_empty() {
         return Ok(0);
@@ -269,7 +273,9 @@ impl Session<'_> {
             AgentEvent::Started { operation } => {
                 let index = index(&operation)?;
                 self.begun.insert(index, tokio::time::Instant::now());
-                let step = self.address(index);
+                let (step, attempt) = (self.address(index), self.calls.known.attempts(&operation));
+                let span = tracing::info_span!("step", %node, %step, %operation, attempt);
+                self.spans.insert(index, span);
                 self.heard.push((None, Event::StepStarted { node, step }));
             }
             AgentEvent::Progress { operation, text } => {
@@ -290,6 +296,7 @@ impl Session<'_> {
                 if self.calls.known.is_done(&operation) || self.heard.iter().any(told) {
                     return None;
                 }
+                self.spans.remove(&index);
                 let begun = self.begun.get(&index);
                 let entry = Entry::Done {
                     changed,
@@ -313,8 +320,10 @@ impl Session<'_> {
                 message,
                 detail,
             } => {
+                let index = index(&operation)?;
+                self.spans.remove(&index);
                 return Some(End::Step {
-                    index: index(&operation)?,
+                    index,
                     class,
                     message,
                     detail,
@@ -386,6 +395,7 @@ impl Session<'_> {
 
     /// After a broken line: asks the node's own journal what became of the steps, and writes that down.
     async fn look_up(&mut self, error: &LineError) -> Result<(), Stop> {
+        self.spans.clear();
         let rest = self.rest();
         let asked: Vec<String> = rest.iter().map(|i| self.operations[*i].clone()).collect();
         let states = match error {

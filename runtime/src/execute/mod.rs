@@ -43,6 +43,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rebar_compiler::plan::{self, NodeRow, ObjectVerb, Plan};
+use tracing::Instrument;
 
 use crate::backend::{Backend, Scope, World};
 use crate::journal::{Journal, Line};
@@ -148,7 +149,8 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
             deploy: plan.deploy.clone(),
         });
     }
-    let result = carry_out(plan, nodes, context, &lease).await;
+    let span = tracing::info_span!("run", kind = "apply", deploy = %plan.deploy, run = tracing::field::Empty);
+    let result = carry_out(plan, nodes, context, &lease).instrument(span).await;
     // Lines that were on their way are written before the lease is given back.
     let released = lease.release().await;
     let outcome = result?;
@@ -166,6 +168,7 @@ async fn carry_out(
     let token = lease.token().clone();
     state.hold_engine(&token, &*context.backend).await?;
     let (run, resumed) = open(plan, context, &token).await?;
+    tracing::Span::current().record("run", &run);
     let calls = context.calls(&token, &run);
     let operations = state.operations(&run).await?;
     recover::settle(&calls, &operations, false).await?;

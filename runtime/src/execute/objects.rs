@@ -1,6 +1,7 @@
 //! One change of one object: Intent, call, Done; tried again where that can help, looked up where nobody knows.
 
 use rebar_agent::protocol::FailureClass;
+use tracing::Instrument;
 
 use super::calls::Calls;
 use super::event::Event;
@@ -47,6 +48,7 @@ impl ObjectChange {
 }
 
 /// Makes a change, unless this run has made it. Returns whether something was done.
+#[tracing::instrument(name = "object", skip_all, fields(verb = wanted.verb, subject = wanted.subject))]
 pub(super) async fn change(calls: &Calls, wanted: &ObjectChange) -> Result<bool, Stop> {
     let operation = calls.operation(&wanted.verb, &wanted.subject);
     if calls.known.is_done(&operation) {
@@ -75,7 +77,9 @@ pub(super) async fn change(calls: &Calls, wanted: &ObjectChange) -> Result<bool,
             });
         };
         let begun = tokio::time::Instant::now();
-        let mut error = match calls.backend.apply(&calls.scope, &call, &progress).await {
+        let span = tracing::info_span!("backend call", %subject, %operation, attempt = calls.known.attempts(&operation));
+        let applied = calls.backend.apply(&calls.scope, &call, &progress);
+        let mut error = match applied.instrument(span).await {
             Ok(applied) => {
                 let took = begun.elapsed().as_millis() as u64;
                 return done(calls, wanted, &operation, applied, Some(took)).await;

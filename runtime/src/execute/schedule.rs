@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::cancel::Urgency;
 use super::event::Event;
@@ -174,7 +175,7 @@ impl Owner<'_> {
             }
             self.states[at] = State::Running;
             let (work, task) = (Arc::clone(&self.work), self.graph.jobs[at].task.clone());
-            let handle = tasks.spawn(async move { do_one(&work, &task).await });
+            let handle = tasks.spawn(async move { do_one(&work, &task).await }.in_current_span());
             self.running.insert(handle.id(), at);
         }
         self.ready.extend(passed);

@@ -267,8 +267,8 @@ impl State {
     /// [`StateError::NotLater`] when the document would take something away, [`StateError::Leased`] when a deploy is being
     /// changed, [`StateError::Document`] when its rows do not fit together; those of writing.
     pub async fn import(&self, document: Document) -> Result<(), StateError> {
-        let now = self.clock.milliseconds();
-        self.write(move |connection| import(connection, &document, now))
+        let (now, holder) = (self.clock.milliseconds(), self.holder());
+        self.write(move |connection| import(connection, &document, &holder, now))
             .await
     }
 }
@@ -277,9 +277,9 @@ fn lineage(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row("SELECT lineage FROM about", [], |row| row.get(0))
 }
 
-fn import(connection: &Connection, document: &Document, now: i64) -> Result<(), Fault> {
+fn import(connection: &Connection, document: &Document, ours: &Holder, now: i64) -> Result<(), Fault> {
     let here = Tables::read(connection)?;
-    nobody_at_work(connection, now)?;
+    nobody_at_work(connection, ours, now)?;
     later(&lineage(connection)?, &here, document)?;
     // The journal is append-only for everybody but this.
     let triggers: Vec<(String, String)> = connection
@@ -301,7 +301,7 @@ fn import(connection: &Connection, document: &Document, now: i64) -> Result<(), 
     }
     connection.execute("UPDATE about SET lineage = ?1", params![document.lineage])?;
     for deploy in &document.tables.deploy {
-        let (token, _) = take(connection, &deploy.name, &Holder::own(), now)?;
+        let (token, _) = take(connection, &deploy.name, ours, now)?;
         let surgery = Surgery::Import {
             document: document.hash.clone(),
         };
@@ -311,13 +311,13 @@ fn import(connection: &Connection, document: &Document, now: i64) -> Result<(), 
     Ok(())
 }
 
-fn nobody_at_work(connection: &Connection, now: i64) -> Result<(), Fault> {
+fn nobody_at_work(connection: &Connection, ours: &Holder, now: i64) -> Result<(), Fault> {
     let mut statement = connection
         .prepare("SELECT name, holder, holder_since, holder_until FROM deploy WHERE holder IS NOT NULL")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let holder: Holder = serde_json::from_str(&row.get::<_, String>(1)?)?;
-        if holder.holds(&Holder::own(), row.get::<_, Option<i64>>(3)?.unwrap_or(0) > now) {
+        if holder.holds(ours, row.get::<_, Option<i64>>(3)?.unwrap_or(0) > now) {
             return Err(StateError::Leased {
                 deploy: row.get(0)?,
                 pid: holder.pid,

@@ -111,8 +111,8 @@ impl State {
             return Ok(None);
         };
         let network = self.networks(deploy).await?;
-        let now = self.clock.milliseconds();
-        self.read(move |connection| inspect(connection, record, network, now))
+        let (now, ours) = (self.clock.milliseconds(), self.holder());
+        self.read(move |connection| inspect(connection, record, network, (&ours, now)))
             .await
     }
 }
@@ -121,7 +121,7 @@ fn inspect(
     connection: &Connection,
     record: DeployRecord,
     network: BTreeMap<String, NetworkSpec>,
-    now: i64,
+    (ours, now): (&Holder, i64),
 ) -> Result<Option<Inspected>, Fault> {
     let name = record.name.clone();
     type Row = (u64, Option<String>, Option<String>, Option<i64>, Option<i64>);
@@ -140,7 +140,7 @@ fn inspect(
         Some(text) => {
             let holder: Holder = serde_json::from_str(&text)?;
             Some(HolderView {
-                alive: holder.holds(&Holder::own(), until.unwrap_or(0) > now),
+                alive: holder.holds(ours, until.unwrap_or(0) > now),
                 pid: holder.pid,
                 host: holder.host,
                 since: since.unwrap_or(0),

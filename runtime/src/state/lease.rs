@@ -117,22 +117,17 @@ impl State {
                 take(connection, &deploy, &ours, clock.milliseconds())
             })
             .await?;
-        Ok(self.leased(token, taken_over))
-    }
-
-    /// The lease that goes with a token of the current holder.
-    pub(super) fn leased(&self, token: Token, taken_over: bool) -> Lease {
-        Lease {
+        Ok(Lease {
             state: self.clone(),
             token,
             taken_over,
-        }
+        })
     }
 }
 
 impl State {
     /// Who holds what this process takes.
-    fn holder(&self) -> Holder {
+    pub(super) fn holder(&self) -> Holder {
         let own = Holder::own();
         match &self.host {
             None => own,

@@ -65,9 +65,10 @@ impl State {
             site: site.to_owned(),
             backend: backend.to_owned(),
             engine,
+            holder: self.holder(),
         };
-        let clock = Arc::clone(&self.clock);
-        self.write(move |connection| rebuild(connection, &place, &found, clock.milliseconds()))
+        let now = self.clock.milliseconds();
+        self.write(move |connection| rebuild(connection, &place, &found, now))
             .await
     }
 
@@ -96,6 +97,8 @@ struct Place {
     site: String,
     backend: String,
     engine: Option<String>,
+    /// Who takes the lease for that long.
+    holder: Holder,
 }
 
 fn refused(what: impl Into<String>, help: impl Into<String>) -> StateError {
@@ -345,7 +348,7 @@ fn rebuild(connection: &Connection, place: &Place, found: &Found, now: i64) -> R
            epoch = max(epoch, excluded.epoch), engine = excluded.engine",
         params![place.deploy, id, place.site, place.backend, epoch, place.engine],
     )?;
-    let (token, _) = take(connection, &place.deploy, &Holder::own(), now)?;
+    let (token, _) = take(connection, &place.deploy, &place.holder, now)?;
     let surgery = Surgery::Rebuild {
         deploy_id: id.clone(),
     };

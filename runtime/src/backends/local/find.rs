@@ -8,14 +8,14 @@ use sha2::{Digest, Sha256};
 use super::store::{self, Machine, Store};
 use super::{machine, network};
 use crate::backend::{BackendError, Folders, Found, FoundObject, NetworkSpec, Scope};
-use crate::backends::identity;
+use crate::backends::identity::check_name;
 
 /// The scopes that have a folder with records in it.
 pub(super) fn find(folders: &Folders) -> Result<Vec<Found>, BackendError> {
     let mut all = Vec::new();
     for id in store::children(&store::root(folders))? {
         // The folder of ranges, and whatever somebody else put there.
-        if identity::check_name("the id of a deploy", &id).is_err() || id == "ranges" {
+        if check_name("the id of a deploy", &id).is_err() || id == "ranges" {
             continue;
         }
         let found = of(folders, &id)?;
