@@ -100,6 +100,18 @@ fn the_published_schemas_are_those_of_the_program() {
     );
     let compared = world.good(&["compare", "laptop_shop", "lab_shop", "--json"]);
     schema_is_published(&world, "compare", &compared.out);
+    let facts = world.good(&["plan", "laptop_shop", "--facts"]);
+    schema_is_published(&world, "facts", &facts.out);
+    let rehearsed = world.good(&[
+        "rehearse",
+        "laptop_shop",
+        "--runs",
+        "2",
+        "--faults",
+        "none",
+        "--json",
+    ]);
+    schema_is_published(&world, "rehearsal", &rehearsed.out);
 }
 
 #[test]
