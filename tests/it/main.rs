@@ -9,6 +9,7 @@ mod examples;
 mod forty;
 mod kills;
 mod many;
+mod rehearse;
 mod shop;
 mod support;
 mod tidy;
