@@ -69,9 +69,10 @@ fn workers(facts: &Facts) -> String {
     let best = facts.workers.last();
     match (one, best) {
         (Some(one), Some(best)) if best.lanes > 1 => format!(
-            "{peak}; one node at a time: {}, more than {} gain nothing",
+            "{peak}; one node at a time: {}, more than {} gain nothing (machines are made {} at a time)",
             spoken(one.expected),
-            best.lanes
+            best.lanes,
+            facts.objects
         ),
         _ => format!("{peak}; more workers gain nothing"),
     }

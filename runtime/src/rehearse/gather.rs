@@ -115,6 +115,14 @@ pub(super) fn prospect(workers: usize, runs: &[Run]) -> Prospect {
     }
 }
 
+/// Whether more workers took off at least a hundredth.
+pub(super) fn gains(fewer: &Prospect, more: &Prospect) -> bool {
+    match (fewer.p50, more.p50) {
+        (Some(fewer), Some(more)) => more * 100 <= fewer * 99,
+        (None, _) | (_, None) => true,
+    }
+}
+
 pub(super) fn report(of: &Rehearsal, calm: &Run, runs: &[Run], workers: Vec<Prospect>) -> Report {
     let done: Vec<&Run> = runs.iter().filter(|run| run.is_done()).collect();
     let first = done.iter().filter(|run| run.applies.len() == 1).count() as u64;
