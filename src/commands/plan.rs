@@ -27,18 +27,25 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
         Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
     };
-    if args.facts {
-        let facts = expect::of(context, &plan).await?;
-        super::print(&format!("{:#}\n", serde_json::json!(facts)))?;
-    } else if args.json {
-        super::print(&format!("{:#}\n", serde_json::json!(plan)))?;
+    let wanted = args.facts || !args.json && !Summary::of(&plan).is_empty() && plan.nodes.len() <= FORESEEN;
+    let facts = if wanted {
+        Some(expect::of(context, &plan).await?)
     } else {
-        super::print(&render::plan::plan(&plan, unsure, context.out))?;
-        if !Summary::of(&plan).is_empty() && plan.nodes.len() <= FORESEEN {
-            let facts = expect::of(context, &plan).await?;
-            super::print(&format!("\n{}", render::facts::facts(&facts, context.out)))?;
+        None
+    };
+    let stage = tracing::debug_span!("print").entered();
+    let text = match &facts {
+        Some(facts) if args.facts => format!("{:#}\n", serde_json::json!(facts)),
+        _ if args.json => format!("{:#}\n", serde_json::json!(plan)),
+        facts => {
+            let expected = facts
+                .as_ref()
+                .map(|f| format!("\n{}", render::facts::facts(f, context.out)));
+            render::plan::plan(&plan, unsure, context.out) + &expected.unwrap_or_default()
         }
-    }
+    };
+    super::print(&text)?;
+    drop(stage);
     if let Some(path) = &args.out {
         let written = plan_file::write(path, &plan);
         written.map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;

@@ -11,10 +11,7 @@ const NAMED: usize = 3;
 /// A short paragraph, ending in a newline.
 pub(crate) fn facts(facts: &Facts, paint: Palette) -> String {
     let mut out = format!("{}\n", paint.strong("expected"));
-    let basis = match (facts.basis.measured, facts.basis.runs) {
-        (false, _) => "nothing was measured here yet: usual times".to_owned(),
-        (true, runs) => format!("from {}", count(runs as usize, "earlier run")),
-    };
+    let basis = basis(facts.basis.measured, facts.basis.runs);
     out += &format!("  {} if nothing fails ({basis})\n", spoken(facts.expected));
     if let Some(path) = path(&facts.critical_path) {
         out += &format!("  longest path: {path}\n");
@@ -25,6 +22,15 @@ pub(crate) fn facts(facts: &Facts, paint: Palette) -> String {
         out += &format!("{}\n", paint.faint(&line));
     }
     out
+}
+
+/// What expected durations come from.
+pub(crate) fn basis(measured: bool, runs: u64) -> String {
+    if measured {
+        format!("from {}", count(runs as usize, "earlier run"))
+    } else {
+        "nothing was measured here yet: usual times".to_owned()
+    }
 }
 
 /// The longest pieces in their order, with what comes first and last.
@@ -63,9 +69,10 @@ fn workers(facts: &Facts) -> String {
     let best = facts.workers.last();
     match (one, best) {
         (Some(one), Some(best)) if best.lanes > 1 => format!(
-            "{peak}; one node at a time: {}, more than {} gain nothing",
+            "{peak}; one node at a time: {}, more than {} gain nothing (machines are made {} at a time)",
             spoken(one.expected),
-            best.lanes
+            best.lanes,
+            facts.objects
         ),
         _ => format!("{peak}; more workers gain nothing"),
     }

@@ -226,7 +226,11 @@ fn workers(out: &mut String, report: &Report, paint: Palette) {
         line(
             out,
             1,
-            &format!("{:>4}  {}", prospect.workers, spoken(prospect.p50)),
+            &format!(
+                "{:>4}  {}",
+                prospect.workers,
+                prospect.p50.map_or("none was done".to_owned(), spoken)
+            ),
         );
     }
 }

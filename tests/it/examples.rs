@@ -104,6 +104,18 @@ fn the_published_schemas_are_those_of_the_program() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let document = runtime.block_on(state.export()).unwrap();
     schema_is_published(&world, "state", &document.text());
+    let facts = world.good(&["plan", "laptop_shop", "--facts"]);
+    schema_is_published(&world, "facts", &facts.out);
+    let rehearsed = world.good(&[
+        "rehearse",
+        "laptop_shop",
+        "--runs",
+        "2",
+        "--faults",
+        "none",
+        "--json",
+    ]);
+    schema_is_published(&world, "rehearsal", &rehearsed.out);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod many;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod records;
+mod rehearse;
 mod shop;
 mod support;
 mod survive;

@@ -46,6 +46,29 @@ fn scale(world: &World, site: &str, from: u32, to: u32) {
     );
 }
 
+/// A rehearsal of what is planned on what stands leaves the plan as it was; facts come from what was applied.
+fn the_change_is_rehearsed(world: &World, deploy: &str) {
+    let facts = |world: &World| -> serde_json::Value {
+        let ran = world.good(&["plan", deploy, "--facts", "--refresh", "none"]);
+        serde_json::from_str(&ran.out).unwrap()
+    };
+    let before = facts(world);
+    assert_eq!(before["basis"]["measured"], true, "{before}");
+    let applied = before["practice"][0]["applied"].as_object().unwrap();
+    assert!(
+        applied.values().all(|nodes| nodes.as_u64() >= Some(2)) && applied.len() == 1,
+        "{before}"
+    );
+    let ran = world.good(&["rehearse", deploy, "--runs", "5"]);
+    assert!(ran.out.contains("as measured here"), "{}", ran.out);
+    let after = facts(world);
+    assert_eq!(
+        (&after["plan_hash"], &after["expected"]),
+        (&before["plan_hash"], &before["expected"])
+    );
+    assert!(after["practice"][0]["rehearsed"].as_u64() >= Some(5), "{after}");
+}
+
 fn greeters(front: &str) -> BTreeSet<String> {
     (0..8)
         .map(|_| page(front).unwrap_or_else(|error| error))
@@ -114,6 +137,7 @@ fn the_shop_is_applied_repaired_scaled_and_destroyed(backend: Backend, deploy: &
         identity(&world, deploy, "web-2"),
     );
     scale(&world, site, 2, 4);
+    the_change_is_rehearsed(&world, deploy);
     world.good(&["apply", deploy, "--yes"]);
     assert_eq!(
         (

@@ -10,7 +10,7 @@ use super::report::{
     Bucket, FailureGroup, Injected, Practised, Prospect, REPORT_FORMAT, Report, RetryGroup, Standout, Times,
     Worst,
 };
-use super::run::{Ended, Run};
+use super::run::{Ended, Run, Story};
 use crate::backends::sim::Fault;
 use crate::execute::{Event, Failure};
 
@@ -57,9 +57,10 @@ impl<'a> Groups<'a> {
     }
 
     /// Adds what was told to a run: what was tried again, and how long things took.
-    pub(super) fn count(&self, told: &[(Duration, Event)], run: &mut Run) {
+    pub(super) fn count(&self, told: &[(Duration, Story)], run: &mut Run) {
         let mut begun: BTreeMap<String, Duration> = BTreeMap::new();
         for (when, event) in told {
+            let Story::Event(event) = event else { continue };
             match event {
                 Event::StepStarted { node, step } => {
                     begun.insert(format!("{node}/{step}"), *when);
@@ -109,8 +110,16 @@ pub(super) fn prospect(workers: usize, runs: &[Run]) -> Prospect {
     took.sort_unstable();
     Prospect {
         workers: workers as u64,
-        p50: percentile(&took, 0.5),
+        p50: (!took.is_empty()).then(|| percentile(&took, 0.5)),
         runs: runs.len() as u64,
+    }
+}
+
+/// Whether more workers took off at least a hundredth.
+pub(super) fn gains(fewer: &Prospect, more: &Prospect) -> bool {
+    match (fewer.p50, more.p50) {
+        (Some(fewer), Some(more)) => more * 100 <= fewer * 99,
+        (None, _) | (_, None) => true,
     }
 }
 

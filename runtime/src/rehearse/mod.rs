@@ -74,7 +74,7 @@ impl RehearseError {
 pub(crate) const AGAIN: usize = 3;
 
 /// So many runs show the effect of another number of workers.
-const SAMPLE: u64 = 15;
+const SAMPLE: u64 = 9;
 
 /// More workers than these are not tried.
 const MOST_WORKERS: usize = 256;
@@ -110,7 +110,7 @@ impl Rehearsal {
             tick();
             run
         })?;
-        let mut prospects = Vec::new();
+        let mut prospects: Vec<Prospect> = Vec::new();
         for workers in steps {
             let rehearsal = Rehearsal {
                 parallelism: workers,
@@ -122,7 +122,12 @@ impl Rehearsal {
                 tick();
                 run
             })?;
-            prospects.push(gather::prospect(workers, &runs));
+            let prospect = gather::prospect(workers, &runs);
+            let gains = prospects.last().is_none_or(|last| gather::gains(last, &prospect));
+            prospects.push(prospect);
+            if !gains {
+                break;
+            }
         }
         Ok(gather::report(self, &calm, &runs, prospects))
     }
@@ -136,7 +141,7 @@ impl Rehearsal {
         alone(|| run::rehearse(&calm, 0, 0, false))
     }
 
-    /// 1, 2, 4 … as far as more can be at work.
+    /// 1, 2, 4 … as far as more can be at work; no more are tried when one gains nothing.
     fn worker_counts(&self) -> Vec<usize> {
         let nodes = self.plan.nodes.len().max(1);
         let mut counts = vec![1];

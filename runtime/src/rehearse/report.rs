@@ -163,8 +163,8 @@ pub struct Injected {
 pub struct Prospect {
     /// How many lanes at a time.
     pub workers: u64,
-    /// Half of the runs took no longer.
-    pub p50: u64,
+    /// Half of the runs that were done took no longer; nothing if none was.
+    pub p50: Option<u64>,
     /// How many runs were tried, from number 1, without killing the program.
     pub runs: u64,
 }

@@ -93,10 +93,10 @@ pub(super) fn rehearse(of: &Rehearsal, number: u64, moments: u64, story: bool) -
         .start_paused(true)
         .build()
         .map_err(|error| RehearseError::SetUp(error.to_string()))?;
-    runtime.block_on(Stage::set(of, number, moments, story))
+    runtime.block_on(Stage::rehearse(of, number, moments, story))
 }
 
-type Told = Arc<Mutex<Vec<(Duration, Event)>>>;
+type Told = Arc<Mutex<Vec<(Duration, Story)>>>;
 
 /// A world with a state, and what happened there.
 struct Stage<'a> {
@@ -105,12 +105,11 @@ struct Stage<'a> {
     state: State,
     begun: Instant,
     told: Told,
-    notes: Vec<(Duration, Story)>,
     run: Run,
 }
 
 impl Stage<'_> {
-    async fn set(of: &Rehearsal, number: u64, moments: u64, story: bool) -> Result<Run, RehearseError> {
+    async fn rehearse(of: &Rehearsal, number: u64, moments: u64, story: bool) -> Result<Run, RehearseError> {
         let seed = of.seed_of(number);
         let set_up = |error: crate::state::StateError| RehearseError::SetUp(error.to_string());
         let state = State::in_memory(Arc::new(SimClock::new(NEW_YEAR)), seed).map_err(set_up)?;
@@ -132,7 +131,6 @@ impl Stage<'_> {
             state,
             begun: Instant::now(),
             told: Told::default(),
-            notes: Vec::new(),
             run: Run {
                 number,
                 ..Run::default()
@@ -212,7 +210,7 @@ impl Stage<'_> {
         let (told, since) = (Arc::clone(&self.told), self.begun);
         context.events = Arc::new(move |event| {
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.push((since.elapsed(), event));
+            told.push((since.elapsed(), Story::Event(event)));
         });
         let ended = {
             let work = tokio::time::timeout(LONGEST, execute(plan, &context));
@@ -267,7 +265,8 @@ impl Stage<'_> {
     }
 
     fn note(&mut self, text: String) {
-        self.notes.push((self.begun.elapsed(), Story::Note(text)));
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.push((self.begun.elapsed(), Story::Note(text)));
     }
 
     /// Counts what was told, and leaves the world.
@@ -284,9 +283,8 @@ impl Stage<'_> {
             let struck = struck
                 .into_iter()
                 .map(|(when, fault, about)| (when, Story::Struck(fault.name().to_owned(), about)));
-            let told = told.into_iter().map(|(when, event)| (when, Story::Event(event)));
-            self.run.story = struck.chain(told).chain(self.notes).collect();
-            // What happened at the same moment stays in this order: fault, its consequence, the end.
+            self.run.story = struck.chain(told).collect();
+            // What happened at the same moment stays in this order: the fault before what it led to.
             self.run.story.sort_by_key(|(when, _)| *when);
         }
         self.run
