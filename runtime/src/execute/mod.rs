@@ -12,8 +12,11 @@
 //! Between any two of these, and inside each, the program may be killed: the journal says what was begun, and the
 //! record of what stands changes with the lines of the journal.
 
+mod ask;
+mod breaker;
 mod calls;
 mod cancel;
+mod deadline;
 mod destroy;
 mod event;
 mod filled;
@@ -23,13 +26,19 @@ mod lane;
 mod lookup;
 mod objects;
 mod outcome;
+mod queue;
 mod recover;
 mod schedule;
+mod seat;
+mod tries;
 mod weights;
 mod work;
 
+pub use ask::{Answers, Asker, Told};
+pub use breaker::Patience;
 pub use calls::{Calls, Known, Retry, operation_id};
 pub use cancel::{Cancel, Urgency};
+pub use deadline::{Limit, TimeLimits};
 pub use destroy::destroy;
 pub use event::{Event, EventSink};
 pub use forecast::{ForecastJob, Slot, forecast_jobs};
@@ -45,9 +54,11 @@ use rebar_compiler::plan::{self, NodeRow, ObjectVerb, Plan};
 use crate::backend::{Backend, Scope, World};
 use crate::journal::{Journal, Line};
 use crate::state::{CloseAs, Lease, Opened, Opening, RunKind, State, StateError, Token};
+use breaker::Breaker;
 use filled::NodeWork;
 use graph::Standing;
-use schedule::{Limits, Tally, schedule};
+use queue::Limits;
+use schedule::{Tally, schedule};
 use weights::Weights;
 use work::{Names, Work};
 
@@ -67,8 +78,17 @@ pub struct Context {
     pub cancel: Cancel,
     /// How many lanes are carried out at a time.
     pub parallelism: usize,
+    /// How many pieces of work go on at a time on nodes of one failure domain, if that is limited. Until placements
+    /// say which domain a node is in, a group with a `spread` is one.
+    pub per_domain: Option<usize>,
     /// When to try again.
     pub retry: Retry,
+    /// How long things may take.
+    pub limits: TimeLimits,
+    /// How long a backend that does not answer is waited for.
+    pub patience: Patience,
+    /// Who knows what became of commands that must not run twice.
+    pub answers: Answers,
     /// See [`JournalLayer`].
     pub journal: Option<JournalLayer>,
 }
@@ -82,7 +102,11 @@ impl Context {
             events: Arc::new(|_| {}),
             cancel: Cancel::default(),
             parallelism: 32,
+            per_domain: None,
             retry: Retry::default(),
+            limits: TimeLimits::default(),
+            patience: Patience::default(),
+            answers: Answers::default(),
             journal: None,
         }
     }
@@ -108,6 +132,10 @@ impl Context {
             events: Arc::clone(&self.events),
             cancel: self.cancel.clone(),
             retry: self.retry,
+            limits: self.limits,
+            answers: self.answers.clone(),
+            breaker: Breaker::new(self.patience),
+            question: tokio::sync::Mutex::default(),
             known: Known::default(),
         }
     }
@@ -163,7 +191,7 @@ async fn carry_out(
     let calls = context.calls(&token, &run);
     let operations = state.operations(&run).await?;
     recover::settle(&calls, &operations, false).await?;
-    let world = context.backend.observe(&calls.scope).await;
+    let world = calls.observe().await;
     let world = world.map_err(|cause| ExecuteError::Backend {
         what: "what is there".to_owned(),
         cause,
@@ -227,6 +255,7 @@ async fn carry_out(
     let limits = Limits {
         lanes: context.parallelism,
         objects: context.backend.parallelism(),
+        per_domain: context.per_domain,
     };
     let tally = schedule(&graph, Arc::new(work), limits, lease).await?;
     let mut outcome = conclude(tally);

@@ -143,6 +143,8 @@ impl ExecuteError {
 pub enum Stop {
     /// It failed for good.
     Failed(Box<Failure>),
+    /// It needs what has failed already, for everybody: this.
+    Blocked(Box<Failure>),
     /// It was told to start nothing new.
     Interrupted,
     /// The journal does not take lines any more: nothing may be changed.
@@ -160,6 +162,7 @@ impl From<rebar_agent::protocol::FailureClass> for FailedClass {
         use rebar_agent::protocol::FailureClass;
         match class {
             FailureClass::Transient => FailedClass::Transient,
+            FailureClass::Busy => FailedClass::Busy,
             FailureClass::Ambiguous => FailedClass::Ambiguous,
             FailureClass::Terminal => FailedClass::Terminal,
         }

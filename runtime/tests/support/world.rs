@@ -167,6 +167,7 @@ fn error(class: FailureClass, message: &str) -> BackendError {
         message: message.to_owned(),
         help: None,
         detail: String::new(),
+        retry_after: None,
     }
 }
 

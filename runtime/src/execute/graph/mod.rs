@@ -4,6 +4,7 @@
 //! Groups meet at barriers, so that N nodes that wait for M nodes make N + M edges.
 
 mod leaving;
+mod order;
 mod rollout;
 mod slot;
 
@@ -424,20 +425,7 @@ pub(super) fn subject(plan: &Plan, task: &Task) -> String {
     }
 }
 
-/// Of all that may begin, the lowest begins: the longest remaining path, then what most others wait for, then by name.
-pub(super) type Preference = (std::cmp::Reverse<u64>, std::cmp::Reverse<usize>, String, usize);
-
 impl Graph {
-    /// The place of a job in the order of preference.
-    pub(super) fn preference(&self, plan: &Plan, at: usize) -> Preference {
-        (
-            std::cmp::Reverse(self.remaining[at]),
-            std::cmp::Reverse(self.dependents[at].len()),
-            subject(plan, &self.jobs[at].task),
-            at,
-        )
-    }
-
     /// How many changes of objects there are.
     pub(super) fn objects(&self) -> usize {
         let is = |job: &&Job| match job.task {
