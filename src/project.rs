@@ -170,25 +170,6 @@ impl Files for Project {
     }
 }
 
-/// The embedded standard library.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct StandardLibrary;
-
-impl Files for StandardLibrary {
-    fn read(&self, path: &str) -> Result<String, FileError> {
-        rebar_stdlib::file(path)
-            .map(str::to_owned)
-            .ok_or_else(|| FileError::Missing(path.to_owned()))
-    }
-
-    fn list(&self) -> Vec<String> {
-        rebar_stdlib::FILES
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .collect()
-    }
-}
-
 /// The system's words for an error, without Rust's `(os error 13)`.
 pub(crate) fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();

@@ -22,11 +22,12 @@ mod status;
 use std::io::{IsTerminal, Write};
 
 use rebar_compiler::diagnostics::{Severity, render_human, render_json};
+use rebar_compiler::source::Embedded;
 use rebar_compiler::{Analysis, Diagnostics, Library, Options, Sources};
 
 use crate::cli::{Cli, Color, Command, Format};
 use crate::exit::Exit;
-use crate::project::{Project, StandardLibrary};
+use crate::project::Project;
 use crate::render::palette::Palette;
 use crate::report::Failure;
 
@@ -115,11 +116,14 @@ pub(crate) fn is_file(what: &str) -> bool {
     what.contains(['/', '.']) || std::path::Path::new(what).is_file()
 }
 
+/// The standard library of this program.
+const STANDARD_LIBRARY: Embedded = Embedded(rebar_stdlib::FILES);
+
 /// Where the compiler gets text from.
 pub(crate) fn library(context: &Context) -> Library<'_> {
     Library {
         project: &context.project,
-        std: &StandardLibrary,
+        std: &STANDARD_LIBRARY,
     }
 }
 

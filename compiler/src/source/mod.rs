@@ -146,7 +146,25 @@ pub trait Files {
     }
 }
 
-/// Files held in memory, for tests and for the embedded standard library.
+/// Files that are part of the program, as pairs of path and text: the standard library.
+#[derive(Debug, Clone, Copy)]
+pub struct Embedded(pub &'static [(&'static str, &'static str)]);
+
+impl Files for Embedded {
+    fn read(&self, path: &str) -> Result<String, FileError> {
+        self.0
+            .iter()
+            .find(|(name, _)| *name == path)
+            .map(|(_, text)| (*text).to_owned())
+            .ok_or_else(|| FileError::Missing(path.to_owned()))
+    }
+
+    fn list(&self) -> Vec<String> {
+        self.0.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+}
+
+/// Files held in memory, for tests.
 impl Files for std::collections::BTreeMap<String, String> {
     fn read(&self, path: &str) -> Result<String, FileError> {
         self.get(path)

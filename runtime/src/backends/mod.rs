@@ -2,5 +2,7 @@
 
 pub mod docker;
 pub(crate) mod errors;
+pub(crate) mod identity;
 pub mod local;
 pub(crate) mod routes;
+pub mod sim;

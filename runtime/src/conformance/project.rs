@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use rebar_compiler::check::{Level, Provision};
 use rebar_compiler::plan::{Image, Ledger, Plan, Snapshot};
-use rebar_compiler::source::{FileError, Files};
+use rebar_compiler::source::{Embedded, FileError, Files};
 use rebar_compiler::{Library, analyse};
 
 use super::Stop;
@@ -71,23 +71,6 @@ impl Files for OneFile<'_> {
     }
 }
 
-struct Standard;
-
-impl Files for Standard {
-    fn read(&self, path: &str) -> Result<String, FileError> {
-        rebar_stdlib::file(path)
-            .map(str::to_owned)
-            .ok_or_else(|| FileError::Missing(path.to_owned()))
-    }
-
-    fn list(&self) -> Vec<String> {
-        rebar_stdlib::FILES
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .collect()
-    }
-}
-
 /// Compiles and plans it on what stands.
 ///
 /// # Errors
@@ -102,7 +85,7 @@ pub(super) fn plan(
     let text = spec(backend, cidr, gateway);
     let mut analysis = analyse(&Library {
         project: &OneFile(&text),
-        std: &Standard,
+        std: &Embedded(rebar_stdlib::FILES),
     });
     let made = analysis.plan(DEPLOY, ledger, snapshot);
     let said = analysis.diagnostics.sorted();
@@ -144,7 +127,7 @@ pub(super) fn capabilities(backend: &str) -> Result<BTreeMap<String, BTreeSet<&'
     let text = spec("local", "10.0.0.0/24", "10.0.0.1");
     let analysis = analyse(&Library {
         project: &OneFile(&text),
-        std: &Standard,
+        std: &Embedded(rebar_stdlib::FILES),
     });
     let found = analysis
         .typed

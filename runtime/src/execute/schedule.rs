@@ -127,6 +127,7 @@ async fn drive(
             break;
         }
         tokio::select! {
+            biased;
             Some(joined) = tasks.join_next_with_id() => match joined {
                 Ok((id, result)) => owner.ended(id, result)?,
                 Err(error) => {

@@ -106,16 +106,15 @@ impl State {
     /// [`StateError::Leased`] when a process that is still there holds it; those of writing.
     pub async fn lease(&self, deploy: &str, site: &str, backend: &str) -> Result<Lease, StateError> {
         let (deploy, site, backend) = (deploy.to_owned(), site.to_owned(), backend.to_owned());
-        let clock = Arc::clone(&self.clock);
+        let (clock, id, ours) = (Arc::clone(&self.clock), self.ids.next(), self.holder());
         let (token, taken_over) = self
             .write(move |connection| {
                 connection.execute("INSERT OR IGNORE INTO site (name, version) VALUES (?1, 0)", params![site])?;
-                let id = uuid::Uuid::new_v4().to_string();
                 connection.execute(
                     "INSERT OR IGNORE INTO deploy (name, id, site, backend, serial, epoch) VALUES (?1, ?2, ?3, ?4, 0, 0)",
                     params![deploy, id, site, backend],
                 )?;
-                take(connection, &deploy, clock.milliseconds())
+                take(connection, &deploy, &ours, clock.milliseconds())
             })
             .await?;
         Ok(Lease {
@@ -126,18 +125,32 @@ impl State {
     }
 }
 
+impl State {
+    /// Who holds what this process takes.
+    fn holder(&self) -> Holder {
+        let own = Holder::own();
+        match &self.host {
+            None => own,
+            Some(host) => Holder {
+                host: host.clone(),
+                boot: host.clone(),
+                ..own
+            },
+        }
+    }
+}
+
 type HolderRow = (String, u64, Option<String>, Option<i64>, Option<i64>);
 
-fn take(connection: &Connection, deploy: &str, now: i64) -> Result<(Token, bool), Fault> {
+fn take(connection: &Connection, deploy: &str, ours: &Holder, now: i64) -> Result<(Token, bool), Fault> {
     let (id, epoch, holder, since, until): HolderRow = connection.query_row(
         "SELECT id, epoch, holder, holder_since, holder_until FROM deploy WHERE name = ?1",
         params![deploy],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
     )?;
-    let ours = Holder::own();
     if let Some(text) = &holder {
         let theirs: Holder = serde_json::from_str(text)?;
-        if theirs.holds(&ours, until.unwrap_or(0) > now) {
+        if theirs.holds(ours, until.unwrap_or(0) > now) {
             let since = super::utc(since.unwrap_or(now));
             return Err(StateError::Leased {
                 deploy: deploy.to_owned(),
@@ -152,7 +165,7 @@ fn take(connection: &Connection, deploy: &str, now: i64) -> Result<(Token, bool)
     let until = now + TERM.as_millis() as i64;
     connection.execute(
         "UPDATE deploy SET epoch = ?2, holder = ?3, holder_since = ?4, holder_until = ?5 WHERE name = ?1",
-        params![deploy, epoch, serde_json::to_string(&ours)?, now, until],
+        params![deploy, epoch, serde_json::to_string(ours)?, now, until],
     )?;
     let token = Token {
         deploy: deploy.to_owned(),

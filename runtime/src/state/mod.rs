@@ -5,6 +5,7 @@
 
 mod durations;
 mod error;
+mod ids;
 mod lease;
 mod ledger;
 mod open;
@@ -31,6 +32,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, SystemClock};
+use ids::Ids;
 use writer::Writer;
 
 /// The name of the state file in a project's state folder.
@@ -42,6 +44,9 @@ pub struct State {
     writer: Arc<Writer>,
     path: PathBuf,
     clock: Arc<dyn Clock>,
+    ids: Ids,
+    /// Where the process seems to run, if not here.
+    host: Option<String>,
 }
 
 impl std::fmt::Debug for State {
@@ -69,21 +74,25 @@ impl State {
             writer: Arc::new(writer),
             path: path.to_path_buf(),
             clock: Arc::new(SystemClock),
+            ids: Ids::default(),
+            host: None,
         })
     }
 
-    /// A state that is in memory only, with a clock of its own: for rehearsals and simulations. It is never fsynced
+    /// A state that is in memory only, with a clock of its own and ids that follow from `seed`: for rehearsals and simulations. It is never fsynced
     /// and answers on the caller's thread, so that the same seed takes the same course.
     ///
     /// # Errors
     /// When SQLite cannot be set up.
-    pub fn in_memory(clock: Arc<dyn Clock>) -> Result<State, StateError> {
+    pub fn in_memory(clock: Arc<dyn Clock>, seed: u64) -> Result<State, StateError> {
         let path = PathBuf::from(":memory:");
         let connection = open::in_memory().map_err(|error| Fault::Sql(error).at(&path, "open"))?;
         Ok(State {
             writer: Arc::new(Writer::inline(&path, connection)),
             path,
             clock,
+            ids: Ids::seeded(seed),
+            host: None,
         })
     }
 
@@ -93,6 +102,15 @@ impl State {
     /// Those of [`State::open`].
     pub fn in_folder(folder: &Path) -> Result<State, StateError> {
         State::open(&folder.join(FILE))
+    }
+
+    /// The same state as a process on `host` sees it, which cannot look at the processes of other hosts: two of them
+    /// can be simulated in one process.
+    pub fn seen_from(&self, host: &str) -> State {
+        State {
+            host: Some(host.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// The file.

@@ -167,14 +167,14 @@ impl State {
         abandon: Option<String>,
     ) -> Result<String, StateError> {
         let token = token.clone();
-        let clock = Arc::clone(&self.clock);
+        let (clock, id) = (Arc::clone(&self.clock), self.ids.next());
         self.write(move |connection| {
             open(
                 connection,
                 &token,
                 &opening,
                 abandon.as_deref(),
-                clock.milliseconds(),
+                (id, clock.milliseconds()),
             )
         })
         .await
@@ -370,7 +370,7 @@ fn open(
     token: &Token,
     opening: &Opening,
     abandon: Option<&str>,
-    now: i64,
+    (run, now): (String, i64),
 ) -> Result<String, Fault> {
     verify(connection, token)?;
     if let Some(run) = abandon {
@@ -389,7 +389,6 @@ fn open(
         params![opening.site],
     )?;
     ledger::add(connection, &opening.site, &token.deploy, &opening.ledger)?;
-    let run = uuid::Uuid::new_v4().to_string();
     connection.execute(
         "INSERT INTO run (id, deploy, kind, plan_hash, plan, opened) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![

@@ -2,11 +2,8 @@
 
 use std::collections::HashMap;
 
-use sha2::{Digest, Sha256};
-
-use crate::backend::BackendError;
 use crate::backend::{Operation, Scope};
-use crate::backends::errors;
+use crate::backends::identity;
 
 /// Says that an object is ours, and what it is.
 pub(super) const KIND: &str = "rebar";
@@ -32,33 +29,9 @@ pub(crate) const IMAGE: &str = "rebar.image";
 /// The end of the name of a machine that is still being made. A machine's own name has no dot.
 const HALF: &str = ".new";
 
-/// A name that may become part of an object's name and of a host table.
-pub(super) fn check_name(what: &str, name: &str) -> Result<(), BackendError> {
-    let good = !name.is_empty()
-        && name.len() <= 63
-        && !name.starts_with('-')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
-    if good {
-        Ok(())
-    } else {
-        Err(errors::bad_name(what, name))
-    }
-}
-
 /// A short word for a deploy that no other deploy has.
 pub(crate) fn short(scope: &Scope) -> String {
-    hexadecimal(&scope.deploy_id, 5)
-}
-
-fn hexadecimal(text: &str, bytes: usize) -> String {
-    let digest = Sha256::digest(text);
-    digest
-        .iter()
-        .take(bytes)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    identity::hexadecimal(&scope.deploy_id, 5)
 }
 
 /// What the engine calls an object that is whole.
@@ -82,16 +55,11 @@ pub(super) fn group(scope: &Scope, name: &str, slices: bool) -> String {
         // A dash would mean a slice within a slice.
         format!(
             "rebar{}.slice",
-            hexadecimal(&format!("{}/{name}", scope.deploy_id), 8)
+            identity::hexadecimal(&format!("{}/{name}", scope.deploy_id), 8)
         )
     } else {
         handle(scope, name)
     }
-}
-
-/// The same for one making of one machine, and for no other.
-pub(super) fn machine_id(scope: &Scope, name: &str, operation: &str) -> String {
-    hexadecimal(&format!("{}/{name}/{operation}", scope.deploy_id), 16)
 }
 
 /// What every object of ours carries.

@@ -21,7 +21,7 @@ use crate::agent_program;
 use crate::backend::{
     Applied, BackendError, Folders, InterfaceSpec, MachineSpec, Operation, Progress, Scope,
 };
-use crate::backends::errors;
+use crate::backends::{errors, identity};
 
 /// How long a machine may take to come up: many at once share the processors.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -51,7 +51,7 @@ pub(super) async fn create(call: Call<'_>, spec: &MachineSpec) -> Result<Applied
         operation,
         ..
     } = call;
-    labels::check_name("the name of a machine", &spec.name)?;
+    identity::check_name("the name of a machine", &spec.name)?;
     let seen = Seen::all(engine).await?;
     seen.check_epoch(scope, operation)?;
     refuse_foreign(&seen, scope, &spec.name)?;
@@ -140,7 +140,7 @@ async fn finish(
         operation,
         ..
     } = call_;
-    let machine_id = labels::machine_id(scope, &spec.name, &operation.id) + "\n";
+    let machine_id = identity::machine_id(scope, &spec.name, &operation.id) + "\n";
     let agent = container::agent_path();
     let mut files = vec![
         Entry {
@@ -280,7 +280,7 @@ pub(super) async fn start(call_: Call<'_>, spec: &MachineSpec) -> Result<Applied
         ..
     } = call_;
     let name = &spec.name;
-    labels::check_name("the name of a machine", name)?;
+    identity::check_name("the name of a machine", name)?;
     let seen = Seen::all(engine).await?;
     seen.check_epoch(scope, operation)?;
     refuse_foreign(&seen, scope, name)?;
@@ -349,7 +349,7 @@ pub(super) async fn destroy(call_: Call<'_>, name: &str) -> Result<Applied, Back
         operation,
         ..
     } = call_;
-    labels::check_name("the name of a machine", name)?;
+    identity::check_name("the name of a machine", name)?;
     let seen = Seen::all(engine).await?;
     seen.check_epoch(scope, operation)?;
     refuse_foreign(&seen, scope, name)?;
@@ -422,7 +422,7 @@ fn check_networks(
     spec: &MachineSpec,
 ) -> Result<(), BackendError> {
     for interface in &spec.interfaces {
-        labels::check_name("the name of a network", &interface.network)?;
+        identity::check_name("the name of a network", &interface.network)?;
         if seen.network(scope, &interface.network).next().is_none() {
             let text = format!(
                 "machine `{}` needs network `{}`, which is not there",

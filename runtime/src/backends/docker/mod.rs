@@ -32,6 +32,7 @@ use crate::backend::{
     Applied, Backend, BackendError, Capability, Command, Finding, Folders, ObjectAction, Operation, Probed,
     Process, Progress, Scope, World,
 };
+use crate::backends::identity;
 
 /// The backend for container engines.
 #[derive(Debug)]
@@ -150,7 +151,7 @@ impl Backend for Docker {
     }
 
     async fn open(&self, scope: &Scope, machine: &str, command: &Command) -> Result<Process, BackendError> {
-        labels::check_name("the name of a machine", machine)?;
+        identity::check_name("the name of a machine", machine)?;
         let engine = self.engine().await?;
         let seen = Seen::of(engine, scope).await?;
         let there = seen.machine(scope, machine).find(|there| there.complete());

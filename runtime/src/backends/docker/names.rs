@@ -23,7 +23,7 @@ use super::machine::Call;
 use super::world::{Container, Seen};
 use super::{agent, exec};
 use crate::backend::{Applied, BackendError, Scope};
-use crate::backends::errors;
+use crate::backends::{errors, identity};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Each may take a process of the engine's host for a moment.
@@ -41,7 +41,7 @@ pub(super) async fn publish(
         ..
     } = call;
     for name in table.keys() {
-        check_host(name)?;
+        identity::check_host(name)?;
     }
     let mut seen = Seen::of(engine, scope).await?;
     seen.check_epoch(scope, operation)?;
@@ -201,14 +201,4 @@ async fn told(
         Some(code),
         &problems,
     ))
-}
-
-/// A name that may stand in a host table.
-fn check_host(name: &str) -> Result<(), BackendError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !name.is_empty() && name.len() <= 253 && name.bytes().all(plain) {
-        Ok(())
-    } else {
-        Err(errors::bad_name("a host name", name))
-    }
 }

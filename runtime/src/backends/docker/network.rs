@@ -13,7 +13,7 @@ use super::errors as engine_errors;
 use super::labels::{self, handle};
 use super::world::Seen;
 use crate::backend::{Applied, BackendError, NetworkSpec, Operation, Scope};
-use crate::backends::{errors, routes};
+use crate::backends::{errors, identity, routes};
 
 /// How long an engine may go on with a call that nobody waits for any more: it takes a network's addresses first, and
 /// tells of the network only when its bridge stands. So an overlap with something unseen may be with ourselves.
@@ -35,7 +35,7 @@ pub(super) async fn create(
     operation: &Operation,
     spec: &NetworkSpec,
 ) -> Result<Applied, BackendError> {
-    labels::check_name("the name of a network", &spec.name)?;
+    identity::check_name("the name of a network", &spec.name)?;
     let seen = Seen::all(engine).await?;
     seen.check_epoch(scope, operation)?;
     if let Some(there) = seen.network(scope, &spec.name).next() {
@@ -208,7 +208,7 @@ pub(super) async fn destroy(
     operation: &Operation,
     name: &str,
 ) -> Result<Applied, BackendError> {
-    labels::check_name("the name of a network", name)?;
+    identity::check_name("the name of a network", name)?;
     let seen = Seen::all(engine).await?;
     seen.check_epoch(scope, operation)?;
     let own = handle(scope, name);

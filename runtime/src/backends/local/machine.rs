@@ -9,13 +9,13 @@ use std::time::Duration;
 use rebar_agent::names;
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use sha2::{Digest, Sha256};
 
 use super::cgroups::Groups;
 use super::launcher::{Init, Interface, Node, Request, Start};
 use super::store::{self, Machine, MachineRecord, Store};
 use super::{errors, line, network, process, ranges, resolver};
 use crate::backend::{Applied, BackendError, Folders, MachineSpec, NetworkSpec, Operation, Progress, Scope};
+use crate::backends::identity;
 use crate::images;
 
 /// How long a machine may take to come up: many at once share the processors.
@@ -43,7 +43,7 @@ pub(super) fn running(folder: &Path) -> Result<Option<Init>, BackendError> {
 
 /// The machine as programs are run on it; an error if it does not run.
 pub(super) fn node(store: &Store, scope: &Scope, name: &str) -> Result<Node, BackendError> {
-    store::check_name("the name of a machine", name)?;
+    identity::check_name("the name of a machine", name)?;
     let folder = store.machine(name);
     if store::record::<Machine>(&folder)?.is_none() {
         return Err(errors::not_running(name, "is not there"));
@@ -70,7 +70,7 @@ pub(super) async fn create(call: Call<'_>, spec: &MachineSpec) -> Result<Applied
         operation,
         ..
     } = call;
-    store::check_name("the name of a machine", &spec.name)?;
+    identity::check_name("the name of a machine", &spec.name)?;
     let folder = store.machine(&spec.name);
     match store::record::<Machine>(&folder)? {
         None => store::refuse_foreign(&folder)?,
@@ -127,7 +127,7 @@ pub(super) async fn create(call: Call<'_>, spec: &MachineSpec) -> Result<Applied
 /// Starts a machine that is there, with its disk as it is.
 pub(super) async fn start(call: Call<'_>, name: &str) -> Result<Applied, BackendError> {
     let Call { store, scope, .. } = call;
-    store::check_name("the name of a machine", name)?;
+    identity::check_name("the name of a machine", name)?;
     let folder = store.machine(name);
     let record: MachineRecord =
         store::record(&folder)?.ok_or_else(|| errors::not_running(name, "is not there"))?;
@@ -149,7 +149,7 @@ pub(super) async fn start(call: Call<'_>, name: &str) -> Result<Applied, Backend
 
 /// Stops and removes a machine.
 pub(super) async fn destroy(store: &Store, scope: &Scope, name: &str) -> Result<Applied, BackendError> {
-    store::check_name("the name of a machine", name)?;
+    identity::check_name("the name of a machine", name)?;
     let folder = store.machine(name);
     match store::record::<Machine>(&folder)? {
         Some(record) if record.scope.deploy_id != scope.deploy_id => {
@@ -177,7 +177,7 @@ fn owner(scope: &Scope, name: &str) -> String {
 fn check_networks(store: &Store, scope: &Scope, spec: &MachineSpec) -> Result<(), BackendError> {
     for interface in &spec.interfaces {
         store::check_interface(&interface.name)?;
-        store::check_name("the name of a network", &interface.network)?;
+        identity::check_name("the name of a network", &interface.network)?;
         let folder = store.network(&interface.network);
         let made = store::record::<NetworkSpec>(&folder)?.is_some() && store::completed(&folder)?.is_some();
         if !made || !network::live(scope, &interface.network) {
@@ -245,7 +245,7 @@ async fn boot(call: Call<'_>, record: &MachineRecord, fresh: bool) -> Result<Str
         folder: folder.clone(),
         image,
         base: *base,
-        machine_id: machine_id(scope, &spec.name, &record.operation),
+        machine_id: identity::machine_id(scope, &spec.name, &record.operation),
         cgroups: groups.of_init(),
         interfaces: interfaces(scope, spec, &operation.id),
         block: block.clone(),
@@ -289,12 +289,6 @@ fn interfaces(scope: &Scope, spec: &MachineSpec, operation: &str) -> Vec<Interfa
             label: network::label(scope, &spec.name, operation),
         })
         .collect()
-}
-
-/// The same for one making of one machine, and for no other.
-fn machine_id(scope: &Scope, name: &str, operation: &str) -> String {
-    let digest = Sha256::digest(format!("{}/{name}/{operation}", scope.deploy_id));
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Ends whatever runs of a machine: killed, not asked, since nothing of it is kept or it is beyond asking.

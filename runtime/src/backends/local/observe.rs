@@ -4,6 +4,7 @@ use crate::backend::{
     Applied, BackendError, Folders, MachineView, NetworkSpec, NetworkView, ObjectAction, Operation, Probed,
     Scope, World,
 };
+use crate::backends::identity;
 use crate::images;
 
 use super::store::{self, Machine, Store};
@@ -70,7 +71,7 @@ pub(super) fn probe(
             None => Probed::Absent,
         },
         ObjectAction::CreateNetwork { network } => {
-            store::check_name("the name of a network", &network.name)?;
+            identity::check_name("the name of a network", &network.name)?;
             let folder = store.network(&network.name);
             match store::record::<NetworkSpec>(&folder)? {
                 Some(record) if record.operation == operation.id => match store::completed(&folder)? {
@@ -81,7 +82,7 @@ pub(super) fn probe(
             }
         }
         ObjectAction::CreateMachine { machine } => {
-            store::check_name("the name of a machine", &machine.name)?;
+            identity::check_name("the name of a machine", &machine.name)?;
             let folder = store.machine(&machine.name);
             match store::record::<Machine>(&folder)? {
                 Some(record) if record.operation == operation.id => {
@@ -91,7 +92,7 @@ pub(super) fn probe(
             }
         }
         ObjectAction::StartMachine { machine } => {
-            store::check_name("the name of a machine", &machine.name)?;
+            identity::check_name("the name of a machine", &machine.name)?;
             let folder = store.machine(&machine.name);
             match machine::running(&folder)? {
                 Some(_) if folder.join("up").exists() => complete("runs"),
@@ -100,11 +101,11 @@ pub(super) fn probe(
             }
         }
         ObjectAction::DestroyMachine { name } => {
-            store::check_name("the name of a machine", name)?;
+            identity::check_name("the name of a machine", name)?;
             gone(&store.machine(name))
         }
         ObjectAction::DestroyNetwork { name } => {
-            store::check_name("the name of a network", name)?;
+            identity::check_name("the name of a network", name)?;
             match gone(&store.network(name)) {
                 // The folder goes last, so without it the bridge can only be there if somebody removed the folder.
                 Probed::Complete(_) if network::live(scope, name) => Probed::Partial,

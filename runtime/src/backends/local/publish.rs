@@ -12,6 +12,7 @@ use super::machine::{self, Call};
 use super::store::{self, Names};
 use super::{errors, line};
 use crate::backend::{Applied, BackendError};
+use crate::backends::identity;
 
 /// Writes the table where it differs, and keeps it for machines that start later. Machines that are known to have it,
 /// since they were started with it or were told before, are not entered at all.
@@ -26,7 +27,7 @@ pub(super) async fn publish(
         ..
     } = call;
     for name in table.keys() {
-        check_host(name)?;
+        identity::check_host(name)?;
     }
     let machines = store.machines()?;
     if machines.is_empty() && store.networks()?.is_empty() {
@@ -83,15 +84,5 @@ async fn write(name: String, node: Node, block: String) -> Result<bool, BackendE
             message: format!("machine `{name}`: {}", error.message),
             ..error
         }),
-    }
-}
-
-/// A name that may stand in a host table.
-fn check_host(name: &str) -> Result<(), BackendError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !name.is_empty() && name.len() <= 253 && name.bytes().all(plain) {
-        Ok(())
-    } else {
-        Err(errors::bad_name("a host name", name))
     }
 }

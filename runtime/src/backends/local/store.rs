@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::errors;
 use crate::backend::{Applied, BackendError, Folders, MachineSpec, NetworkSpec, Scope};
+use crate::backends::identity;
 
 /// What is recorded of an object before it is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,24 +73,9 @@ pub(super) fn check_interface(name: &str) -> Result<(), BackendError> {
     }
 }
 
-/// A name that may become part of a path and of a host table.
-pub(super) fn check_name(what: &str, name: &str) -> Result<(), BackendError> {
-    let good = !name.is_empty()
-        && name.len() <= 63
-        && !name.starts_with('-')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
-    if good {
-        Ok(())
-    } else {
-        Err(errors::bad_name(what, name))
-    }
-}
-
 impl Store {
     pub(super) fn new(folders: &Folders, scope: &Scope) -> Result<Store, BackendError> {
-        check_name("the id of a deploy", &scope.deploy_id)?;
+        identity::check_name("the id of a deploy", &scope.deploy_id)?;
         let local = root(folders);
         Ok(Store {
             deploy: local.join(&scope.deploy_id),

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::store::{self, Machine, NetworkRecord, Store};
 use super::{errors, tools};
 use crate::backend::{Applied, BackendError, NetworkSpec, Operation, Scope};
+use crate::backends::identity;
 
 fn short(parts: &[&str]) -> String {
     let digest = Sha256::digest(parts.join("/"));
@@ -72,7 +73,7 @@ pub(super) fn create(
     operation: &Operation,
     spec: &NetworkSpec,
 ) -> Result<Applied, BackendError> {
-    store::check_name("the name of a network", &spec.name)?;
+    identity::check_name("the name of a network", &spec.name)?;
     let folder = store.network(&spec.name);
     let name = bridge(scope, &spec.name);
     let record: Option<NetworkRecord> = store::record(&folder)?;
@@ -189,7 +190,7 @@ fn plug_in_again(store: &Store, scope: &Scope, network: &str) -> Result<(), Back
 
 /// Removes a network of this scope.
 pub(super) fn destroy(store: &Store, scope: &Scope, name: &str) -> Result<Applied, BackendError> {
-    store::check_name("the name of a network", name)?;
+    identity::check_name("the name of a network", name)?;
     let folder = store.network(name);
     let bridge = bridge(scope, name);
     if let Some(record) = store::record::<NetworkSpec>(&folder)? {
