@@ -1,6 +1,7 @@
 //! One file per subcommand; what several of them need is here.
 
 mod apply;
+mod ask;
 mod carry;
 mod check;
 mod compare;
@@ -17,6 +18,7 @@ mod graph;
 mod node;
 mod plan;
 mod schema;
+mod select;
 mod status;
 
 use std::io::{IsTerminal, Write};

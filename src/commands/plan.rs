@@ -3,8 +3,8 @@
 use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
 
-use super::Context;
 use super::compile::{Made, make};
+use super::{Context, select};
 use crate::cli::{PlanArgs, Refresh};
 use crate::exit::Exit;
 use crate::render;
@@ -13,7 +13,7 @@ use crate::report::Failure;
 
 /// Shows what an apply would change.
 pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
-    let (plan, unsure) = match make(
+    let (mut plan, unsure) = match make(
         context,
         &args.deploy,
         depth(args.refresh),
@@ -24,6 +24,7 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
         Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
     };
+    select::part(&mut plan, &args.select)?;
     let stage = tracing::debug_span!("print").entered();
     if args.json {
         super::print(&format!("{:#}\n", serde_json::json!(plan)))?;

@@ -72,7 +72,7 @@ async fn carry_out(
     let world = calls.observe().await;
     let world = world.map_err(|cause| ExecuteError::Backend {
         what: "what is there".to_owned(),
-        cause,
+        cause: Box::new(cause),
     })?;
     let machines: BTreeSet<&String> = groups.keys().chain(world.machines.keys()).collect();
     let recorded = state.networks(deploy).await?;

@@ -194,7 +194,7 @@ async fn carry_out(
     let world = calls.observe().await;
     let world = world.map_err(|cause| ExecuteError::Backend {
         what: "what is there".to_owned(),
-        cause,
+        cause: Box::new(cause),
     })?;
     let recorded = state.node_details(&plan.deploy, &run).await?;
     let recorded_networks = state.networks(&plan.deploy).await?;
@@ -259,7 +259,14 @@ async fn carry_out(
     };
     let tally = schedule(&graph, Arc::new(work), limits, lease).await?;
     let mut outcome = conclude(tally);
+    let left_out = plan.selection.iter().flat_map(|selection| &selection.left_out);
+    outcome.left_out = left_out
+        .filter(|(_, left)| !left.is_empty())
+        .map(|(node, _)| node.clone())
+        .collect();
     let close = match outcome.status {
+        // The deploy is not complete.
+        Status::Done if !outcome.left_out.is_empty() => Some(CloseAs::Partial),
         Status::Done => Some(CloseAs::Done),
         Status::Failed | Status::Refused => Some(CloseAs::Failed),
         Status::Partial => Some(CloseAs::Partial),
@@ -270,7 +277,7 @@ async fn carry_out(
         let kept = plan.ledger.deploys.get(&plan.deploy).cloned().unwrap_or_default();
         state.close_run(&token, &run, close, kept).await?;
     }
-    if outcome.status == Status::Done {
+    if outcome.status == Status::Done && outcome.left_out.is_empty() {
         outcome.outputs = filled::outputs(plan).map_err(ExecuteError::Malformed)?;
     }
     (context.events)(Event::Closed {
@@ -325,10 +332,15 @@ fn conclude(tally: Tally) -> Outcome {
     failed.sort_by_key(|failure| failure.subject());
     blocked.sort_by(|a, b| a.subject.cmp(&b.subject));
     let seen: BTreeSet<String> = failed.iter().map(Failure::subject).collect();
-    debug_assert!(blocked.iter().all(|blocked| seen.contains(&blocked.cause)));
+    let is_left_out = |cause: &str| cause.starts_with(graph::LEFT_OUT);
+    debug_assert!(
+        blocked
+            .iter()
+            .all(|b| seen.contains(&b.cause) || is_left_out(&b.cause))
+    );
     let status = if left > 0 {
         Status::Interrupted
-    } else if failed.is_empty() {
+    } else if failed.is_empty() && blocked.is_empty() {
         Status::Done
     } else if changed > 0 {
         Status::Partial
@@ -340,6 +352,7 @@ fn conclude(tally: Tally) -> Outcome {
         changed,
         failed,
         blocked,
+        left_out: Vec::new(),
         outputs: BTreeMap::new(),
     }
 }

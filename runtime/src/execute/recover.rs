@@ -65,7 +65,7 @@ pub(super) async fn settle(
     let world = calls.observe().await;
     let world = world.map_err(|cause| ExecuteError::Backend {
         what: "what is there".to_owned(),
-        cause,
+        cause: Box::new(cause),
     })?;
     let running: BTreeSet<&String> = world
         .machines
@@ -99,7 +99,7 @@ async fn object(
         .await
         .map_err(|cause| ExecuteError::Backend {
             what: format!("what became of {subject}"),
-            cause,
+            cause: Box::new(cause),
         })?;
     let (lines, found, done) = match &probed {
         Probed::Complete(applied) => {

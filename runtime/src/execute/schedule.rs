@@ -115,7 +115,10 @@ async fn drive(
         .filter(|at| owner.waiting[*at] == 0)
         .collect();
     for at in free {
-        owner.queue.add(at);
+        match owner.cause(at) {
+            None => owner.queue.add(at),
+            Some(cause) => owner.settle(at, State::Failed(cause)),
+        }
     }
     let mut renewal = tokio::time::interval(RENEWAL);
     let mut urgency = Urgency::Run;
@@ -260,13 +263,14 @@ impl Owner<'_> {
 
     /// What failed of all that a job must have.
     fn cause(&self, at: usize) -> Option<String> {
-        self.graph.jobs[at]
-            .hard
-            .iter()
-            .find_map(|on| match &self.states[*on] {
-                State::Failed(cause) => Some(cause.clone()),
-                State::Waiting | State::Running | State::Done | State::Left => None,
-            })
+        let job = &self.graph.jobs[at];
+        if let Some(left_out) = &job.withheld {
+            return Some(left_out.clone());
+        }
+        job.hard.iter().find_map(|on| match &self.states[*on] {
+            State::Failed(cause) => Some(cause.clone()),
+            State::Waiting | State::Running | State::Done | State::Left => None,
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cone;
 mod crashes;
 mod faults;
 mod files;
@@ -13,3 +14,5 @@ mod order;
 mod priority;
 mod project;
 mod refusals;
+mod selection;
+mod waits;
