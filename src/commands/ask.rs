@@ -21,7 +21,7 @@ pub(crate) fn answers(assume: &[String], json: bool) -> Result<Answers, Failure>
         .map(|text| assumed(text))
         .collect::<Result<BTreeMap<_, _>, _>>()?;
     let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    let asker = (terminal && !json).then(|| Arc::new(|subject, message| ask(subject, message)) as Asker);
+    let asker = (terminal && !json).then(|| Arc::new(ask) as Asker);
     Ok(Answers { assumed, asker })
 }
 
