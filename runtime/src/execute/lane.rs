@@ -62,6 +62,8 @@ struct Session<'a> {
     changed: usize,
     /// When each step was begun, as far as that was heard.
     begun: BTreeMap<usize, tokio::time::Instant>,
+    /// What was heard in one go, in order: it is written down together and told when that is durable.
+    heard: Vec<(Option<(usize, Entry)>, Event)>,
 }
 
 /// Carries out a segment; what this run has done already is left out. Returns how many steps changed the node.
@@ -80,6 +82,7 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
         operations,
         changed: 0,
         begun: BTreeMap::new(),
+        heard: Vec::new(),
     };
     if session.rest().is_empty() {
         return Ok(0);
@@ -271,15 +274,18 @@ impl Session<'_> {
         let mut failed = None;
         loop {
             match line.next_within(patience).await {
-                Ok(Some(event)) => {
-                    if let Some(end) = self.hear(event).await? {
-                        failed = Some(end);
-                    }
-                }
+                Ok(Some(event)) => failed = self.hear(event).or(failed),
                 Ok(None) => break,
-                Err(error) => return Ok(failed.unwrap_or(End::Line(error))),
+                Err(error) => {
+                    self.write_down().await?;
+                    return Ok(failed.unwrap_or(End::Line(error)));
+                }
+            }
+            if !line.more() {
+                self.write_down().await?;
             }
         }
+        self.write_down().await?;
         Ok(match failed {
             Some(end) => end,
             None if rest.iter().all(|i| calls.known.is_done(&self.operations[*i])) => End::Done,
@@ -290,30 +296,22 @@ impl Session<'_> {
     }
 
     /// Takes note of an event of the agent.
-    async fn hear(&mut self, event: AgentEvent) -> Result<Option<End>, Stop> {
+    fn hear(&mut self, event: AgentEvent) -> Option<End> {
         let node = self.segment.node.clone();
-        let index = |session: &Self, operation: &str| session.operations.iter().position(|o| o == operation);
+        let index = |operation: &str| self.operations.iter().position(|o| o == operation);
         match event {
             AgentEvent::Started { operation } => {
-                if let Some(index) = index(self, &operation) {
-                    self.begun.insert(index, tokio::time::Instant::now());
-                    if self.only_waits(index) {
-                        seat::leave();
-                    }
-                    self.calls.tell(Event::StepStarted {
-                        node,
-                        step: self.address(index),
-                    });
+                let index = index(&operation)?;
+                self.begun.insert(index, tokio::time::Instant::now());
+                if self.only_waits(index) {
+                    seat::leave();
                 }
+                let step = self.address(index);
+                self.heard.push((None, Event::StepStarted { node, step }));
             }
             AgentEvent::Progress { operation, text } => {
-                if let Some(index) = index(self, &operation) {
-                    self.calls.tell(Event::StepProgress {
-                        node,
-                        step: self.address(index),
-                        text,
-                    });
-                }
+                let step = self.address(index(&operation)?);
+                self.heard.push((None, Event::StepProgress { node, step, text }));
             }
             AgentEvent::Done {
                 operation,
@@ -322,28 +320,29 @@ impl Session<'_> {
                 prior,
                 outputs,
             } => {
-                if let Some(index) = index(self, &operation)
-                    && !self.calls.known.is_done(&operation)
-                {
-                    let entry = Entry::Done {
-                        changed,
-                        note: note.clone(),
-                        prior: Some(prior),
-                        outputs,
-                        took: self
-                            .begun
-                            .get(&index)
-                            .map(|begun| begun.elapsed().as_millis() as u64),
-                    };
-                    self.finish(index, entry).await?;
-                    self.changed += usize::from(changed);
-                    self.calls.tell(Event::StepDone {
-                        node,
-                        step: self.address(index),
-                        changed,
-                        note,
-                    });
+                let index = index(&operation)?;
+                let told = |(done, _): &(Option<(usize, Entry)>, Event)| {
+                    done.as_ref().is_some_and(|(other, _)| *other == index)
+                };
+                if self.calls.known.is_done(&operation) || self.heard.iter().any(told) {
+                    return None;
                 }
+                let begun = self.begun.get(&index);
+                let entry = Entry::Done {
+                    changed,
+                    note: note.clone(),
+                    prior: Some(prior),
+                    outputs,
+                    took: begun.map(|begun| begun.elapsed().as_millis() as u64),
+                };
+                let step = self.address(index);
+                let event = Event::StepDone {
+                    node,
+                    step,
+                    changed,
+                    note,
+                };
+                self.heard.push((Some((index, entry)), event));
             }
             AgentEvent::Failed {
                 operation,
@@ -351,14 +350,12 @@ impl Session<'_> {
                 message,
                 detail,
             } => {
-                if let Some(index) = index(self, &operation) {
-                    return Ok(Some(End::Step {
-                        index,
-                        class,
-                        message,
-                        detail,
-                    }));
-                }
+                return Some(End::Step {
+                    index: index(&operation)?,
+                    class,
+                    message,
+                    detail,
+                });
             }
             // Answers to other questions.
             AgentEvent::Hello { .. }
@@ -368,17 +365,34 @@ impl Session<'_> {
             | AgentEvent::Refused { .. }
             | AgentEvent::End => {}
         }
-        Ok(None)
+        None
     }
 
-    async fn finish(&mut self, index: usize, entry: Entry) -> Result<(), Stop> {
-        let operation = &self.operations[index];
-        self.calls
-            .append(vec![self.calls.line(operation, &self.subject(index), entry)])
-            .await?;
-        self.calls
-            .known
-            .note(operation, self.calls.known.attempts(operation), true);
+    /// Writes down all that was heard, and then tells it.
+    async fn write_down(&mut self) -> Result<(), Stop> {
+        let heard = std::mem::take(&mut self.heard);
+        let (mut lines, mut events, mut ended, mut changed) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for (done, event) in heard {
+            if let Some((index, entry)) = done {
+                changed += usize::from(matches!(entry, Entry::Done { changed: true, .. }));
+                lines.push(
+                    self.calls
+                        .line(&self.operations[index], &self.subject(index), entry),
+                );
+                ended.push(index);
+            }
+            events.push(event);
+        }
+        self.calls.append(lines).await?;
+        self.changed += changed;
+        for index in ended {
+            let operation = &self.operations[index];
+            let known = &self.calls.known;
+            known.note(operation, known.attempts(operation), true);
+        }
+        for event in events {
+            self.calls.tell(event);
+        }
         Ok(())
     }
 

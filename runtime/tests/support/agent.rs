@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
 use super::world::Inner;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Node {
     pub(crate) things: BTreeMap<String, serde_json::Value>,
     pub(crate) operations: BTreeMap<String, OperationState>,
