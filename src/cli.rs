@@ -1,8 +1,13 @@
 //! The command line: what can be typed, and the help that teaches it.
 
+mod records;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use records::{HISTORY_HELP, LOGS_HELP, STATE_HELP};
+pub(crate) use records::{HistoryArgs, LogsArgs, StateArgs, StateCommand};
 
 /// One spec, every scale: describe hardware, networks and workloads once, and carry them out anywhere.
 #[derive(Debug, Parser)]
@@ -68,10 +73,22 @@ pub(crate) enum Command {
     Drift(DriftArgs),
     /// Take a deploy down: its machines, networks and everything on them.
     Destroy(DestroyArgs),
+    /// Show what was done here, run by run: when, by whom, and how it ended.
+    #[command(after_help = HISTORY_HELP)]
+    History(HistoryArgs),
+    /// Show what an apply heard of its nodes: steps, their progress, and why something failed.
+    #[command(after_help = LOGS_HELP)]
+    Logs(LogsArgs),
+    /// Look into the state, copy it, and mend it.
+    #[command(after_help = STATE_HELP)]
+    State(StateArgs),
     /// Run a program on a node.
     Exec(ExecArgs),
     /// Open a shell on a node.
     Shell(ShellArgs),
+    /// Carry out a deploy's plan in simulated worlds where things go wrong, hundreds of times, and report.
+    #[command(after_help = REHEARSE_HELP)]
+    Rehearse(RehearseArgs),
     /// Draw a plan: what runs where, and what waits for what.
     Graph(GraphArgs),
     /// Tell what this machine lacks, and the command that adds it.
@@ -157,6 +174,10 @@ pub(crate) struct PlanArgs {
     /// Print the plan as JSON (see `rebar schema plan`).
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print facts of the plan as JSON instead: expected duration, critical path, effect of workers, practice (see
+    /// `rebar schema facts`).
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) facts: bool,
     /// Exit 3 when there is something to do.
     #[arg(long)]
     pub(crate) exit_code: bool,
@@ -359,10 +380,60 @@ pub(crate) struct ConformanceArgs {
     pub(crate) json: bool,
 }
 
+const REHEARSE_HELP: &str = "\
+The plan is real and so is what carries it out; machines, faults and time are simulated, and as slow as they were measured to
+be in earlier applies. Nothing is touched, nobody needs to be root, and any backend's plan can be rehearsed. A run that is not
+done is applied again, up to three times. What came of it is kept in the project's state, and `rebar plan` mentions it.
+
+  rebar rehearse my_deploy                            the change that an apply would make now
+  rebar rehearse my_deploy --from-scratch             all of it, as if nothing stood
+  rebar rehearse my_deploy --faults usual,reboot=5%   what can go wrong: `--faults list`
+  rebar rehearse my_deploy --seed 7 --run 12          the story of one run
+
+Exit codes: 0 every run was done in the end · 1 some never were · 2 wrong usage";
+
+#[derive(Debug, Args)]
+pub(crate) struct RehearseArgs {
+    /// The deploy. Only `--faults list` does without.
+    #[arg(
+        required_unless_present = "faults",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) deploy: String,
+    /// How many runs.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) runs: u64,
+    /// What goes wrong, and how often: `usual`, `none`, `passing=2%`, or faults with rates. `list` explains all.
+    #[arg(long, value_name = "SPEC", default_value = "usual")]
+    pub(crate) faults: String,
+    /// The same seed rehearses the same.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many nodes are worked on at a time [default: 32].
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<usize>,
+    /// Only this run, with its story.
+    #[arg(long, value_name = "K", conflicts_with = "runs", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) run: Option<u64>,
+    /// As if nothing had ever been applied.
+    #[arg(long)]
+    pub(crate) from_scratch: bool,
+    /// The report as JSON (see `rebar schema rehearsal`); with `--run`, what happened, a line each.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaOf {
     /// Plans: `plan --json` and plan files.
     Plan,
     /// Comparisons: `compare --json`.
     Compare,
+    /// The whole state: `state export`.
+    State,
+    /// Facts of a plan: `plan --facts`.
+    Facts,
+    /// Rehearsals: `rehearse --json`.
+    Rehearsal,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rebar_runtime::execute::{Event, EventSink};
 
-use crate::render::palette::Palette;
+use crate::render::palette::{Palette, plain};
 
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Bars {
     fn begin(&mut self, key: String, text: String) {
         let bar = self.all.insert_before(&self.whole, ProgressBar::new_spinner());
         bar.enable_steady_tick(Duration::from_millis(120));
-        bar.set_message(text);
+        bar.set_message(plain(&text).into_owned());
         if let Some(old) = self.flying.insert(key, bar) {
             old.finish_and_clear();
         }
@@ -126,7 +126,7 @@ impl Bars {
 
     fn tell(&self, key: &str, text: &str) {
         if let Some(bar) = self.flying.get(key) {
-            bar.set_message(text.to_owned());
+            bar.set_message(plain(text).into_owned());
         }
     }
 
@@ -150,7 +150,7 @@ impl Drop for Bars {
 }
 
 /// What is worth a line that stays.
-fn line(event: &Event, paint: Palette) -> Option<String> {
+pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
     let text = match event {
         Event::LeaseTakenOver { deploy } => paint.change(&format!(
             "an earlier process that changed `{deploy}` is gone; going on from its journal"
@@ -158,29 +158,38 @@ fn line(event: &Event, paint: Palette) -> Option<String> {
         Event::RunOpened { resumed: true, .. } => paint.change("going on with the run that was broken off"),
         // What was not begun needs no recovery.
         Event::Recovered { found, .. } if found == "it was not begun" => return None,
-        Event::Recovered { subject, found } => paint.change(&format!("recovered {subject}: {found}")),
+        Event::Recovered { subject, found } => {
+            paint.change(&format!("recovered {}: {}", plain(subject), plain(found)))
+        }
         // They are written anew with every few machines; nobody needs to read that.
         Event::ObjectDone { subject, .. } if subject == "names" => return None,
-        Event::ObjectDone { subject, note } => format!("{} {subject}: {note}", paint.create("done")),
+        Event::ObjectDone { subject, note } => {
+            format!("{} {}: {}", paint.create("done"), plain(subject), plain(note))
+        }
         Event::StepDone {
             node,
             step,
             changed: true,
             note,
         } => {
-            format!("{} {node} {step}: {note}", paint.create("done"))
+            format!("{} {node} {step}: {}", paint.create("done"), plain(note))
         }
         Event::StepDone {
             node,
             step,
             changed: false,
             note,
-        } => paint.faint(&format!("  ok {node} {step}: {note}")),
+        } => paint.faint(&format!("  ok {node} {step}: {}", plain(note))),
         Event::ObjectFailed { subject, message } => {
-            format!("{} {subject}: {message}", paint.remove("failed"))
+            format!(
+                "{} {}: {}",
+                paint.remove("failed"),
+                plain(subject),
+                plain(message)
+            )
         }
         Event::StepFailed { node, step, message } => {
-            format!("{} {node} {step}: {message}", paint.remove("failed"))
+            format!("{} {node} {step}: {}", paint.remove("failed"), plain(message))
         }
         Event::Retrying {
             subject,
@@ -188,8 +197,10 @@ fn line(event: &Event, paint: Palette) -> Option<String> {
             pause,
             message,
         } => paint.change(&format!(
-            "again {subject}: attempt {attempt} in {:.1} s: {message}",
-            *pause as f64 / 1000.0
+            "again {}: attempt {attempt} in {:.1} s: {}",
+            plain(subject),
+            *pause as f64 / 1000.0,
+            plain(message)
         )),
         Event::GateOpened { of, after } => {
             paint.faint(&format!("`{of}` may begin: `{after}` is done on all its nodes"))

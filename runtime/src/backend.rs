@@ -183,6 +183,34 @@ pub struct NetworkView {
     pub cidr: IpNet,
 }
 
+/// A scope that a backend has objects of, told by what the objects carry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// Whose objects these are, as they say themselves: a deploy that was moved since has another name.
+    pub scope: Scope,
+    /// The highest epoch that is known of a writer.
+    pub epoch: u64,
+    /// Its machines, by name.
+    pub machines: BTreeMap<String, FoundObject<MachineSpec>>,
+    /// Its networks, by name.
+    pub networks: BTreeMap<String, FoundObject<NetworkSpec>>,
+}
+
+/// An object of a scope.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundObject<T> {
+    /// The backend's own name for it.
+    pub handle: String,
+    /// The operation that made it.
+    pub operation: String,
+    /// Whether its making was finished.
+    pub complete: bool,
+    /// What it was made from; nothing where an earlier rebar made it, which did not keep that.
+    pub spec: Option<T>,
+    /// The command that removes it by hand.
+    pub removal: String,
+}
+
 /// How well a backend does something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -292,6 +320,18 @@ pub trait Backend: Send + Sync {
 
     /// Everything of this scope that is there now.
     async fn observe(&self, scope: &Scope) -> Result<World, BackendError>;
+
+    /// All scopes that it has objects of, found by what the objects carry: for a state that was lost. What does not
+    /// carry our marks is never among it.
+    async fn find(&self) -> Result<Vec<Found>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    /// Which engine, or which folder of which host, this is: another one would say of everything that it is gone.
+    /// Nothing where there is no such thing.
+    async fn identity(&self) -> Result<Option<String>, BackendError> {
+        Ok(None)
+    }
 
     /// Carries out one change. Cancelling the future never leaves a child process behind.
     async fn apply(

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use rebar_compiler::plan::{Filler, Plan};
-use rebar_runtime::execute;
+use rebar_runtime::execute::{self, Outcome};
 use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
+use rebar_runtime::state::{Practised, State, Where};
 
 use super::compile::{Made, make};
 use super::{Context, ask, carry, doctor, node, select};
@@ -45,14 +46,32 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         doctor::install(context, &plan.backend.name).await?;
     }
     context.project.keep_data(&context.project.folders()?)?;
-    let mut executor = carry::context(context, state, backend, args.parallel, args.json);
+    let mut executor = carry::context(context, state.clone(), backend, args.parallel, args.json);
     executor.per_domain = args.parallel_per_domain;
     executor.answers = answers;
     let result = execute::execute(&plan, &executor).await;
     drop(executor); // with it the bars, before the outcome is told
+    // A part says nothing about the patterns as a whole.
+    if let Ok(outcome) = &result
+        && outcome.left_out.is_empty()
+    {
+        practise(&state, &plan, outcome).await;
+    }
     match carry::conclude(context, result, args.json)? {
         Exit::Done if unsure => Ok(Exit::Unknown),
         exit => Ok(exit),
+    }
+}
+
+/// Keeps what the run has shown of each pattern.
+async fn practise(state: &State, plan: &Plan, outcome: &Outcome) {
+    let at = Where {
+        backend: plan.backend.name.clone(),
+        how: Practised::Applied,
+    };
+    // The run is over, and this only counts: that it cannot be written changes nothing of how the run ended.
+    if let Err(error) = state.practise(&at, execute::practised(plan, outcome)).await {
+        super::tell(&format!("warning: this run is not counted: {error}\n"));
     }
 }
 

@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use rebar_runtime::backend::Backend;
-use rebar_runtime::execute::{self, ExecuteError, Outcome, Status};
+use rebar_runtime::execute::{self, EventSink, ExecuteError, Outcome, Status};
+use rebar_runtime::logs;
 use rebar_runtime::state::State;
 
 use super::Context;
@@ -45,7 +46,7 @@ pub(crate) fn context(
 ) -> execute::Context {
     let mut made = execute::Context::new(state, backend);
     let manner = if json { Manner::Json } else { Manner::Human };
-    made.events = sink(manner, context.err);
+    made.events = logged(context, sink(manner, context.err));
     if let Some(parallel) = parallel {
         made.parallelism = parallel.max(1);
     }
@@ -56,6 +57,21 @@ pub(crate) fn context(
         }
     });
     made
+}
+
+/// A sink that also keeps what it hears, for `rebar logs`.
+fn logged(context: &Context, sink: EventSink) -> EventSink {
+    let Ok(folders) = context.project.folders() else {
+        return sink;
+    };
+    let paint = context.err;
+    let trouble: logs::Trouble = Box::new(move |text| super::tell(&format!("{}\n", paint.change(text))));
+    logs::keep(
+        &folders.state.join(logs::FOLDER),
+        logs::Bounds::default(),
+        sink,
+        trouble,
+    )
 }
 
 /// Tells how it ended, on standard output, and turns it into an exit code.

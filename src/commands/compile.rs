@@ -39,6 +39,7 @@ pub(crate) async fn make(
     if !analysis.diagnostics.has_errors() {
         let (ledger, snapshot, unknown) = look(context, &analysis, deploy, depth).await?;
         for (name, because) in &unknown {
+            let because = crate::render::palette::plain(because);
             eprintln!("warning: `{name}` could not be asked, and is taken to be as applied: {because}");
         }
         unsure = !unknown.is_empty();
@@ -111,7 +112,7 @@ async fn refuse_other_place(context: &Context, plan: &Plan) -> Result<(), Failur
 
 /// Whether nothing was ever applied here. A folder that cannot be looked into, or a link to one that is away,
 /// may hold a state: planning as if there were none would make everything anew.
-fn is_new(folder: &Path) -> bool {
+pub(super) fn is_new(folder: &Path) -> bool {
     let absent = |path: &Path| {
         let found = std::fs::symlink_metadata(path);
         found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)

@@ -4,12 +4,15 @@ use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
 
 use super::compile::{Made, make};
-use super::{Context, select};
+use super::{Context, expect, select};
 use crate::cli::{PlanArgs, Refresh};
 use crate::exit::Exit;
 use crate::render;
 use crate::render::plan::Summary;
 use crate::report::Failure;
+
+/// Plans of more nodes are not forecast unless `--facts` asks for it: that fills every step.
+const FORESEEN: usize = 2000;
 
 /// Shows what an apply would change.
 pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
@@ -25,13 +28,18 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
         Made::Ended(exit) => return Ok(exit),
     };
     select::part(&mut plan, &args.select)?;
-    let stage = tracing::debug_span!("print").entered();
-    if args.json {
+    if args.facts {
+        let facts = expect::of(context, &plan).await?;
+        super::print(&format!("{:#}\n", serde_json::json!(facts)))?;
+    } else if args.json {
         super::print(&format!("{:#}\n", serde_json::json!(plan)))?;
     } else {
         super::print(&render::plan::plan(&plan, unsure, context.out))?;
+        if !Summary::of(&plan).is_empty() && plan.nodes.len() <= FORESEEN {
+            let facts = expect::of(context, &plan).await?;
+            super::print(&format!("\n{}", render::facts::facts(&facts, context.out)))?;
+        }
     }
-    drop(stage);
     if let Some(path) = &args.out {
         let written = plan_file::write(path, &plan);
         written.map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;

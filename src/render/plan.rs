@@ -180,7 +180,13 @@ fn left_out(out: &mut String, plan: &Plan, paint: Palette) {
     }
     for gate in &plan.gates {
         let waits = undone().find(|(_, node)| node.runs.contains(&gate.after));
-        if let Some((name, _)) = waits {
+        let is_of = |row: &&NodeRow| {
+            let pattern = plan.patterns.get(row.pattern);
+            pattern.is_some_and(|p| p.segments.iter().any(|segment| segment.run == gate.of))
+        };
+        let wanted = |row: &NodeRow| !selection.left_out.contains_key(&row.name);
+        let concerns = plan.nodes.iter().filter(is_of).any(wanted);
+        if let (Some((name, _)), true) = (waits, concerns) {
             let text = format!(
                 "not now: `{}` waits for `{}`, which is left out on {name}",
                 gate.of, gate.after

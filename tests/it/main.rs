@@ -9,6 +9,8 @@ mod examples;
 mod forty;
 mod kills;
 mod many;
+mod parts;
+mod records;
 mod shop;
 mod support;
 mod tidy;

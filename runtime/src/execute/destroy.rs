@@ -42,6 +42,7 @@ async fn carry_out(
 ) -> Result<Outcome, ExecuteError> {
     let state = &context.state;
     let token = lease.token().clone();
+    state.same_engine(deploy, &*context.backend).await?;
     // Under the lease, so that nobody changes it any more.
     let snapshot = state.snapshot_record(deploy, &record.site).await?;
     let groups: BTreeMap<String, String> = snapshot

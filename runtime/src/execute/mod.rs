@@ -26,6 +26,7 @@ mod lane;
 mod lookup;
 mod objects;
 mod outcome;
+mod practised;
 mod queue;
 mod recover;
 mod schedule;
@@ -44,6 +45,7 @@ pub use event::{Event, EventSink};
 pub use forecast::{ForecastJob, Slot, forecast_jobs};
 pub use lane::{LaneSegment, LaneStep, run_segment};
 pub use outcome::{Blocked, ExecuteError, Failure, Outcome, Status, Stop};
+pub use practised::practised;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -64,6 +66,9 @@ use work::{Names, Work};
 
 /// Stands between the executor and the journal of the state: for tests, and for engines with a journal of their own.
 pub type JournalLayer = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>;
+
+/// How many lanes are carried out at a time unless something else is asked for.
+pub const LANES: usize = 32;
 
 /// All that an execution works with.
 #[derive(Clone)]
@@ -101,7 +106,7 @@ impl Context {
             backend,
             events: Arc::new(|_| {}),
             cancel: Cancel::default(),
-            parallelism: 32,
+            parallelism: LANES,
             per_domain: None,
             retry: Retry::default(),
             limits: TimeLimits::default(),
@@ -187,6 +192,7 @@ async fn carry_out(
 ) -> Result<Outcome, ExecuteError> {
     let state = &context.state;
     let token = lease.token().clone();
+    state.hold_engine(&token, &*context.backend).await?;
     let (run, resumed) = open(plan, context, &token).await?;
     let calls = context.calls(&token, &run);
     let operations = state.operations(&run).await?;

@@ -130,11 +130,8 @@ impl ExecuteError {
     /// The status that goes with it.
     pub fn status(&self) -> Status {
         match self {
-            ExecuteError::State(
-                StateError::Refused(_) | StateError::Leased { .. } | StateError::OtherSite { .. },
-            )
-            | ExecuteError::Malformed(_)
-            | ExecuteError::UnknownDeploy(_) => Status::Refused,
+            ExecuteError::State(error) if error.is_refusal() => Status::Refused,
+            ExecuteError::Malformed(_) | ExecuteError::UnknownDeploy(_) => Status::Refused,
             ExecuteError::Left => Status::Interrupted,
             ExecuteError::State(_) | ExecuteError::Backend { .. } => Status::Failed,
         }

@@ -57,6 +57,8 @@ pub(super) async fn settle(
                     .or_default()
                     .push((id.clone(), operation.subject.clone()));
             }
+            // Begun and ended in one transaction.
+            Request::Surgery { .. } => {}
         }
     }
     if steps.is_empty() {

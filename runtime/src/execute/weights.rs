@@ -9,7 +9,7 @@ use rebar_compiler::plan::Plan;
 use super::filled::NodeWork;
 use super::graph::{Barrier, Task};
 use super::lane::LaneStep;
-use crate::state::{Durations, step_measured_as};
+use crate::state::{Durations, step_measured_as, usual};
 
 /// What is known of durations.
 #[derive(Debug, Default)]
@@ -45,14 +45,14 @@ impl Weights {
         match task {
             Task::Image => {
                 let name = plan.backend.image.as_ref().map_or("", |image| &image.name);
-                self.object(&format!("prepare image/{name}"), Duration::from_secs(30))
+                self.durations.expected_or_usual(&format!("prepare image/{name}"))
             }
-            Task::MakeNetwork(_) => self.object("create network", Duration::from_millis(500)),
-            Task::DropNetwork(_) => self.object("destroy network", Duration::from_millis(500)),
-            Task::MakeMachine(_) => self.object("create machine", Duration::from_secs(5)),
-            Task::StartMachine(_) => self.object("start machine", Duration::from_secs(3)),
-            Task::DropMachine(..) => self.object("destroy machine", Duration::from_secs(2)),
-            Task::Names(_) | Task::FinalNames => self.object("publish names", Duration::from_millis(200)),
+            Task::MakeNetwork(_) => self.durations.expected_or_usual("create network"),
+            Task::DropNetwork(_) => self.durations.expected_or_usual("destroy network"),
+            Task::MakeMachine(_) => self.durations.expected_or_usual("create machine"),
+            Task::StartMachine(_) => self.durations.expected_or_usual("start machine"),
+            Task::DropMachine(..) => self.durations.expected_or_usual("destroy machine"),
+            Task::Names(_) | Task::FinalNames => self.durations.expected_or_usual("publish names"),
             Task::Segment(node, index) => {
                 let segment = work.get(node).and_then(|node| node.segments.get(*index));
                 segment.map_or(Duration::ZERO, |segment| self.steps(&segment.steps))
@@ -67,33 +67,20 @@ impl Weights {
         }
     }
 
-    fn object(&self, what: &str, usual: Duration) -> Duration {
-        self.durations.expected(what).unwrap_or(usual)
-    }
-
     fn steps(&self, steps: &[LaneStep]) -> Duration {
         steps.iter().map(|step| self.step(step)).sum()
     }
 
     fn step(&self, step: &LaneStep) -> Duration {
         let kind = step.recipe.kind.as_str();
+        let what = step_measured_as(step.verb, &step.recipe);
         self.durations
-            .expected(&step_measured_as(step.verb, &step.recipe))
+            .expected(&what)
             .or_else(|| match step.verb {
                 Verb::Ensure => self.kinds.get(kind).copied(),
                 Verb::Remove => None,
             })
-            .unwrap_or_else(|| usual(kind))
-    }
-}
-
-/// What a step of a kind takes where nothing is known: rough, but a package outweighs a hundred files.
-fn usual(kind: &str) -> Duration {
-    match kind {
-        "package" => Duration::from_secs(10),
-        "service" | "command" => Duration::from_secs(2),
-        "probe" => Duration::from_secs(1),
-        _ => Duration::from_millis(50),
+            .unwrap_or_else(|| usual(&what))
     }
 }
 

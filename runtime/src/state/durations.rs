@@ -31,10 +31,33 @@ impl Durations {
         sorted.get(sorted.len() / 2).copied().map(Duration::from_millis)
     }
 
+    /// What was measured, or what is usual; see [`usual`].
+    pub fn expected_or_usual(&self, what: &str) -> Duration {
+        self.expected(what).unwrap_or_else(|| usual(what))
+    }
+
     /// Whether nothing was measured yet.
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }
+}
+
+/// How long a change takes where nothing was measured: rough, but a package outweighs a hundred files.
+pub fn usual(what: &str) -> Duration {
+    let mut words = what.split(' ');
+    let milliseconds = match (words.next().unwrap_or_default(), words.next().unwrap_or_default()) {
+        ("prepare", _) => 30_000,
+        ("create" | "destroy", "network") => 500,
+        ("create", _) => 5_000,
+        ("start", _) => 3_000,
+        ("destroy", _) => 2_000,
+        ("publish", _) => 200,
+        ("step" | "removal", "package") => 10_000,
+        ("step" | "removal", "service" | "command") => 2_000,
+        ("step" | "removal", "probe") => 1_000,
+        _ => 50,
+    };
+    Duration::from_millis(milliseconds)
 }
 
 /// The name under which durations of a change are kept: `create machine`, `prepare image/bookworm`,
@@ -51,6 +74,7 @@ pub fn measured_as(request: &Request) -> String {
             ObjectAction::PublishNames { .. } => "publish names".to_owned(),
         },
         Request::Step { verb, step, .. } => step_measured_as(*verb, step),
+        Request::Surgery { .. } => "surgery".to_owned(),
     }
 }
 

@@ -15,4 +15,5 @@ mod priority;
 mod project;
 mod refusals;
 mod selection;
+mod surgery;
 mod waits;

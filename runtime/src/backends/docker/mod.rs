@@ -10,6 +10,7 @@ mod engine;
 mod errors;
 mod examine;
 mod exec;
+mod find;
 mod groups;
 mod image;
 pub(crate) mod labels;
@@ -29,8 +30,8 @@ use self::machine::Call;
 use self::world::Seen;
 use super::errors as common;
 use crate::backend::{
-    Applied, Backend, BackendError, Capability, Command, Finding, Folders, ObjectAction, Operation, Probed,
-    Process, Progress, Scope, World,
+    Applied, Backend, BackendError, Capability, Command, Finding, Folders, Found, ObjectAction, Operation,
+    Probed, Process, Progress, Scope, World,
 };
 use crate::backends::identity;
 
@@ -105,6 +106,15 @@ impl Backend for Docker {
 
     async fn observe(&self, scope: &Scope) -> Result<World, BackendError> {
         Ok(Seen::of(self.engine().await?, scope).await?.world())
+    }
+
+    async fn find(&self) -> Result<Vec<Found>, BackendError> {
+        Ok(find::find(&Seen::all(self.engine().await?).await?))
+    }
+
+    async fn identity(&self) -> Result<Option<String>, BackendError> {
+        let id = self.engine().await?.id.as_ref();
+        Ok(id.map(|id| format!("the container engine {id}")))
     }
 
     async fn apply(

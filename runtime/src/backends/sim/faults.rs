@@ -94,6 +94,24 @@ impl Fault {
         matches!(self, Fault::StepFails | Fault::NameTaken)
     }
 
+    /// The fault that a message of the simulated world is about, if it says so.
+    pub fn of_message(message: &str) -> Option<Fault> {
+        let words = [
+            (Fault::Refused, "answers 500"),
+            (Fault::Busy, "answers 429"),
+            (Fault::TimedOut, "the call timed out"),
+            (Fault::AnswerLost, "the answer was lost"),
+            (Fault::Half, "the call was broken off"),
+            (Fault::Unreachable, "no route to the machine"),
+            (Fault::Stopped, "the machine does not run"),
+            (Fault::NameTaken, "somebody else has this name"),
+            (Fault::StepBusy, "would succeed later"),
+            (Fault::StepFails, "fails for good"),
+        ];
+        let told = words.into_iter().find(|(_, words)| message.contains(words));
+        told.map(|(fault, _)| fault)
+    }
+
     /// What happens, for people.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -184,7 +202,7 @@ impl FromStr for Faults {
 
 /// A number from 0 up to, not including, 1, decided by its arguments alone: FNV-1a over the text, finished with the
 /// mixer of SplitMix64 (Steele, Lea, Flood 2014).
-pub(super) fn chance(seed: u64, about: &str, subject: &str, number: u64) -> f64 {
+pub fn chance(seed: u64, about: &str, subject: &str, number: u64) -> f64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ seed;
     let bytes = about.bytes().chain([0]).chain(subject.bytes()).chain([0]);
     for byte in bytes.chain(number.to_le_bytes()) {

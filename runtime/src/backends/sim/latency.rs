@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::faults::chance;
-use crate::state::Durations;
+use crate::state::{Durations, usual};
 
 /// How long things take.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -49,20 +49,4 @@ impl Latencies {
         }
         usual(what).mul_f64(0.75 + drawn / 2.0)
     }
-}
-
-/// What is usual where nothing was measured.
-pub fn usual(what: &str) -> Duration {
-    let milliseconds = match what.split(' ').next().unwrap_or_default() {
-        "prepare" => 20_000,
-        "create" if what == "create network" => 300,
-        "create" => 1_500,
-        "start" => 1_000,
-        "destroy" => 500,
-        "publish" => 200,
-        "step" if what.starts_with("step package") => 8_000,
-        "step" if what.starts_with("step service") => 500,
-        _ => 50,
-    };
-    Duration::from_millis(milliseconds)
 }

@@ -7,11 +7,12 @@ mod faults;
 mod latency;
 mod moments;
 mod node;
+mod standing;
 mod world;
 
-pub use faults::{Fault, Faults};
-pub use latency::{Latencies, usual};
-pub use moments::Leaves;
+pub use faults::{Fault, Faults, chance};
+pub use latency::Latencies;
+pub use moments::{Leaves, Moments};
 pub use node::Node;
 pub use world::{Key, Machine, Network, Picture, World, subject};
 
@@ -27,7 +28,6 @@ use crate::backend::{
     Applied, Backend, BackendError, Capability, Command, Finding, FindingState, ObjectAction, Operation,
     Probed, Process, Progress, Scope,
 };
-use moments::Moments;
 use world::error;
 
 /// A node that cannot be reached comes back after so long; a machine that reboots, too.
@@ -130,7 +130,7 @@ impl Sim {
     /// A whole number below `below`.
     fn drawn(&self, about: &str, subject: &str, below: u64) -> u64 {
         let number = self.count(about, subject);
-        (faults::chance(self.settings.seed, about, subject, number) * below as f64) as u64
+        (chance(self.settings.seed, about, subject, number) * below as f64) as u64
     }
 
     /// Whether a fault strikes now; it is counted if it does.
@@ -141,9 +141,15 @@ impl Sim {
             return false;
         }
         let number = self.count(fault.name(), subject);
-        let strikes = faults::chance(self.settings.seed, fault.name(), subject, number) < rate;
+        let strikes = chance(self.settings.seed, fault.name(), subject, number) < rate;
         if strikes {
-            self.world(|world| *world.injected.entry(fault).or_default() += 1);
+            let (when, about) = (self.begun.elapsed(), subject.to_owned());
+            self.world(|world| {
+                *world.injected.entry(fault).or_default() += 1;
+                if self.settings.log {
+                    world.struck.push((when, fault, about));
+                }
+            });
         }
         strikes
     }

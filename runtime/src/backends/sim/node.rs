@@ -49,7 +49,7 @@ impl Node {
 }
 
 /// What a step is about.
-fn thing(step: &Step) -> String {
+pub(super) fn thing(step: &Step) -> String {
     format!("{} {}", step.action, step.key)
 }
 
@@ -263,7 +263,10 @@ impl Agent {
                 operation: operation.clone(),
             })
             .await;
-        let what = format!("step {} {}", step.action, step.address);
+        let what = match verb {
+            Verb::Ensure => format!("step {} {}", step.action, step.address),
+            Verb::Remove => format!("removal {}", step.action),
+        };
         self.sim.take_time(&what, &subject).await;
         if self.sim.strikes(Fault::AgentKilled, &subject) || self.sim.strikes(Fault::Reboot, &subject) {
             return self.broken_off(&step, once, &subject);

@@ -67,6 +67,8 @@ pub struct World {
     pub creations: Vec<(String, String)>,
     /// How often each fault has struck.
     pub injected: BTreeMap<Fault, u64>,
+    /// When each fault struck, and what; kept where a log is.
+    pub struck: Vec<(Duration, Fault, String)>,
     /// What must never happen and did: two agents at work on one node, for example.
     pub violations: Vec<String>,
     /// How often each thing was attempted.
