@@ -187,7 +187,23 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_enum, default_value_t = Refresh::Nodes, value_name = "DEPTH")]
     pub(crate) refresh: Refresh,
     #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
+}
+
+/// Which part of a plan is wanted.
+#[derive(Debug, Args, Default)]
+pub(crate) struct SelectArgs {
+    /// Only these nodes; all others are left alone. Names, groups, or patterns such as `web-*`; several with commas.
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Not these nodes.
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub(crate) except: Vec<String>,
+    /// Destroy these nodes' machines and make them anew, whatever they are like. This interrupts.
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub(crate) replace: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -241,6 +257,16 @@ pub(crate) struct ApplyArgs {
     /// How many nodes are worked on at a time [default: 32].
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<usize>,
+    /// How many nodes of one failure domain are worked on at a time [default: no limit]. A group with a `spread` counts
+    /// as one domain.
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel_per_domain: Option<usize>,
+    /// Say whether a command that must run only once, and was broken off, has happened (see `rebar explain E1204`).
+    /// On a terminal you are asked.
+    #[arg(long, value_name = "NODE/RUN.STEP=done|not-done")]
+    pub(crate) assume: Vec<String>,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
 }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rebar_runtime::execute::{Event, EventSink};
 
 use crate::render::palette::{Palette, plain};
@@ -84,7 +84,15 @@ impl Bars {
             Event::ObjectDone { subject, .. } | Event::ObjectFailed { subject, .. } => self.end(subject),
             Event::StepDone { node, .. } | Event::StepFailed { node, .. } => self.end(node),
             Event::Closed { .. } => self.clear(),
+            // A question must be readable, and the answer that is typed too.
+            Event::Asking { .. } => {
+                let _ = self.all.clear();
+                self.all.set_draw_target(ProgressDrawTarget::hidden());
+            }
+            Event::Answered { .. } => self.all.set_draw_target(ProgressDrawTarget::stderr()),
             Event::LeaseTakenOver { .. }
+            | Event::BackendSilent { .. }
+            | Event::BackendAnswers { .. }
             | Event::Recovered { .. }
             | Event::SegmentStarted { .. }
             | Event::Retrying { .. }
@@ -201,6 +209,15 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
             "`{run}` rests for {:.0} s before the next batch",
             *pause as f64 / 1000.0
         )),
+        Event::BackendSilent {
+            backend,
+            message,
+            pause,
+        } => paint.change(&format!(
+            "the backend `{backend}` does not answer; nothing calls it for {:.0} s: {message}",
+            *pause as f64 / 1000.0
+        )),
+        Event::BackendAnswers { backend } => paint.change(&format!("the backend `{backend}` answers again")),
         Event::Interrupting => paint.change(
             "interrupted: each node ends the run it is at, nothing else begins; once more leaves at once",
         ),
@@ -211,6 +228,8 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
         | Event::StepStarted { .. }
         | Event::StepProgress { .. }
         | Event::Blocked { .. }
+        | Event::Asking { .. }
+        | Event::Answered { .. }
         | Event::Closed { .. } => return None,
     };
     Some(text)

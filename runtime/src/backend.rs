@@ -297,6 +297,19 @@ pub struct BackendError {
     pub help: Option<String>,
     /// The last lines that a failing program printed; may be empty.
     pub detail: String,
+    /// When whoever is busy wants to be asked again, if it said so.
+    pub retry_after: Option<std::time::Duration>,
+}
+
+/// Codes that say that the backend itself does not answer: no engine there, no answer from it, none in time.
+const OF_THE_BACKEND: [&str; 3] = ["E1701", "E1706", "E1210"];
+
+impl BackendError {
+    /// Whether it speaks of the backend itself, and not of one machine, network or request. Whoever calls next would
+    /// hear the same.
+    pub fn is_of_backend(&self) -> bool {
+        OF_THE_BACKEND.contains(&self.code)
+    }
 }
 
 /// Where a backend tells how far it is, one line at a time.

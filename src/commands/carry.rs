@@ -12,7 +12,7 @@ use rebar_runtime::state::State;
 use super::Context;
 use crate::exit::Exit;
 use crate::progress::{Manner, sink};
-use crate::render::palette::{Palette, count};
+use crate::render::palette::{Palette, count, names};
 use crate::report::Failure;
 
 /// Asks a question that only `yes` answers.
@@ -115,14 +115,20 @@ fn text(outcome: &Outcome, paint: Palette) -> String {
     for blocked in &outcome.blocked {
         out.push_str(&format!(
             "{}\n",
-            paint.change(&format!(
-                "not done: {}, because {} failed",
-                blocked.subject, blocked.cause
-            ))
+            paint.change(&match blocked.cause.strip_prefix("left out: ") {
+                Some(cause) => format!("not done: {}, because {cause} is left out", blocked.subject),
+                None => format!("not done: {}, because {} failed", blocked.subject, blocked.cause),
+            })
         ));
     }
     let changes = count(outcome.changed, "change");
     let line = match outcome.status {
+        Status::Done if !outcome.left_out.is_empty() => paint.create(&format!(
+            "done on the selected nodes: {changes}; the deploy is not complete"
+        )),
+        Status::Failed | Status::Partial if outcome.failed.is_empty() => paint.change(&format!(
+            "{changes}; what waits for nodes that are left out is not done"
+        )),
         Status::Done => paint.create(&format!("done: {changes}")),
         Status::Failed => paint.remove("failed: nothing was changed"),
         Status::Partial => paint.remove(&format!(
@@ -133,6 +139,10 @@ fn text(outcome: &Outcome, paint: Palette) -> String {
         Status::Refused => paint.remove("refused"),
     };
     out.push_str(&format!("{line}\n"));
+    if !outcome.left_out.is_empty() {
+        let nodes: Vec<&str> = outcome.left_out.iter().map(String::as_str).collect();
+        out.push_str(&format!("left out: {}\n", names(&nodes)));
+    }
     out + &outputs(&outcome.outputs, paint)
 }
 

@@ -1,6 +1,7 @@
 //! One file per subcommand; what several of them need is here.
 
 mod apply;
+mod ask;
 mod carry;
 mod check;
 mod compare;
@@ -22,6 +23,7 @@ mod plan;
 mod rebuild;
 mod rehearse;
 mod schema;
+mod select;
 mod state;
 mod status;
 

@@ -73,10 +73,10 @@ async fn carry_out(
     tracing::Span::current().record("run", &run);
     let calls = context.calls(&token, &run);
     recover::settle(&calls, &state.operations(&run).await?, false).await?;
-    let world = context.backend.observe(&calls.scope).await;
+    let world = calls.observe().await;
     let world = world.map_err(|cause| ExecuteError::Backend {
         what: "what is there".to_owned(),
-        cause,
+        cause: Box::new(cause),
     })?;
     let machines: BTreeSet<&String> = groups.keys().chain(world.machines.keys()).collect();
     let recorded = state.networks(deploy).await?;
@@ -150,19 +150,21 @@ async fn at_once(
     let mut results = futures::stream::iter(changes)
         .map(|wanted| async move {
             if calls.cancel.urgency() != Urgency::Run {
-                return Err(Stop::Interrupted);
+                return (wanted.subject, Err(Stop::Interrupted));
             }
-            tokio::select! {
+            let result = tokio::select! {
                 biased;
                 result = change(calls, &wanted) => result,
                 () = calls.cancel.beyond(Urgency::Drain) => Err(Stop::Interrupted),
-            }
+            };
+            (wanted.subject, result)
         })
         .buffer_unordered(limit);
-    while let Some(result) = results.next().await {
+    while let Some((wanted, result)) = results.next().await {
         match result {
             Ok(changed) => tally.changed += usize::from(changed),
             Err(Stop::Failed(failure)) => tally.failed.push(*failure),
+            Err(Stop::Blocked(cause)) => tally.block(wanted, *cause),
             Err(Stop::Interrupted) => tally.left += 1,
             Err(Stop::Halt(error)) => return Err(error.into()),
         }

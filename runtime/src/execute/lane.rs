@@ -12,6 +12,8 @@ use super::calls::Calls;
 use super::event::Event;
 use super::lookup::{probe_steps, resolve};
 use super::outcome::{Failure, Stop};
+use super::seat;
+use super::tries::{Tries, Waits, line_failed};
 use crate::journal::{Entry, FailedClass, Line as JournalLine, Request};
 use crate::observe::{Line, LineError, agent_step};
 
@@ -102,23 +104,31 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
     result.map(|()| session.changed)
 }
 
+/// Why a conversation ended without all being done.
+enum Cause {
+    Step(FailureClass, String, String),
+    Line(LineError),
+}
+
 /// Speaks with the agent until all steps are done, or one is not to be done.
 async fn carry_out(session: &mut Session<'_>) -> Result<(), Stop> {
     let (calls, segment) = (session.calls, session.segment);
-    let mut tries = 0;
-    let mut head = None;
+    let mut tries = Tries::default();
     loop {
         let rest = session.rest();
         let Some(first) = rest.first().copied() else {
             return Ok(());
         };
-        if head != Some(first) {
-            (head, tries) = (Some(first), 0);
+        // A lane whose agent waited had given its place to others.
+        if seat::is_away() && !seat::take(&calls.cancel).await {
+            return Err(Stop::Interrupted);
         }
-        tries += 1;
-        let end = session.converse(&rest).await?;
-        let (subject, operation, message) = match end {
-            End::Done => return Ok(()),
+        calls.pass().await?;
+        let begun = tokio::time::Instant::now();
+        let end = session.converse(session.until_wait(&rest)).await?;
+        let taken = begun.elapsed();
+        let (index, waits, cause) = match end {
+            End::Done => continue,
             End::Step {
                 index,
                 class,
@@ -126,37 +136,47 @@ async fn carry_out(session: &mut Session<'_>) -> Result<(), Stop> {
                 detail,
             } => {
                 session.give_up(index, class.into(), &message, &detail).await?;
-                if head != Some(index) {
-                    (head, tries) = (Some(index), 1);
+                let tries = tries.of(index);
+                if class == FailureClass::Ambiguous && !std::mem::replace(&mut tries.asked, true) {
+                    let (node, step) = (&segment.node, session.address(index));
+                    if calls.settle_once(node, &step, &message).await? {
+                        continue;
+                    }
                 }
-                if class != FailureClass::Transient || tries >= calls.retry.attempts {
-                    return Err(session.step_failed(index, class, message, detail));
-                }
-                (session.subject(index), &session.operations[index], message)
+                let cause = Cause::Step(class, message, detail);
+                (index, Waits::of(class), cause)
             }
             End::Line(error) => {
                 session.look_up(&error).await?;
-                // Who was waited for that long is not waited for again.
-                let silent = matches!(error, LineError::Silent(_));
-                if silent || hopeless(&error) || tries >= calls.retry.attempts {
-                    return Err(Stop::Failed(Box::new(line_failed(&segment.node, error))));
-                }
-                (
-                    format!("{}/{}", segment.node, segment.run),
-                    &session.operations[first],
-                    error.to_string(),
-                )
+                (first, Waits::after(&error), Cause::Line(error))
             }
         };
-        let pause = calls.retry.pause(tries, operation);
-        let attempt = tries + 1;
+        let tries = tries.of(index);
+        tries.spent += taken;
+        tries.count += u32::from(matches!(waits, Waits::Counted));
+        let operation = &session.operations[index];
+        let pause = calls
+            .retry
+            .pause_after(tries.count.max(1), operation, waits.retry_after());
+        let longest = calls.limits.step + session.longest(index);
+        tries.spent += pause;
+        if waits == Waits::No || tries.count >= calls.retry.attempts || tries.spent >= longest {
+            return Err(match cause {
+                Cause::Step(class, message, detail) => session.step_failed(index, class, message, detail),
+                Cause::Line(error) => Stop::Failed(Box::new(line_failed(&segment.node, error))),
+            });
+        }
+        let (subject, message) = match cause {
+            Cause::Step(_, message, _) => (session.subject(index), message),
+            Cause::Line(error) => (format!("{}/{}", segment.node, segment.run), error.to_string()),
+        };
         calls.tell(Event::Retrying {
             subject,
-            attempt,
+            attempt: calls.known.attempts(operation) + 1,
             pause: pause.as_millis() as u64,
             message,
         });
-        if !calls.cancel.sleep(pause).await {
+        if !seat::pause(&calls.cancel, pause).await {
             return Err(Stop::Interrupted);
         }
     }
@@ -173,14 +193,6 @@ fn step_operation(calls: &Calls, node: &str, step: &LaneStep) -> String {
 
 fn step_subject(node: &str, recipe: &RecordedStep) -> String {
     format!("{node}/{}", recipe.address)
-}
-
-pub(super) fn hopeless(error: &LineError) -> bool {
-    match error {
-        LineError::Open(error) => error.class == FailureClass::Terminal,
-        LineError::Broken { .. } | LineError::Silent(_) => false,
-        LineError::Nonsense(_) | LineError::Refused { .. } => true,
-    }
 }
 
 impl Session<'_> {
@@ -206,6 +218,20 @@ impl Session<'_> {
             .iter()
             .filter_map(|name| fields.get(*name)?.as_u64());
         Duration::from_nanos(limits.max().unwrap_or(0))
+    }
+
+    /// Up to the first step that only waits for something on its node, which may take long: while it does, the lane gives
+    /// its place to others, and what follows waits for a place again.
+    fn until_wait<'b>(&self, rest: &'b [usize]) -> &'b [usize] {
+        let end = rest.iter().position(|index| self.only_waits(*index));
+        end.map_or(rest, |end| &rest[..=end])
+    }
+
+    fn only_waits(&self, index: usize) -> bool {
+        let step = &self.segment.steps[index];
+        step.verb == Verb::Ensure
+            && step.recipe.removal == rebar_compiler::plan::Removal::Nothing
+            && step.recipe.fields.contains_key("within")
     }
 
     /// One round trip: all intents first, then the request, then the answers as they come.
@@ -235,11 +261,19 @@ impl Session<'_> {
             epoch: calls.epoch,
             steps: steps.collect(),
         };
-        let asked = Line::ask(&*calls.backend, &calls.scope, &self.segment.node, &request).await;
+        let asked = Line::ask(&*calls.backend, &calls.scope, &self.segment.node, &request);
+        let asked = tokio::time::timeout(calls.limits.lookup, asked).await;
         let mut line = match asked {
-            Ok(line) => line,
-            Err(error) => return Ok(End::Line(error)),
+            Ok(Ok(line)) => line,
+            Ok(Err(error)) => {
+                if let LineError::Open(error) = &error {
+                    calls.breaker.heard::<()>(&Err(error.clone()));
+                }
+                return Ok(End::Line(error));
+            }
+            Err(_) => return Ok(End::Line(LineError::Silent(calls.limits.lookup.as_secs()))),
         };
+        calls.breaker.heard(&Ok(()));
         let patience = calls.retry.silence + rest.iter().map(|i| self.longest(*i)).max().unwrap_or_default();
         let mut failed = None;
         loop {
@@ -258,7 +292,7 @@ impl Session<'_> {
         self.write_down().await?;
         Ok(match failed {
             Some(end) => end,
-            None if self.rest().is_empty() => End::Done,
+            None if rest.iter().all(|i| calls.known.is_done(&self.operations[*i])) => End::Done,
             None => End::Line(LineError::Nonsense(
                 "it ended without having answered for every step".to_owned(),
             )),
@@ -276,6 +310,9 @@ impl Session<'_> {
                 let (step, attempt) = (self.address(index), self.calls.known.attempts(&operation));
                 let span = tracing::info_span!("step", %node, %step, %operation, attempt);
                 self.spans.insert(index, span);
+                if self.only_waits(index) {
+                    seat::leave();
+                }
                 self.heard.push((None, Event::StepStarted { node, step }));
             }
             AgentEvent::Progress { operation, text } => {
@@ -446,15 +483,14 @@ impl Session<'_> {
     fn step_failed(&self, index: usize, class: FailureClass, message: String, detail: String) -> Stop {
         let step = self.address(index);
         let node = self.segment.node.clone();
-        let deploy = &self.calls.scope.deploy;
         let (code, help) = match class {
             FailureClass::Ambiguous => (
                 "E1204",
                 Some(format!(
-                    "find out on `{node}` whether `{step}` has happened; if it has, run `rebar exec {deploy} {node} -- rebar-agent accept {step}`, if not, the same with `forget`, and apply again"
+                    "find out on `{node}` whether `{step}` has happened, then apply again with `--assume '{node}/{step}=done'` if it has, `--assume '{node}/{step}=not-done'` if not"
                 )),
             ),
-            FailureClass::Transient => (
+            FailureClass::Transient | FailureClass::Busy => (
                 "E1201",
                 Some("it may pass by itself: apply again later, a new plan does what is left".to_owned()),
             ),
@@ -474,66 +510,5 @@ impl Session<'_> {
             help,
             code,
         }))
-    }
-}
-
-/// What a broken line means to a person.
-fn line_failed(node: &str, error: LineError) -> Failure {
-    let node = node.to_owned();
-    let step = None;
-    let message = error.to_string();
-    match error {
-        LineError::Open(error) => {
-            let code = error.code.to_owned();
-            Failure {
-                node,
-                step,
-                message,
-                detail: error.detail,
-                help: error.help,
-                code,
-            }
-        }
-        LineError::Broken { detail } => {
-            let help = Some(format!("see whether `{node}` is well, then apply again"));
-            Failure {
-                node,
-                step,
-                message,
-                detail,
-                help,
-                code: "E1202".to_owned(),
-            }
-        }
-        LineError::Silent(_) => {
-            let help = Some(format!("see whether `{node}` is well, then apply again"));
-            Failure {
-                node,
-                step,
-                message,
-                detail: String::new(),
-                help,
-                code: "E1202".to_owned(),
-            }
-        }
-        LineError::Nonsense(_) => {
-            let help = Some("the agent and this program must be of the same build; see what stands before its answers on that node".to_owned());
-            Failure {
-                node,
-                step,
-                message,
-                detail: String::new(),
-                help,
-                code: "E1203".to_owned(),
-            }
-        }
-        LineError::Refused { code, .. } => Failure {
-            node,
-            step,
-            message,
-            detail: String::new(),
-            help: None,
-            code,
-        },
     }
 }

@@ -99,6 +99,8 @@ impl Entry {
 pub enum FailedClass {
     /// May pass by itself.
     Transient,
+    /// Somebody else is at work there, or asks to come back later.
+    Busy,
     /// Nobody can tell whether it has happened.
     Ambiguous,
     /// Will fail again until somebody changes something.

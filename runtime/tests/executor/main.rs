@@ -6,6 +6,7 @@
 mod support;
 
 mod clock;
+mod cone;
 mod crashes;
 mod faults;
 mod files;
@@ -14,4 +15,6 @@ mod order;
 mod priority;
 mod project;
 mod refusals;
+mod selection;
 mod surgery;
+mod waits;

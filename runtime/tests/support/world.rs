@@ -62,6 +62,12 @@ pub(crate) struct Inner {
     /// After so many events the line to this node breaks, once.
     pub(crate) broken_lines: BTreeMap<String, usize>,
     pub(crate) unreachable: Vec<String>,
+    /// Steps that take another time than all others.
+    pub(crate) step_times: BTreeMap<String, Duration>,
+    /// So many calls, of any kind, are not answered: nothing listens there.
+    pub(crate) refuses: usize,
+    /// When whoever fails as busy wants to be asked again.
+    pub(crate) retry_after: Option<Duration>,
     /// The call with this number (of those that change objects) never returns, having left this behind.
     pub(crate) freeze_call: Option<(usize, Leaves)>,
     pub(crate) calls: usize,
@@ -84,6 +90,21 @@ impl TestWorld {
         Arc::new(TestWorld {
             at_a_time: 4,
             ..TestWorld::default()
+        })
+    }
+
+    /// Whether the backend itself answers.
+    fn listens(&self) -> Result<(), BackendError> {
+        self.with(|w| {
+            if w.refuses == 0 {
+                return Ok(());
+            }
+            w.refuses -= 1;
+            w.log.push("refused".to_owned());
+            Err(BackendError {
+                code: "E1701",
+                ..error(FailureClass::Terminal, "nothing listens there")
+            })
         })
     }
 
@@ -186,6 +207,7 @@ fn error(class: FailureClass, message: &str) -> BackendError {
         message: message.to_owned(),
         help: None,
         detail: String::new(),
+        retry_after: None,
     }
 }
 
@@ -287,6 +309,7 @@ impl Backend for TestWorld {
     }
 
     async fn observe(&self, _: &Scope) -> Result<World, BackendError> {
+        self.listens()?;
         Ok(self.with(|w| World {
             machines: w
                 .machines
@@ -323,6 +346,7 @@ impl Backend for TestWorld {
         operation: &Operation,
         progress: Progress<'_>,
     ) -> Result<Applied, BackendError> {
+        self.listens()?;
         let (verb, name) = subject(&operation.action);
         progress("working");
         tokio::time::sleep(self.call_time).await;
@@ -355,7 +379,11 @@ impl Backend for TestWorld {
                     Leaves::Half => w.carry_out(operation, true)?,
                     Leaves::Whole => w.carry_out(operation, false)?,
                 }
-                return Err(error(class, "scripted fault"));
+                let retry_after = w.retry_after;
+                return Err(BackendError {
+                    retry_after,
+                    ..error(class, "scripted fault")
+                });
             }
             w.carry_out(operation, false)?;
             Ok(Applied {
@@ -366,6 +394,7 @@ impl Backend for TestWorld {
     }
 
     async fn probe(&self, _: &Scope, operation: &Operation) -> Result<Probed, BackendError> {
+        self.listens()?;
         let complete = |handle: &str| {
             Probed::Complete(Applied {
                 handle: handle.to_owned(),
@@ -403,6 +432,7 @@ impl Backend for TestWorld {
             command.arguments.is_empty(),
             "the executor runs nothing but the agent"
         );
+        self.listens()?;
         let node = self.with(|w| {
             if w.unreachable.iter().any(|m| m == machine) {
                 return Err(error(FailureClass::Transient, "no route to the machine"));
