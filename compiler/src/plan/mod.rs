@@ -149,6 +149,9 @@ pub struct Group {
     pub nodes: Vec<String>,
     /// What its members are kept apart by.
     pub spread: Option<String>,
+    /// The failure domain of each member, where whoever places them tells. No backend of this build does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub domains: BTreeMap<String, String>,
 }
 
 /// The lane that all nodes of one class share: desired state only.
@@ -241,8 +244,18 @@ pub struct Rollout {
     pub canary: Option<u32>,
     /// So many nodes at a time (already rounded up from a percentage).
     pub batch: Option<u32>,
-    /// Nanoseconds of rest after each batch.
+    /// Nanoseconds of rest after each batch; then its nodes are looked at again.
     pub settle: Option<u64>,
+    /// So many serving nodes may be away at a time, those that failed or were down before included: of the whole
+    /// group, or of each failure domain where [`Group::domains`] tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_unavailable: Option<u32>,
+    /// So many nodes may fail before the rest is not begun any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_budget: Option<u32>,
+    /// So many members of the group must serve at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<u32>,
 }
 
 /// The segment `of` on group `group` starts when every node of the segment `after` is done.

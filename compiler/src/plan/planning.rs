@@ -54,6 +54,7 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
                 many: group.many,
                 nodes: names,
                 spread: group.spread,
+                domains: BTreeMap::new(),
             },
         );
         nodes.extend(group.nodes.into_iter().map(|node| NodeRow {

@@ -23,7 +23,9 @@ mod lookup;
 mod objects;
 mod outcome;
 mod recover;
+mod rollouts;
 mod schedule;
+mod settle;
 mod work;
 
 pub use calls::{Calls, Known, Retry, operation_id};
@@ -40,8 +42,8 @@ use async_trait::async_trait;
 use rebar_compiler::plan::{self, NodeRow, ObjectVerb, Plan};
 
 use crate::backend::{Backend, Scope, World};
-use crate::journal::{Journal, Line};
-use crate::state::{CloseAs, Lease, Opened, Opening, RunKind, State, StateError, Token};
+use crate::journal::{Journal, Line, Request};
+use crate::state::{CloseAs, Lease, Opened, Opening, OperationState, RunKind, State, StateError, Token};
 use filled::NodeWork;
 use graph::Standing;
 use schedule::{Limits, Tally, schedule};
@@ -181,6 +183,12 @@ async fn carry_out(
             .map(|(name, detail)| (name.clone(), detail.served.clone()))
             .collect(),
         replaced: replaced.filter(|name| resumed && taken_down(name)).collect(),
+        down: recorded
+            .keys()
+            .filter(|name| !runs(&world, name))
+            .cloned()
+            .collect(),
+        begun: begun(&operations),
         names: !plan.nodes.is_empty()
             && (published != work::names(plan, true)
                 || plan
@@ -223,7 +231,7 @@ async fn carry_out(
         lanes: context.parallelism,
         objects: context.backend.parallelism(),
     };
-    let tally = schedule(&graph, Arc::new(work), limits, lease).await?;
+    let tally = schedule(&graph, Arc::new(work), limits, lease, &standing).await?;
     let mut outcome = conclude(tally);
     let close = match outcome.status {
         Status::Done => Some(CloseAs::Done),
@@ -274,6 +282,16 @@ async fn begin(context: &Context, token: &Token, opening: Opening) -> Result<(St
     }
 }
 
+/// Nodes with steps that are not done. What failed or was broken off has changed its node, or may have.
+fn begun(operations: &BTreeMap<String, OperationState>) -> BTreeSet<String> {
+    let open = operations.values().filter(|operation| operation.state != "done");
+    open.filter_map(|operation| match &operation.request {
+        Request::Step { node, .. } => Some(node.clone()),
+        Request::Object { .. } => None,
+    })
+    .collect()
+}
+
 fn runs(world: &World, machine: &str) -> bool {
     world
         .machines
@@ -291,7 +309,11 @@ fn conclude(tally: Tally) -> Outcome {
     failed.sort_by_key(|failure| failure.subject());
     blocked.sort_by(|a, b| a.subject.cmp(&b.subject));
     let seen: BTreeSet<String> = failed.iter().map(Failure::subject).collect();
-    debug_assert!(blocked.iter().all(|blocked| seen.contains(&blocked.cause)));
+    debug_assert!(
+        blocked
+            .iter()
+            .all(|b| rollouts::named(&b.cause).all(|cause| seen.contains(cause)))
+    );
     let status = if left > 0 {
         Status::Interrupted
     } else if failed.is_empty() {

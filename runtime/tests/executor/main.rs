@@ -12,3 +12,4 @@ mod journal;
 mod order;
 mod project;
 mod refusals;
+mod rollout;

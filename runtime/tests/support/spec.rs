@@ -183,6 +183,7 @@ impl Spec {
                         many: *name != "edge",
                         nodes: nodes.clone(),
                         spread: None,
+                        domains: BTreeMap::new(),
                     };
                     ((*name).to_owned(), group)
                 })

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rebar_compiler::plan::{NodeRow, ObjectVerb, Plan};
 
 use super::filled::NodeWork;
+pub(super) use rollout::RolloutJobs;
 
 /// A piece of work.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +36,8 @@ pub(super) enum Task {
     FinalNames,
     /// A node's segment, by its index in the pattern.
     Segment(String, usize),
+    /// Look at a node's segment again, after a rest.
+    Look(String, usize),
     /// Remove steps whose runs are gone from a node.
     Removal(String),
     /// Nothing to do; others meet here.
@@ -48,6 +51,8 @@ pub(super) enum Barrier {
     Gate(usize),
     /// A batch of a rollout is done and has rested: run, number, nanoseconds of rest.
     Batch(String, usize, u64),
+    /// A batch of a rollout was looked at again: run, number.
+    Looked(String, usize),
     /// Everything that may use a group has been changed; no name stands for everything.
     Users(String),
     /// All segments have ended.
@@ -74,6 +79,8 @@ pub(super) struct Graph {
     pub(super) dependents: Vec<Vec<usize>>,
     /// The work on the longest way from each job to the end.
     pub(super) remaining: Vec<u64>,
+    /// Rollouts that set limits.
+    pub(super) rollouts: Vec<RolloutJobs>,
 }
 
 /// What the plan alone does not tell.
@@ -83,6 +90,10 @@ pub(super) struct Standing {
     pub(super) served: BTreeMap<String, BTreeSet<String>>,
     /// Machines that this run has taken down to replace them: what they served, they served until then.
     pub(super) replaced: BTreeSet<String>,
+    /// Machines that are recorded and do not run: they serve nobody.
+    pub(super) down: BTreeSet<String>,
+    /// Nodes on which this run began something that it has not finished.
+    pub(super) begun: BTreeSet<String>,
     /// Whether the names that machines know differ from those that they need.
     pub(super) names: bool,
 }
@@ -396,7 +407,7 @@ pub(super) fn subject(plan: &Plan, task: &Task) -> String {
         | Task::KeepMachine(name)
         | Task::DropMachine(name, _) => format!("machine/{name}"),
         Task::Names(_) | Task::FinalNames => "names".to_owned(),
-        Task::Segment(node, index) => {
+        Task::Segment(node, index) | Task::Look(node, index) => {
             let row = plan.nodes.iter().find(|row| row.name == *node);
             let pattern = row.and_then(|row| plan.patterns.get(row.pattern));
             let run = pattern
@@ -408,7 +419,9 @@ pub(super) fn subject(plan: &Plan, task: &Task) -> String {
         Task::Barrier(Barrier::Gate(index)) => plan.gates.get(*index).map_or_else(String::new, |gate| {
             format!("gate {} after {}", gate.of, gate.after)
         }),
-        Task::Barrier(Barrier::Batch(run, number, _)) => format!("batch {} of {run}", number + 1),
+        Task::Barrier(Barrier::Batch(run, number, _) | Barrier::Looked(run, number)) => {
+            format!("batch {} of {run}", number + 1)
+        }
         Task::Barrier(Barrier::Users(group)) => format!("users of {group}"),
         Task::Barrier(Barrier::Changed) => "all changes".to_owned(),
     }
@@ -428,6 +441,7 @@ impl Graph {
             Task::KeepMachine(_)
             | Task::Names(_)
             | Task::Segment(..)
+            | Task::Look(..)
             | Task::Removal(_)
             | Task::Barrier(_) => false,
         };
