@@ -164,6 +164,8 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_enum, default_value_t = Refresh::Nodes, value_name = "DEPTH")]
     pub(crate) refresh: Refresh,
     #[command(flatten)]
+    pub(crate) drain: DrainArgs,
+    #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
 }
 
@@ -202,6 +204,13 @@ pub(crate) enum Refresh {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DrainArgs {
+    /// Let this node go without the steps of `on leave`; may be given several times.
+    #[arg(long = "no-drain", value_name = "NODE")]
+    pub(crate) nodes: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
     /// The deploy, or a file that `rebar plan -o` wrote.
     #[arg(value_name = "DEPLOY|FILE")]
@@ -218,6 +227,8 @@ pub(crate) struct ApplyArgs {
     /// How many nodes are worked on at a time [default: 32].
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<usize>,
+    #[command(flatten)]
+    pub(crate) drain: DrainArgs,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
 }

@@ -7,7 +7,7 @@ use rebar_runtime::execute;
 use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
 
-use super::compile::{Made, make};
+use super::compile::{Made, make, undrained};
 use super::{Context, carry, doctor, node};
 use crate::backends;
 use crate::cli::ApplyArgs;
@@ -73,7 +73,13 @@ fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan, unsure: bool) -> 
 /// The plan of a file, if the argument looks like one, else of a deploy.
 async fn plan(context: &Context, args: &ApplyArgs) -> Result<Made, Failure> {
     if !super::is_file(&args.what) {
-        return make(context, &args.what, Depth::Nodes, args.diagnostics.format).await;
+        let made = make(context, &args.what, Depth::Nodes, args.diagnostics.format).await?;
+        return undrained(made, &args.drain.nodes);
+    }
+    if let Some(node) = args.drain.nodes.first() {
+        let message = format!("`--no-drain {node}` does not go with a plan file: it is carried out as it is");
+        return Err(Failure::new("E1625", message)
+            .help("give it to `rebar plan -o`, or apply the deploy by its name"));
     }
     context.project.exists()?;
     let (plan, _) = plan_file::read(Path::new(&args.what))

@@ -4,7 +4,7 @@ use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
 
 use super::Context;
-use super::compile::{Made, make};
+use super::compile::{Made, make, undrained};
 use crate::cli::{PlanArgs, Refresh};
 use crate::exit::Exit;
 use crate::render;
@@ -19,7 +19,8 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
         depth(args.refresh),
         args.diagnostics.format,
     )
-    .await?
+    .await
+    .and_then(|made| undrained(made, &args.drain.nodes))?
     {
         Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),

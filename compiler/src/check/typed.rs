@@ -254,6 +254,8 @@ pub enum Statement {
     Out(String, Expression),
     /// Conditions with what they guard; the last may hold what is left.
     If(Vec<(Expression, Vec<Statement>)>, Vec<Statement>),
+    /// What is done on a node before it goes.
+    OnLeave(Vec<Statement>),
 }
 
 /// A step of a role.

@@ -170,7 +170,7 @@ impl Layout<'_> {
                     self.statements(body, scope);
                 }
                 // A workload has no steps.
-                Statement::Step(_) => {}
+                Statement::Step(_) | Statement::OnLeave(_) => {}
             }
         }
     }

@@ -12,6 +12,7 @@ mod file;
 mod fill;
 mod filler;
 pub(crate) mod functions;
+mod leave;
 mod planning;
 pub(crate) mod render;
 mod template;
@@ -30,6 +31,8 @@ pub(crate) use fill::MAX_VALUES;
 pub use fill::{FillContext, FillError, fill};
 pub use filler::{FilledStep, Filler, filled_steps};
 pub use functions::FunctionError;
+pub(crate) use leave::keeping;
+pub use leave::{LEAVE, leave_undrained};
 pub use planning::plan;
 pub use render::RenderError;
 pub use template::{Column, Function, NodeReference, Template};
@@ -286,6 +289,9 @@ pub struct NodeRow {
     pub machine: ObjectVerb,
     /// What to do with its steps.
     pub steps: StepVerbs,
+    /// For a machine that is replaced: what is done on it before, as it was recorded when it was applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leave: Vec<RecordedStep>,
 }
 
 /// What to do with an object of the backend.
@@ -367,6 +373,9 @@ pub struct LeavingNode {
     pub group: String,
     /// Its addresses, free again when it is gone.
     pub addresses: Addresses,
+    /// What is done on it before it goes, as it was recorded when it was applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leave: Vec<RecordedStep>,
 }
 
 /// A capability that some step needs.

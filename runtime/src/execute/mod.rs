@@ -19,6 +19,7 @@ mod event;
 mod filled;
 mod graph;
 mod lane;
+mod leave;
 mod lookup;
 mod objects;
 mod outcome;
@@ -202,7 +203,7 @@ async fn carry_out(
         deploy: plan.deploy.clone(),
         resumed,
         objects: graph.objects(),
-        steps: nodes.values().map(NodeWork::steps).sum(),
+        steps: nodes.values().map(NodeWork::steps).sum::<usize>() + leave::steps(plan),
     });
     let publications = operations
         .values()

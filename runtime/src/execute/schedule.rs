@@ -342,7 +342,7 @@ async fn do_one(work: &Work, task: &Task) -> Result<usize, Stop> {
 
 fn slot(task: &Task) -> Slot {
     match task {
-        Task::Segment(..) | Task::Look(..) | Task::Removal(_) => Slot::Lane,
+        Task::Segment(..) | Task::Look(..) | Task::Leave(_) | Task::Removal(_) => Slot::Lane,
         Task::MakeNetwork(_)
         | Task::DropNetwork(_)
         | Task::MakeMachine(_)

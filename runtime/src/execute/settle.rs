@@ -18,6 +18,8 @@ use crate::observe::{LineError, ask_node};
 /// [`Stop::Failed`] when it is not well; [`Stop::Interrupted`] when told so between two attempts.
 pub(super) async fn settled(calls: &Calls, node: &str, run: &str, steps: Vec<Step>) -> Result<(), Stop> {
     let found = ask(calls, node, run, steps).await?;
+    let found =
+        found.map_err(|error| unwell(node, None, format!("cannot be asked after the rest: {error}")))?;
     let differs = found.into_iter().find_map(|(address, state)| match state {
         Observation::Differs { what } => Some((address, what)),
         Observation::InSync | Observation::Unknown { .. } => None,
@@ -32,24 +34,27 @@ pub(super) async fn settled(calls: &Calls, node: &str, run: &str, steps: Vec<Ste
     }
 }
 
-async fn ask(
+/// What the agent of `node` finds of `steps`; tried again while that may help.
+///
+/// # Errors
+/// [`Stop::Interrupted`]. Within: that it cannot be asked.
+pub(super) async fn ask(
     calls: &Calls,
     node: &str,
     run: &str,
     steps: Vec<Step>,
-) -> Result<BTreeMap<String, Observation>, Stop> {
+) -> Result<Result<BTreeMap<String, Observation>, LineError>, Stop> {
     let subject = format!("{node}/{run}");
     let mut tries = 0;
     loop {
         tries += 1;
         let error = match ask_node(&*calls.backend, &calls.scope, node, steps.clone()).await {
-            Ok(found) => return Ok(found),
+            Ok(found) => return Ok(Ok(found)),
             Err(error) => error,
         };
         let silent = matches!(error, LineError::Silent(_));
         if silent || hopeless(&error) || tries >= calls.retry.attempts {
-            let message = format!("cannot be asked after the rest: {error}");
-            return Err(unwell(node, None, message));
+            return Ok(Err(error));
         }
         let pause = calls.retry.pause(tries, &subject);
         calls.tell(Event::Retrying {

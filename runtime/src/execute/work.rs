@@ -13,6 +13,7 @@ use super::calls::Calls;
 use super::filled::NodeWork;
 use super::graph::{Barrier, Task};
 use super::lane::{LaneSegment, run_segment};
+use super::leave::drain;
 use super::objects::{ObjectChange, change};
 use super::outcome::{Failure, Stop};
 use super::settle::settled;
@@ -130,6 +131,7 @@ pub(super) async fn perform(work: &Work, task: &Task) -> Result<usize, Stop> {
             )
             .await
         }
+        Task::Leave(name) => drain(work, name).await,
         Task::Look(name, index) => look_again(work, name, *index).await,
         Task::Removal(name) => {
             let Some(node) = work.nodes.get(name) else {

@@ -9,6 +9,7 @@ mod crashes;
 mod faults;
 mod files;
 mod journal;
+mod leave;
 mod order;
 mod project;
 mod refusals;

@@ -122,6 +122,7 @@ impl Spec {
                 name: name.clone(),
                 group: node.group.clone(),
                 addresses: node.addresses.clone(),
+                leave: Vec::new(),
             })
             .collect();
         let mut nodes = Vec::new();
@@ -245,6 +246,7 @@ impl Spec {
             addresses,
             machine,
             steps,
+            leave: Vec::new(),
         }
     }
 }

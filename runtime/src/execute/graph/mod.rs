@@ -30,6 +30,8 @@ pub(super) enum Task {
     KeepMachine(String),
     /// Destroy a machine; `true` if its node leaves.
     DropMachine(String, bool),
+    /// Do on a node what is to be done before it goes.
+    Leave(String),
     /// Make all names known to a node.
     Names(String),
     /// Take back the names of nodes that have left.
@@ -198,8 +200,9 @@ impl Builder<'_> {
             .filter(|row| matches!(row.machine, ObjectVerb::Replace { .. }))
         {
             let drop = self.add(Task::DropMachine(row.name.clone(), false), 1);
+            let leave = (!row.leave.is_empty()).then(|| self.leave(&row.name, drop, row.leave.len()));
             if let Some(image) = image {
-                self.hard(drop, image);
+                self.hard(leave.unwrap_or(drop), image);
             }
         }
         for (name, network) in &plan.networks {
@@ -238,6 +241,13 @@ impl Builder<'_> {
         }
     }
 
+    /// What is done on a node before its machine goes.
+    fn leave(&mut self, node: &str, drop: usize, steps: usize) -> usize {
+        let leave = self.add(Task::Leave(node.to_owned()), steps as u64);
+        self.hard(drop, leave);
+        leave
+    }
+
     /// All machines on it go first, those that leave as well.
     fn replace_network(&mut self, name: &str) {
         let plan = self.plan;
@@ -253,6 +263,9 @@ impl Builder<'_> {
             .filter(|node| node.addresses.contains_key(name))
         {
             let on = self.add(Task::DropMachine(node.name.clone(), true), 1);
+            if !node.leave.is_empty() {
+                self.leave(&node.name, on, node.leave.len());
+            }
             self.hard(drop, on);
         }
         let make = self.add(Task::MakeNetwork(name.to_owned()), 1);
@@ -415,6 +428,7 @@ pub(super) fn subject(plan: &Plan, task: &Task) -> String {
                 .map_or("", |segment| segment.run.as_str());
             format!("{node}/{run}")
         }
+        Task::Leave(node) => format!("{node}/leave"),
         Task::Removal(node) => format!("{node}/removals"),
         Task::Barrier(Barrier::Gate(index)) => plan.gates.get(*index).map_or_else(String::new, |gate| {
             format!("gate {} after {}", gate.of, gate.after)
@@ -442,6 +456,7 @@ impl Graph {
             | Task::Names(_)
             | Task::Segment(..)
             | Task::Look(..)
+            | Task::Leave(_)
             | Task::Removal(_)
             | Task::Barrier(_) => false,
         };

@@ -156,7 +156,8 @@ impl Builder<'_> {
             match self.at(&Task::DropMachine(node.clone(), false)) {
                 None => changes.push((node, end, end)),
                 Some(drop) if self.batch_replacements && self.batched.insert(node.clone()) => {
-                    changes.push((node, drop, end));
+                    let begin = self.at(&Task::Leave(node.clone())).unwrap_or(drop);
+                    changes.push((node, begin, end));
                 }
                 Some(_) => {}
             }
