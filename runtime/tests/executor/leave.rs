@@ -22,7 +22,8 @@ role page() {
   service web { name = "nginx" }
   on leave {
     file note { path = "/run/leaving", content = "{node.name}" }
-    service off { name = "nginx", state = Stopped }
+    service off { name = "nginx", running = false }
+    file last { path = "/run/left", content = "" }
   }
 }
 role entry(backends: List<String>) {
@@ -119,9 +120,10 @@ async fn the_recipe_is_that_of_the_last_apply_whatever_the_spec_says_now() {
 #[tokio::test]
 async fn a_machine_that_could_not_be_drained_stays() {
     let bed = Bed::new().await;
-    bed.world.fail_step("web-3/pages.off", FailureClass::Terminal, 1);
+    bed.world.fail_step("web-3/pages.last", FailureClass::Terminal, 1);
     let (outcome, _) = bed.apply(&of_two()).await;
     assert_eq!(outcome.failed.len(), 1, "{outcome:#?}");
+    assert_eq!(bed.world.count("end web-3/pages.off"), 1, "the service was stopped");
     let help = outcome.failed[0].help.clone().unwrap();
     assert!(help.contains("--no-drain web-3"), "{help}");
     assert_eq!(outcome.blocked[0].subject, "machine/web-3");
