@@ -123,7 +123,11 @@ async fn a_machine_that_could_not_be_drained_stays() {
     bed.world.fail_step("web-3/pages.last", FailureClass::Terminal, 1);
     let (outcome, _) = bed.apply(&of_two()).await;
     assert_eq!(outcome.failed.len(), 1, "{outcome:#?}");
-    assert_eq!(bed.world.count("end web-3/pages.off"), 1, "the service was stopped");
+    assert_eq!(
+        bed.world.count("end web-3/pages.off"),
+        1,
+        "the service was stopped"
+    );
     let help = outcome.failed[0].help.clone().unwrap();
     assert!(help.contains("--no-drain web-3"), "{help}");
     assert_eq!(outcome.blocked[0].subject, "machine/web-3");
