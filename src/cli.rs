@@ -189,6 +189,8 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) select: SelectArgs,
     #[command(flatten)]
+    pub(crate) drain: DrainArgs,
+    #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
 }
 
@@ -241,6 +243,13 @@ pub(crate) enum Refresh {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DrainArgs {
+    /// Let this node go without the steps of `on leave`; may be given several times.
+    #[arg(long = "no-drain", value_name = "NODE")]
+    pub(crate) nodes: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
     /// The deploy, or a file that `rebar plan -o` wrote.
     #[arg(value_name = "DEPLOY|FILE")]
@@ -267,6 +276,8 @@ pub(crate) struct ApplyArgs {
     pub(crate) assume: Vec<String>,
     #[command(flatten)]
     pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) drain: DrainArgs,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
 }

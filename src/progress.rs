@@ -98,6 +98,7 @@ impl Bars {
             | Event::Retrying { .. }
             | Event::GateOpened { .. }
             | Event::Settling { .. }
+            | Event::LeaveSkipped { .. }
             | Event::Blocked { .. }
             | Event::Interrupting => {}
         }
@@ -204,6 +205,9 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
         )),
         Event::GateOpened { of, after } => {
             paint.faint(&format!("`{of}` may begin: `{after}` is done on all its nodes"))
+        }
+        Event::LeaveSkipped { node, because } => {
+            paint.remove(&format!("{node} goes without being drained: {because}"))
         }
         Event::Settling { run, pause } => paint.faint(&format!(
             "`{run}` rests for {:.0} s before the next batch",

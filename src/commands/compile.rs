@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rebar_compiler::Analysis;
-use rebar_compiler::plan::{Ledger, Plan, Snapshot};
+use rebar_compiler::plan::{Ledger, Plan, Snapshot, leave_undrained};
 use rebar_runtime::observe::{self, Depth};
 use rebar_runtime::state::State;
 
@@ -124,4 +124,17 @@ pub(super) fn is_new(folder: &Path) -> bool {
 fn site(analysis: &Analysis, deploy: &str) -> Option<String> {
     let found = analysis.typed.deploys.iter().find(|d| d.name == deploy)?;
     Some(analysis.typed.resolved.item_name(found.site)?.text.clone())
+}
+
+/// The plan with these nodes let go as they are.
+pub(crate) fn undrained(mut made: Made, nodes: &[String]) -> Result<Made, Failure> {
+    if let Made::Plan(plan, _) = &mut made {
+        for node in nodes {
+            if !leave_undrained(plan, node) {
+                let message = format!("`{node}` is no node that leaves or is replaced");
+                return Err(Failure::new("E1625", message).help("`rebar plan` shows which nodes go"));
+            }
+        }
+    }
+    Ok(made)
 }

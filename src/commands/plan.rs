@@ -3,7 +3,7 @@
 use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
 
-use super::compile::{Made, make};
+use super::compile::{Made, make, undrained};
 use super::{Context, expect, select};
 use crate::cli::{PlanArgs, Refresh};
 use crate::exit::Exit;
@@ -22,7 +22,8 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
         depth(args.refresh),
         args.diagnostics.format,
     )
-    .await?
+    .await
+    .and_then(|made| undrained(made, &args.drain.nodes))?
     {
         Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),

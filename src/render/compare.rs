@@ -238,6 +238,13 @@ fn rollout(rollout: &Rollout) -> String {
             .settle
             .map(|time| format!("settle {:?}", std::time::Duration::from_nanos(time))),
     );
+    parts.extend(
+        rollout
+            .max_unavailable
+            .map(|nodes| format!("at most {nodes} away")),
+    );
+    parts.extend(rollout.error_budget.map(|nodes| format!("error budget {nodes}")));
+    parts.extend(rollout.quorum.map(|nodes| format!("quorum {nodes}")));
     if parts.is_empty() {
         "all at once".to_owned()
     } else {

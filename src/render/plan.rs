@@ -40,6 +40,7 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
         );
         out.push('\n');
         line(&mut out, 1, &paint.remove(&text));
+        leave_text(&mut out, &node.leave, 2, paint);
     }
     left_out(&mut out, plan, paint);
     let summary = Summary::of(plan);
@@ -56,6 +57,14 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
     out.push('\n');
     line(&mut out, 0, &summary.text(unsure));
     out
+}
+
+/// What is done on a node before it goes.
+fn leave_text(out: &mut String, steps: &[RecordedStep], depth: usize, paint: Palette) {
+    for step in steps {
+        let text = format!("before it goes: {} {} {}", step.kind, step.address, step.key);
+        line(out, depth, &paint.change(&format!("~ {text}")));
+    }
 }
 
 /// How much there is to do.
@@ -251,6 +260,7 @@ fn group_text(out: &mut String, plan: &Plan, group: &str, nodes: &[&NodeRow], pa
         let same = |c: &&mut Vec<&NodeRow>| {
             c[0].pattern == node.pattern
                 && c[0].machine == node.machine
+                && addresses(&c[0].leave) == addresses(&node.leave)
                 && same_verbs(&c[0].steps, &node.steps)
         };
         match classes.iter_mut().find(same) {
@@ -282,13 +292,14 @@ fn same_verbs(one: &StepVerbs, other: &StepVerbs) -> bool {
     match (one, other) {
         (StepVerbs::All, StepVerbs::All) => true,
         (StepVerbs::Some { ensure: a, remove: x }, StepVerbs::Some { ensure: b, remove: y }) => {
-            let addresses = |steps: &[RecordedStep]| -> Vec<String> {
-                steps.iter().map(|step| step.address.clone()).collect()
-            };
             a == b && addresses(x) == addresses(y)
         }
         (StepVerbs::All, StepVerbs::Some { .. }) | (StepVerbs::Some { .. }, StepVerbs::All) => false,
     }
+}
+
+fn addresses(steps: &[RecordedStep]) -> Vec<&str> {
+    steps.iter().map(|step| step.address.as_str()).collect()
 }
 
 fn class_text(out: &mut String, plan: &Plan, class: &[&NodeRow], exception: bool, paint: Palette) {
@@ -304,6 +315,7 @@ fn class_text(out: &mut String, plan: &Plan, class: &[&NodeRow], exception: bool
     };
     let except = if exception { "except " } else { "" };
     line(out, 2, &object(&row.machine, &format!("{except}{who}"), paint));
+    leave_text(out, &row.leave, 3, paint);
     let done = match &row.steps {
         StepVerbs::All => pattern.segments.iter().map(|s| s.steps.len()).sum(),
         StepVerbs::Some { ensure, remove } => ensure.len() + remove.len(),

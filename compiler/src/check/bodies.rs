@@ -157,6 +157,9 @@ impl Checker<'_> {
                     let otherwise = otherwise.as_ref().map(|b| self.statements(b, word, signature));
                     body.push(Statement::If(checked, otherwise.unwrap_or_default()));
                 }
+                (StatementKind::OnLeave { block }, FunctionWord::Role) => {
+                    body.push(Statement::OnLeave(self.statements(block, word, signature)));
+                }
                 // Anything else has been reported as out of place.
                 _ => {}
             }

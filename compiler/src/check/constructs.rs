@@ -28,16 +28,19 @@ enum Given {
     OrElse(fn() -> Value),
 }
 
-/// The type of a field; [`FieldType::Prelude`] are types of the library.
+/// The type of a field; [`FieldType::Prelude`] and [`FieldType::IntOr`] name types of the library.
 enum FieldType {
     Is(fn() -> Type),
     Prelude(&'static str),
+    /// A number, or one of an enum of the library.
+    IntOr(&'static str),
 }
 
 type Row = (&'static str, FieldType, Given);
 
 fn rows(schema: Schema) -> Vec<Row> {
-    use FieldType::{Is, Prelude};
+    use FieldType::{IntOr, Is, Prelude};
+    let part = || Is(|| Type::Union(vec![Type::Int, Type::Percent]));
     use Given::{Always, OrElse, Perhaps};
     match schema {
         Schema::Network => vec![
@@ -68,35 +71,41 @@ fn rows(schema: Schema) -> Vec<Row> {
             ("count", Is(|| Type::Int), Always),
             ("hardware", Is(|| Type::thing(Thing::Hardware)), Always),
             ("spread", Prelude("Spread"), Perhaps),
+            ("quorum", IntOr("Quorum"), Perhaps),
         ],
         Schema::Node => vec![
             ("hardware", Is(|| Type::thing(Thing::Hardware)), Always),
             ("spread", Prelude("Spread"), Perhaps),
+            ("quorum", IntOr("Quorum"), Perhaps),
         ],
         Schema::Run => vec![
             ("canary", Is(|| Type::Int), Perhaps),
-            (
-                "batch",
-                Is(|| Type::Union(vec![Type::Int, Type::Percent])),
-                Perhaps,
-            ),
+            ("batch", part(), Perhaps),
             ("settle", Is(|| Type::Duration), Perhaps),
+            ("max_unavailable", part(), Perhaps),
+            ("error_budget", part(), Perhaps),
+            ("quorum", IntOr("Quorum"), Perhaps),
         ],
         Schema::Gap => vec![("because", Is(|| Type::String), Always)],
     }
 }
 
 impl Checker<'_> {
+    fn prelude(&mut self, name: &str) -> Type {
+        match self.resolved.prelude_item(name) {
+            Some(id) => self.type_of_item(id),
+            None => Type::Error,
+        }
+    }
+
     /// The declarations of a table.
     pub(super) fn schema(&mut self, schema: Schema) -> Vec<Parameter> {
         let mut parameters = Vec::new();
         for (name, ty, given) in rows(schema) {
             let ty = match ty {
                 FieldType::Is(ty) => ty(),
-                FieldType::Prelude(name) => match self.resolved.prelude_item(name) {
-                    Some(id) => self.type_of_item(id),
-                    None => Type::Error,
-                },
+                FieldType::Prelude(name) => self.prelude(name),
+                FieldType::IntOr(name) => Type::Union(vec![Type::Int, self.prelude(name)]),
             };
             let (ty, default) = match given {
                 Given::Always => (ty, None),

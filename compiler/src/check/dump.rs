@@ -106,6 +106,10 @@ fn statements(text: &mut String, typed: &Typed, depth: usize, list: &[Statement]
             Statement::Out(name, value) => {
                 let _ = writeln!(text, "{indent}out {name}: {} = {value}", value.ty);
             }
+            Statement::OnLeave(inner) => {
+                let _ = writeln!(text, "{indent}on leave");
+                statements(text, typed, depth + 1, inner);
+            }
             Statement::If(branches, otherwise) => {
                 for (condition, inner) in branches {
                     let _ = writeln!(text, "{indent}if {condition}");

@@ -343,7 +343,7 @@ impl Checker<'_> {
     }
 
     fn variant(&mut self, name: &ast::Name, span: Span, hint: Option<&Type>) -> Expression {
-        let Some(ty @ Type::Enum(definition)) = hint.map(|h| strip(h).base()) else {
+        let Some(ty @ Type::Enum(definition)) = hint.map(|h| strip(h).enumeration()) else {
             // In place of another type this is the wrong type; without any it is an unknown name.
             let diagnostic = match hint {
                 Some(ty) if *ty != Type::Error => {

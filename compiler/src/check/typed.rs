@@ -254,6 +254,8 @@ pub enum Statement {
     Out(String, Expression),
     /// Conditions with what they guard; the last may hold what is left.
     If(Vec<(Expression, Vec<Statement>)>, Vec<Statement>),
+    /// What is done on a node before it goes.
+    OnLeave(Vec<Statement>),
 }
 
 /// A step of a role.
@@ -278,7 +280,7 @@ pub struct Group {
     pub name: String,
     /// Whether it is `nodes`.
     pub many: bool,
-    /// `count`, `hardware` and `spread`.
+    /// `count`, `hardware`, `spread` and `quorum`.
     pub fields: BTreeMap<String, Expression>,
     /// Where its name is written.
     pub span: Span,
@@ -295,7 +297,7 @@ pub struct Run {
     pub arguments: BTreeMap<String, Expression>,
     /// The group that it runs on.
     pub group: String,
-    /// `canary`, `batch` and `settle`.
+    /// `canary`, `batch` and the other settings of a rollout.
     pub fields: BTreeMap<String, Expression>,
     /// Runs that it waits for.
     pub waits: Vec<Wait>,

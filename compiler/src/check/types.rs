@@ -135,6 +135,17 @@ impl Type {
         }
     }
 
+    /// The enum among several types, if there is one; else the type itself.
+    pub(crate) fn enumeration(&self) -> &Type {
+        match self.base() {
+            Type::Union(members) => {
+                let found = members.iter().find(|member| matches!(member, Type::Enum(_)));
+                found.unwrap_or(self)
+            }
+            other => other,
+        }
+    }
+
     /// A list of these.
     pub(crate) fn list(of: Type) -> Type {
         Type::List(Box::new(of))

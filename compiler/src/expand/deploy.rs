@@ -9,7 +9,7 @@ use crate::check::evaluate::{Scope, Stop, as_item, evaluate, known, truth};
 use crate::check::{Deploy, Expression, Group, Parameter, Run, Site, Statement, Typed};
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::plan::{BackendChoice, Column, Hardware, Ledger, NodeReference, Rollout, Template};
+use crate::plan::{BackendChoice, Column, Hardware, Ledger, NodeReference, Template};
 use crate::resolve::ItemId;
 use crate::source::Span;
 
@@ -26,6 +26,8 @@ pub(super) struct Layout<'a> {
     /// The number of nodes of each group.
     pub(super) counts: Vec<u64>,
     pub(super) runs: Vec<RunInstance>,
+    /// The quorum of each group that has one, and where it is written.
+    pub(super) quorums: Vec<Option<(u32, Span)>>,
     /// For each run: each step's kind and the place where it is written.
     pub(super) steps: Vec<Vec<(ItemId, Span)>>,
     pub(super) outputs: BTreeMap<String, Template>,
@@ -46,6 +48,7 @@ pub(super) fn lay_out(
         networks: BTreeMap::new(),
         groups: Vec::new(),
         counts: Vec::new(),
+        quorums: Vec::new(),
         runs: Vec::new(),
         steps: Vec::new(),
         outputs: BTreeMap::new(),
@@ -167,7 +170,7 @@ impl Layout<'_> {
                     self.statements(body, scope);
                 }
                 // A workload has no steps.
-                Statement::Step(_) => {}
+                Statement::Step(_) | Statement::OnLeave(_) => {}
             }
         }
     }
@@ -241,6 +244,9 @@ impl Layout<'_> {
             span: group.span,
         });
         self.counts.push(count);
+        let quorum = group.fields.get("quorum");
+        let quorum = quorum.and_then(|field| self.quorum(field, count, group.span, scope));
+        self.quorums.push(quorum);
     }
 
     fn run(&mut self, run: &Run, scope: &mut Scope<'_>) {
@@ -258,7 +264,7 @@ impl Layout<'_> {
         };
         let expanded = self.role(run, group, arguments);
         scope.variables.insert(run.name.clone(), expanded.outputs);
-        let rollout = self.rollout(run, self.counts[group], scope);
+        let rollout = self.rollout(run, group, scope);
         let mut waits: Vec<WaitInstance> = Vec::new();
         for wait in &run.waits {
             if waits.iter().any(|w| w.run == wait.run) {
@@ -292,50 +298,6 @@ impl Layout<'_> {
             span: run.span,
         });
         self.steps.push(expanded.kinds);
-    }
-
-    fn rollout(&mut self, run: &Run, size: u64, scope: &mut Scope<'_>) -> Rollout {
-        let mut amount = |this: &mut Self, name: &str| -> Option<u32> {
-            let field = run.fields.get(name)?;
-            let value = this.known(field, scope, "a rollout")?;
-            let percent = *field.ty.base() == crate::check::Type::Percent;
-            let number = match percent {
-                // Rounded up, so that a small group still moves.
-                true => (value.as_f64()? * size as f64 / 100.0).ceil().max(1.0),
-                false => value.as_f64()?,
-            };
-            let fits = if percent {
-                (0.0..=100.0).contains(&value.as_f64()?) && value.as_f64()? > 0.0
-            } else {
-                number >= 1.0
-            };
-            if !fits || number > f64::from(u32::MAX) {
-                let shown = match value.as_f64() {
-                    Some(part) if percent => format!("{part}%"),
-                    _ => value.to_string(),
-                };
-                let message = format!("`{name}` cannot be {shown}");
-                let help = if percent {
-                    "give a part from 1% to 100%"
-                } else {
-                    "give at least 1"
-                };
-                this.report(Diagnostic::error(codes::BAD_AMOUNT, field.span, message).help(help));
-                return None;
-            }
-            Some(number as u32)
-        };
-        let canary = amount(self, "canary");
-        let batch = amount(self, "batch");
-        let settle = run
-            .fields
-            .get("settle")
-            .and_then(|s| self.known(s, scope, "a rollout"));
-        Rollout {
-            canary,
-            batch,
-            settle: settle.as_ref().and_then(Value::as_u64),
-        }
     }
 
     fn backend(&mut self, site: &Site) -> Option<BackendChoice> {

@@ -39,7 +39,13 @@ pub fn dump(instances: &Instances) -> String {
     for run in &instances.runs {
         let _ = writeln!(text, "run {} = {} on {}", run.name, run.role, run.group);
         let rollout = &run.rollout;
-        for (name, value) in [("canary", rollout.canary), ("batch", rollout.batch)] {
+        for (name, value) in [
+            ("canary", rollout.canary),
+            ("batch", rollout.batch),
+            ("max_unavailable", rollout.max_unavailable),
+            ("error_budget", rollout.error_budget),
+            ("quorum", rollout.quorum),
+        ] {
             if let Some(value) = value {
                 let _ = writeln!(text, "  {name} {value}");
             }

@@ -7,6 +7,7 @@ mod deploy;
 mod dump;
 mod hardware;
 mod roles;
+mod rollout;
 mod shared;
 
 pub(crate) use addresses::MAX_HOST_NAME;

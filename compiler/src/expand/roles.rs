@@ -8,14 +8,19 @@ use sha2::{Digest, Sha256};
 use super::deploy::Layout;
 use crate::check::evaluate::{Scope, record, two_nodes};
 use crate::check::{Expression, ExpressionKind, Run, Statement, Step as TypedStep, Thing, Type};
-use crate::plan::{NodeReference, Step, Template};
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::codes::names;
+use crate::plan::{NodeReference, Step, Template, keeping};
 use crate::resolve::ItemId;
 use crate::source::Span;
 
 /// What a role gives on a group.
 pub(super) struct Expanded {
     pub(super) steps: Vec<Step>,
+    /// Of each step, and then of each that is kept for when the node leaves.
     pub(super) kinds: Vec<(ItemId, Span)>,
+    /// What is done before the node goes, and the kinds of that.
+    leave: (Vec<Step>, Vec<(ItemId, Span)>),
     /// A record of outputs, from outside of the group.
     pub(super) outputs: Template,
     pub(super) hash: String,
@@ -31,6 +36,7 @@ impl Layout<'_> {
         let mut expanded = Expanded {
             steps: Vec::new(),
             kinds: Vec::new(),
+            leave: (Vec::new(), Vec::new()),
             outputs: Template::Value(Value::Null),
             hash: String::new(),
         };
@@ -47,6 +53,11 @@ impl Layout<'_> {
         absorb(&mut symbolic, &role.name);
         self.role_statements(&role.body, &mut scope, &mut expanded, &mut outputs, &mut symbolic);
         self.parts = scope.left;
+        let (leave, kinds) = std::mem::take(&mut expanded.leave);
+        if !leave.is_empty() {
+            expanded.steps.push(keeping(&run.name, &leave));
+            expanded.kinds.extend(kinds);
+        }
         let mut seen = BTreeMap::new();
         for (name, (value, span)) in outputs {
             let value = match outside(value, &group.name, false) {
@@ -102,8 +113,29 @@ impl Layout<'_> {
                     let body = self.branch(branches, otherwise, scope);
                     self.role_statements(body, scope, expanded, outputs, symbolic);
                 }
+                Statement::OnLeave(body) => {
+                    absorb(symbolic, "on leave");
+                    let steps = std::mem::take(&mut expanded.steps);
+                    let kinds = std::mem::take(&mut expanded.kinds);
+                    self.role_statements(body, scope, expanded, outputs, symbolic);
+                    self.nothing_is_loaded(expanded);
+                    expanded.leave.0.append(&mut expanded.steps);
+                    expanded.leave.1.append(&mut expanded.kinds);
+                    (expanded.steps, expanded.kinds) = (steps, kinds);
+                }
                 // A role has no groups and runs.
                 Statement::Group(_) | Statement::Run(_) => {}
+            }
+        }
+    }
+
+    /// What is done before a node goes is done once, in order: there is nothing that it could load anew.
+    fn nothing_is_loaded(&mut self, expanded: &Expanded) {
+        for (step, (_, span)) in expanded.steps.iter().zip(&expanded.kinds) {
+            if !step.reload_on.is_empty() {
+                let message = "`reload_on` cannot stand in `on leave`";
+                let help = "its steps are done once, in their order: say what the service should be";
+                self.report(Diagnostic::error(names::MISPLACED_STATEMENT, *span, message).help(help));
             }
         }
     }

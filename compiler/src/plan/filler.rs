@@ -130,12 +130,17 @@ impl<'a> Filler<'a> {
 
 /// The identity of a step on its node, as text.
 pub(crate) fn key_of(step: &Step, fields: &BTreeMap<String, Value>) -> String {
+    joined(&step.key, fields)
+}
+
+/// The fields of a key, as text.
+pub(super) fn joined(key: &[String], fields: &BTreeMap<String, Value>) -> String {
     let part = |name: &String| match fields.get(name) {
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
         None => String::new(),
     };
-    step.key.iter().map(part).collect::<Vec<_>>().join(" ")
+    key.iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// All steps of one node in order, filled. For many nodes make one [`Filler`] and use that.

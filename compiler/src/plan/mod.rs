@@ -12,6 +12,7 @@ mod file;
 mod fill;
 mod filler;
 pub(crate) mod functions;
+mod leave;
 mod planning;
 pub(crate) mod render;
 mod select;
@@ -31,6 +32,8 @@ pub(crate) use fill::MAX_VALUES;
 pub use fill::{FillContext, FillError, fill};
 pub use filler::{FilledStep, Filler, filled_steps};
 pub use functions::FunctionError;
+pub(crate) use leave::keeping;
+pub use leave::{LEAVE, leave_undrained};
 pub use planning::plan;
 pub use render::RenderError;
 pub use select::{LeftOut, SelectError, Selection, Wanted, select};
@@ -154,6 +157,9 @@ pub struct Group {
     pub nodes: Vec<String>,
     /// What its members are kept apart by.
     pub spread: Option<String>,
+    /// The failure domain of each member, where whoever places them tells. No backend of this build does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub domains: BTreeMap<String, String>,
 }
 
 /// The lane that all nodes of one class share: desired state only.
@@ -246,8 +252,18 @@ pub struct Rollout {
     pub canary: Option<u32>,
     /// So many nodes at a time (already rounded up from a percentage).
     pub batch: Option<u32>,
-    /// Nanoseconds of rest after each batch.
+    /// Nanoseconds of rest after each batch; then its nodes are looked at again.
     pub settle: Option<u64>,
+    /// So many serving nodes may be away at a time, those that failed or were down before included: of the whole
+    /// group, or of each failure domain where [`Group::domains`] tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_unavailable: Option<u32>,
+    /// So many nodes may fail before the rest is not begun any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_budget: Option<u32>,
+    /// So many members of the group must serve at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<u32>,
 }
 
 /// The segment `of` on group `group` starts when every node of the segment `after` is done.
@@ -278,6 +294,9 @@ pub struct NodeRow {
     pub machine: ObjectVerb,
     /// What to do with its steps.
     pub steps: StepVerbs,
+    /// For a machine that is replaced: what is done on it before, as it was recorded when it was applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leave: Vec<RecordedStep>,
 }
 
 /// What to do with an object of the backend.
@@ -359,6 +378,9 @@ pub struct LeavingNode {
     pub group: String,
     /// Its addresses, free again when it is gone.
     pub addresses: Addresses,
+    /// What is done on it before it goes, as it was recorded when it was applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leave: Vec<RecordedStep>,
 }
 
 /// A capability that some step needs.

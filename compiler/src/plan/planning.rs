@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::leave::leave_steps;
 use super::verbs::verbs;
 use super::{
-    FORMAT, Gate, Group, LeavingNode, Network, NodeRow, ObjectVerb, Pattern, Plan, Segment, Snapshot,
-    StepVerbs,
+    FORMAT, Gate, Group, LeavingNode, Machine, Network, NodeRow, ObjectVerb, Pattern, Plan, Segment,
+    Snapshot, StepVerbs,
 };
 use crate::expand::Instances;
 use crate::graph::Graph;
@@ -18,6 +19,9 @@ pub fn plan(graph: Graph, snapshot: &Snapshot) -> Plan {
     if !snapshot.nodes.is_empty() {
         let verbs = verbs(&plan, snapshot);
         for (row, (machine, steps)) in plan.nodes.iter_mut().zip(verbs) {
+            if let (ObjectVerb::Replace { .. }, Some(recorded)) = (&machine, snapshot.nodes.get(&row.name)) {
+                row.leave = leave_steps(recorded);
+            }
             row.machine = machine;
             row.steps = steps;
         }
@@ -54,6 +58,7 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
                 many: group.many,
                 nodes: names,
                 spread: group.spread,
+                domains: BTreeMap::new(),
             },
         );
         nodes.extend(group.nodes.into_iter().map(|node| NodeRow {
@@ -62,6 +67,7 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
             addresses: node.addresses,
             machine: ObjectVerb::Create,
             steps: StepVerbs::All,
+            leave: Vec::new(),
         }));
     }
     let nodes = by_name(nodes);
@@ -71,6 +77,11 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
         name: name.clone(),
         group: node.group.clone(),
         addresses: node.addresses.clone(),
+        // There is nothing left to drain where the machine is gone.
+        leave: match node.live {
+            Machine::Absent => Vec::new(),
+            Machine::Running | Machine::Stopped | Machine::Unknown => leave_steps(node),
+        },
     });
     Plan {
         format: FORMAT,

@@ -20,6 +20,8 @@ pub(crate) enum Place {
     RoleBranch,
     /// A branch of an `if` in a workload.
     WorkloadBranch,
+    /// What a role does before its node goes, and the branches of an `if` in it.
+    OnLeave,
     /// The block of a step, disk, nic, group, run or accepted gap.
     Settings,
 }
@@ -38,6 +40,7 @@ enum Class {
     Provides,
     Needs,
     AcceptGap,
+    OnLeave,
     Deploy,
     Assert,
 }
@@ -45,8 +48,8 @@ enum Class {
 /// What stands where: the one table.
 fn allowed(place: Place) -> &'static [Class] {
     use Class::{
-        AcceptGap, Assert, Declaration, Deploy, Field, If, Let, Named, Needs, Nodes, Out, Provides, Requires,
-        Run,
+        AcceptGap, Assert, Declaration, Deploy, Field, If, Let, Named, Needs, Nodes, OnLeave, Out, Provides,
+        Requires, Run,
     };
     match place {
         Place::Network | Place::Image | Place::Settings => &[Field],
@@ -54,10 +57,11 @@ fn allowed(place: Place) -> &'static [Class] {
         Place::Kind => &[Field, Declaration, Requires, Needs],
         Place::Backend => &[Declaration, Provides],
         Place::Site => &[Field, AcceptGap],
-        Place::Role => &[Let, Named, Out, If],
+        Place::Role => &[Let, Named, Out, If, OnLeave],
         Place::Workload => &[Let, Nodes, Run, Out, If],
         Place::Test => &[Let, Deploy, Assert],
-        Place::RoleBranch => &[Let, Named, If],
+        Place::RoleBranch => &[Let, Named, If, OnLeave],
+        Place::OnLeave => &[Let, Named, If],
         Place::WorkloadBranch => &[Let, Nodes, Run, If],
     }
 }
@@ -74,6 +78,7 @@ fn place_noun(place: Place) -> &'static str {
         Place::Workload => "a workload",
         Place::Test => "a test",
         Place::RoleBranch | Place::WorkloadBranch => "an `if`",
+        Place::OnLeave => "`on leave`",
         Place::Settings => "this block",
     }
 }
@@ -97,6 +102,7 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
         StatementKind::Provides { .. } => (Class::Provides, "`provides`".to_owned()),
         StatementKind::Needs { .. } => (Class::Needs, "`needs`".to_owned()),
         StatementKind::AcceptGap { .. } => (Class::AcceptGap, "`accept gap`".to_owned()),
+        StatementKind::OnLeave { .. } => (Class::OnLeave, "`on leave`".to_owned()),
         StatementKind::Deploy(_) => (Class::Deploy, "`deploy`".to_owned()),
         StatementKind::Assert { .. } => (Class::Assert, "`assert`".to_owned()),
         StatementKind::Error => return None,
@@ -106,7 +112,7 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
 fn belongs(class: Class, place: Place) -> &'static str {
     match class {
         Class::Field => match place {
-            Place::Role | Place::RoleBranch => {
+            Place::Role | Place::RoleBranch | Place::OnLeave => {
                 "a role is made of steps, `let`, `if` and `out`; fields belong into the block of a step"
             }
             Place::Workload | Place::WorkloadBranch => {
@@ -142,6 +148,7 @@ fn belongs(class: Class, place: Place) -> &'static str {
         Class::Provides => "`provides` belongs into a backend",
         Class::Needs => "`needs` belongs into a kind: it says which fields a step cannot leave out",
         Class::AcceptGap => "gaps are accepted by a site",
+        Class::OnLeave => "`on leave` belongs into a role: it says what is done on a node before it goes",
         Class::Deploy => "a `deploy` stands at the top of a file, or in a test",
         Class::Assert => "`assert` belongs into a test",
     }
@@ -168,6 +175,10 @@ fn head(statement: &Statement) -> crate::source::Span {
         StatementKind::Run { on, .. } => to(on.span),
         StatementKind::If { branches, .. } => branches.first().map_or(statement.span, |(c, _)| to(c.span)),
         StatementKind::AcceptGap { capability, .. } => to(capability.span),
+        StatementKind::OnLeave { block } => crate::source::Span {
+            end: block.span.start,
+            ..statement.span
+        },
         _ => statement.span,
     }
 }

@@ -207,6 +207,7 @@ impl Walker<'_> {
             StatementKind::If { branches, otherwise } => {
                 let inner = match place {
                     Place::Role | Place::RoleBranch => Place::RoleBranch,
+                    Place::OnLeave => Place::OnLeave,
                     _ => Place::WorkloadBranch,
                 };
                 for (condition, block) in branches {
@@ -215,6 +216,7 @@ impl Walker<'_> {
                 }
                 otherwise.iter().for_each(|b| self.block(inner, b));
             }
+            StatementKind::OnLeave { block } => self.block(Place::OnLeave, block),
             StatementKind::AcceptGap { block, .. } => self.block(Place::Settings, block),
             StatementKind::Deploy(deploy) => self.deploy(deploy),
             StatementKind::Assert { condition } => self.expression(condition),
@@ -460,6 +462,7 @@ fn declarations(block: &Block) -> Vec<Local> {
             StatementKind::Named { name, .. } => add(name, "step"),
             StatementKind::Nodes { name, .. } => add(name, "group"),
             StatementKind::Run { name, .. } => add(name, "run"),
+            StatementKind::OnLeave { block } => all.extend(declarations(block)),
             StatementKind::If { branches, otherwise } => {
                 branches.iter().for_each(|(_, b)| all.extend(declarations(b)));
                 otherwise.iter().for_each(|b| all.extend(declarations(b)));
@@ -476,6 +479,7 @@ fn has_errors(block: &Block) -> bool {
         StatementKind::Error => true,
         StatementKind::Named { block, .. }
         | StatementKind::Nodes { block, .. }
+        | StatementKind::OnLeave { block }
         | StatementKind::Run { block, .. } => has_errors(block),
         StatementKind::If { branches, otherwise } => {
             branches.iter().any(|(_, b)| has_errors(b)) || otherwise.iter().any(has_errors)

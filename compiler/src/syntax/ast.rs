@@ -319,6 +319,11 @@ pub enum StatementKind {
         /// What must hold.
         condition: Expression,
     },
+    /// `on leave { … }` in a role: steps that are done on a node before it goes.
+    OnLeave {
+        /// The steps.
+        block: Block,
+    },
     /// Text that could not be read; a diagnostic tells why.
     Error,
 }

@@ -97,6 +97,7 @@ impl Builder<'_> {
                     | Rule::kw_needs
                     | Rule::kw_accept
                     | Rule::kw_gap
+                    | Rule::kw_leave
                     | Rule::kw_assert
             )
         });
@@ -168,6 +169,9 @@ impl Builder<'_> {
                     block: self.block(parts.next()?),
                 }
             }
+            Rule::leave_statement => StatementKind::OnLeave {
+                block: self.block(parts.next()?),
+            },
             Rule::deploy_statement => StatementKind::Deploy(self.deployment(parts.next()?)?),
             Rule::assert_statement => StatementKind::Assert {
                 condition: self.expression(parts.next()?).node,

@@ -309,6 +309,7 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::kw_else => "`else`",
         Rule::kw_in => "`in`",
         Rule::kw_gap => "`gap`",
+        Rule::kw_leave => "`leave`",
         Rule::string => "text in quotes",
         Rule::statement => "a statement",
         Rule::use_name => "a name",

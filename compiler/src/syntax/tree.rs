@@ -56,6 +56,7 @@ pub enum NodeKind {
     Provides,
     Needs,
     AcceptGap,
+    OnLeave,
     Assert,
     /// Text that could not be read.
     Error,
@@ -90,6 +91,7 @@ impl NodeKind {
             NodeKind::Provides => "provides",
             NodeKind::Needs => "needs",
             NodeKind::AcceptGap => "accept gap",
+            NodeKind::OnLeave => "on leave",
             NodeKind::Assert => "assert",
             NodeKind::Error => "error",
         }
@@ -275,6 +277,7 @@ fn statement(statement: &Statement) -> Node {
         StatementKind::Provides { .. } => (NodeKind::Provides, Vec::new()),
         StatementKind::Needs { .. } => (NodeKind::Needs, Vec::new()),
         StatementKind::AcceptGap { block, .. } => (NodeKind::AcceptGap, statements(block)),
+        StatementKind::OnLeave { block } => (NodeKind::OnLeave, statements(block)),
         StatementKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
         StatementKind::Assert { .. } => (NodeKind::Assert, Vec::new()),
         StatementKind::Error => (NodeKind::Error, Vec::new()),

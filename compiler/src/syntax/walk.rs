@@ -102,6 +102,7 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
         StatementKind::Field { value, .. } | StatementKind::Let { value, .. } => expression(value, visit),
         StatementKind::Declaration { parameter: p, .. } => parameter(p, visit),
         StatementKind::Named { block: b, .. }
+        | StatementKind::OnLeave { block: b }
         | StatementKind::Nodes { block: b, .. }
         | StatementKind::AcceptGap { block: b, .. } => block(b, visit),
         StatementKind::Run {

@@ -34,6 +34,7 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
                 ObjectVerb::Create
             },
             steps: StepVerbs::All,
+            leave: Vec::new(),
         });
         held.insert(name.clone(), node);
     }
@@ -74,6 +75,7 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
                 many: true,
                 nodes: names,
                 spread: None,
+                domains: Default::default(),
             },
         )]),
         patterns: vec![Pattern {

@@ -137,6 +137,13 @@ pub enum Event {
         /// How long, in milliseconds.
         pause: u64,
     },
+    /// A node goes without what was to be done on it before.
+    LeaveSkipped {
+        /// The node.
+        node: String,
+        /// Why.
+        because: String,
+    },
     /// Something is not done, because something else failed.
     Blocked {
         /// What is not done.

@@ -23,14 +23,17 @@ mod filled;
 mod forecast;
 mod graph;
 mod lane;
+mod leave;
 mod lookup;
 mod objects;
 mod outcome;
 mod practised;
 mod queue;
 mod recover;
+mod rollouts;
 mod schedule;
 mod seat;
+mod settle;
 mod tries;
 mod weights;
 mod work;
@@ -55,8 +58,8 @@ use rebar_compiler::plan::{self, NodeRow, ObjectVerb, Plan};
 use tracing::Instrument;
 
 use crate::backend::{Backend, Scope, World};
-use crate::journal::{Journal, Line};
-use crate::state::{CloseAs, Lease, Opened, Opening, RunKind, State, StateError, Token};
+use crate::journal::{Journal, Line, Request};
+use crate::state::{CloseAs, Lease, Opened, Opening, OperationState, RunKind, State, StateError, Token};
 use breaker::Breaker;
 use filled::NodeWork;
 use graph::Standing;
@@ -222,6 +225,12 @@ async fn carry_out(
             .map(|(name, detail)| (name.clone(), detail.served.clone()))
             .collect(),
         replaced: replaced.filter(|name| resumed && taken_down(name)).collect(),
+        down: recorded
+            .keys()
+            .filter(|name| !runs(&world, name))
+            .cloned()
+            .collect(),
+        begun: begun(&operations),
         names: !plan.nodes.is_empty()
             && (published != work::names(plan, true)
                 || plan
@@ -236,7 +245,7 @@ async fn carry_out(
         deploy: plan.deploy.clone(),
         resumed,
         objects: graph.objects(),
-        steps: nodes.values().map(NodeWork::steps).sum(),
+        steps: nodes.values().map(NodeWork::steps).sum::<usize>() + leave::steps(plan),
     });
     let publications = operations
         .values()
@@ -266,7 +275,7 @@ async fn carry_out(
         objects: context.backend.parallelism(),
         per_domain: context.per_domain,
     };
-    let tally = schedule(&graph, Arc::new(work), limits, lease).await?;
+    let tally = schedule(&graph, Arc::new(work), limits, lease, &standing).await?;
     let mut outcome = conclude(tally);
     let left_out = plan.selection.iter().flat_map(|selection| &selection.left_out);
     outcome.left_out = left_out
@@ -324,6 +333,16 @@ async fn begin(context: &Context, token: &Token, opening: Opening) -> Result<(St
     }
 }
 
+/// Nodes with steps that are not done. What failed or was broken off has changed its node, or may have.
+fn begun(operations: &BTreeMap<String, OperationState>) -> BTreeSet<String> {
+    let open = operations.values().filter(|operation| operation.state != "done");
+    open.filter_map(|operation| match &operation.request {
+        Request::Step { node, .. } => Some(node.clone()),
+        Request::Object { .. } | Request::Surgery { .. } => None,
+    })
+    .collect()
+}
+
 fn runs(world: &World, machine: &str) -> bool {
     world
         .machines
@@ -345,7 +364,7 @@ fn conclude(tally: Tally) -> Outcome {
     debug_assert!(
         blocked
             .iter()
-            .all(|b| seen.contains(&b.cause) || is_left_out(&b.cause))
+            .all(|b| is_left_out(&b.cause) || rollouts::named(&b.cause).all(|cause| seen.contains(cause)))
     );
     let status = if left > 0 {
         Status::Interrupted

@@ -1,6 +1,6 @@
 //! One owner holds the ready set; tasks do the calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,9 +11,10 @@ use tracing::Instrument;
 
 use super::cancel::Urgency;
 use super::event::Event;
-use super::graph::{Barrier, Graph, Task, subject};
+use super::graph::{Barrier, Graph, Standing, Task, subject};
 use super::outcome::{Blocked, ExecuteError, Failure, Stop};
 use super::queue::{Limits, Queue};
+use super::rollouts::{Rollouts, Turn};
 use super::seat::{Message, Seat};
 use super::work::{Work, perform};
 use crate::state::Lease;
@@ -64,6 +65,9 @@ struct Owner<'a> {
     returning: BTreeMap<usize, oneshot::Sender<()>>,
     /// Where jobs tell that they only wait.
     seats: mpsc::UnboundedSender<Message>,
+    /// Who may go next in rollouts, and jobs that it holds back.
+    rollouts: Rollouts<'a>,
+    held: BTreeSet<usize>,
     running: BTreeMap<tokio::task::Id, usize>,
     tally: Tally,
 }
@@ -74,19 +78,23 @@ pub(super) async fn schedule(
     work: Arc<Work>,
     limits: Limits,
     lease: &Lease,
+    standing: &Standing,
 ) -> Result<Tally, ExecuteError> {
     let mut tasks = JoinSet::new();
-    let tally = drive(graph, work, limits, lease, &mut tasks).await;
+    let plan = Arc::clone(&work.plan);
+    let rollouts = Rollouts::new(graph, &plan, standing);
+    let tally = drive(graph, work, limits, lease, rollouts, &mut tasks).await;
     // Whatever the reason for an early end, nothing goes on behind the caller's back.
     tasks.shutdown().await;
     tally
 }
 
-async fn drive(
-    graph: &Graph,
+async fn drive<'a>(
+    graph: &'a Graph,
     work: Arc<Work>,
     limits: Limits,
     lease: &Lease,
+    rollouts: Rollouts<'a>,
     tasks: &mut JoinSet<Result<usize, Stop>>,
 ) -> Result<Tally, ExecuteError> {
     let cancel = work.calls.cancel.clone();
@@ -109,6 +117,8 @@ async fn drive(
         queue,
         returning: BTreeMap::new(),
         seats,
+        rollouts,
+        held: BTreeSet::new(),
         running: BTreeMap::new(),
         tally: Tally::default(),
     };
@@ -128,6 +138,9 @@ async fn drive(
             owner.start(tasks);
         }
         if tasks.is_empty() {
+            if urgency == Urgency::Run && owner.give_up_held() {
+                continue;
+            }
             break;
         }
         tokio::select! {
@@ -174,6 +187,19 @@ impl Owner<'_> {
                     self.queue.leave(at);
                 }
                 continue;
+            }
+            match self.rollouts.turn(at) {
+                Turn::Now => {}
+                Turn::Wait => {
+                    self.queue.end(at);
+                    self.held.insert(at);
+                    continue;
+                }
+                Turn::Never(cause) => {
+                    self.queue.end(at);
+                    self.block(at, cause);
+                    continue;
+                }
             }
             self.states[at] = State::Running;
             let (work, task) = (Arc::clone(&self.work), self.graph.jobs[at].task.clone());
@@ -234,10 +260,52 @@ impl Owner<'_> {
         Ok(())
     }
 
+    /// Nothing goes on any more: what a rollout still holds back will never come to its turn. `true` if there was any.
+    fn give_up_held(&mut self) -> bool {
+        let held = std::mem::take(&mut self.held);
+        for at in &held {
+            let (cause, failure) = self.rollouts.stuck(*at);
+            if let Some(failure) = failure
+                && !self.tally.failed.contains(&failure)
+            {
+                self.tally.failed.push(failure);
+            }
+            self.block(*at, cause);
+        }
+        !held.is_empty()
+    }
+
+    /// A job is not begun, because of what failed.
+    fn block(&mut self, at: usize, cause: String) {
+        self.tell_blocked(at, &cause);
+        self.settle(at, State::Failed(cause));
+    }
+
+    fn tell_blocked(&mut self, at: usize, cause: &str) {
+        if matches!(self.graph.jobs[at].task, Task::Barrier(_) | Task::Look(..)) {
+            return;
+        }
+        let (subject, cause) = (self.subject(at), cause.to_owned());
+        self.work.calls.tell(Event::Blocked {
+            subject: subject.clone(),
+            cause: cause.clone(),
+        });
+        self.tally.blocked.push(Blocked { subject, cause });
+    }
+
     /// A job has ended: others may come to their turn, or be blocked.
     fn settle(&mut self, at: usize, state: State) {
         let mut ended = vec![(at, state)];
         while let Some((at, state)) = ended.pop() {
+            let failed = match &state {
+                State::Failed(cause) => Some(cause.as_str()),
+                State::Waiting | State::Running | State::Done | State::Left => None,
+            };
+            if self.rollouts.ended(at, failed) {
+                for held in std::mem::take(&mut self.held) {
+                    self.queue.add(held);
+                }
+            }
             self.states[at] = state;
             for dependent in self.graph.dependents[at].clone() {
                 self.waiting[dependent] -= 1;
@@ -247,15 +315,7 @@ impl Owner<'_> {
                 match self.cause(dependent) {
                     None => self.queue.add(dependent),
                     Some(cause) => {
-                        if !matches!(self.graph.jobs[dependent].task, Task::Barrier(_)) {
-                            let blocked = Blocked {
-                                subject: self.subject(dependent),
-                                cause: cause.clone(),
-                            };
-                            let (subject, cause) = (blocked.subject.clone(), blocked.cause.clone());
-                            self.work.calls.tell(Event::Blocked { subject, cause });
-                            self.tally.blocked.push(blocked);
-                        }
+                        self.tell_blocked(dependent, &cause);
                         ended.push((dependent, State::Failed(cause)));
                     }
                 }

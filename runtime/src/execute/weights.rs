@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rebar_agent::protocol::Verb;
-use rebar_compiler::plan::Plan;
+use rebar_compiler::plan::{Plan, RecordedStep};
 
 use super::filled::NodeWork;
 use super::graph::{Barrier, Task};
@@ -61,22 +61,40 @@ impl Weights {
                 .get(node)
                 .map_or(Duration::ZERO, |node| self.steps(&node.removals)),
             Task::Barrier(Barrier::Batch(_, _, rest)) => Duration::from_nanos(*rest),
-            Task::KeepMachine(_) | Task::Barrier(Barrier::Gate(_) | Barrier::Users(_) | Barrier::Changed) => {
+            Task::Leave(node) => {
+                let recipes = plan
+                    .nodes
+                    .iter()
+                    .find(|row| row.name == *node)
+                    .map(|row| &row.leave);
+                let left = || {
+                    plan.leaving
+                        .iter()
+                        .find(|left| left.name == *node)
+                        .map(|left| &left.leave)
+                };
+                let recipes = recipes.filter(|leave| !leave.is_empty()).or_else(left);
+                let recipes = recipes.into_iter().flatten();
+                recipes.map(|recipe| self.step(Verb::Ensure, recipe)).sum()
+            }
+            Task::KeepMachine(_)
+            | Task::Look(..)
+            | Task::Barrier(Barrier::Gate(_) | Barrier::Users(_) | Barrier::Changed | Barrier::Looked(..)) => {
                 Duration::ZERO
             }
         }
     }
 
     fn steps(&self, steps: &[LaneStep]) -> Duration {
-        steps.iter().map(|step| self.step(step)).sum()
+        steps.iter().map(|step| self.step(step.verb, &step.recipe)).sum()
     }
 
-    fn step(&self, step: &LaneStep) -> Duration {
-        let kind = step.recipe.kind.as_str();
-        let what = step_measured_as(step.verb, &step.recipe);
+    fn step(&self, verb: Verb, recipe: &RecordedStep) -> Duration {
+        let kind = recipe.kind.as_str();
+        let what = step_measured_as(verb, recipe);
         self.durations
             .expected(&what)
-            .or_else(|| match step.verb {
+            .or_else(|| match verb {
                 Verb::Ensure => self.kinds.get(kind).copied(),
                 Verb::Remove => None,
             })
@@ -86,7 +104,7 @@ impl Weights {
 
 #[cfg(test)]
 mod tests {
-    use rebar_compiler::plan::{RecordedStep, Removal};
+    use rebar_compiler::plan::Removal;
 
     use super::*;
 
@@ -115,7 +133,7 @@ mod tests {
             ("removal file".to_owned(), vec![7]),
         ]);
         let weights = Weights::new(Durations { samples });
-        let millis = |verb, kind, address| weights.step(&step(verb, kind, address)).as_millis();
+        let millis = |verb, kind, address| weights.step(verb, &step(verb, kind, address).recipe).as_millis();
         assert_eq!(millis(Verb::Ensure, "package", "a.nginx"), 2000);
         assert_eq!(millis(Verb::Ensure, "package", "a.new"), 9000);
         assert_eq!(millis(Verb::Ensure, "probe", "a.up"), 1000);

@@ -6,17 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use rebar_compiler::plan::{Network, NodeRow, ObjectVerb, Plan, machine_digest};
+use rebar_compiler::plan::{FillError, Network, NodeRow, ObjectVerb, Plan, filled_steps, machine_digest};
 use tokio::sync::Mutex;
 
 use super::calls::Calls;
 use super::filled::NodeWork;
 use super::graph::{Barrier, Task};
 use super::lane::{LaneSegment, run_segment};
+use super::leave::drain;
 use super::objects::{ObjectChange, change};
 use super::outcome::{Failure, Stop};
+use super::settle::settled;
 use crate::backend::{InterfaceSpec, MachineSpec, NetworkSpec, ObjectAction, World};
 use crate::journal::NodeFacts;
+use crate::observe::agent_step;
 use crate::state::NodeDetail;
 
 /// All that pieces of work share.
@@ -82,7 +85,13 @@ impl Names {
 /// Does a piece of work. Returns how much was changed.
 pub(super) async fn perform(work: &Work, task: &Task) -> Result<usize, Stop> {
     match task {
-        Task::Barrier(Barrier::Gate(_) | Barrier::Batch(..) | Barrier::Users(_) | Barrier::Changed) => Ok(0),
+        Task::Barrier(
+            Barrier::Gate(_)
+            | Barrier::Batch(..)
+            | Barrier::Looked(..)
+            | Barrier::Users(_)
+            | Barrier::Changed,
+        ) => Ok(0),
         Task::Image => prepare_image(work).await,
         Task::MakeNetwork(name) => make_network(work, name).await,
         Task::DropNetwork(name) => {
@@ -122,6 +131,8 @@ pub(super) async fn perform(work: &Work, task: &Task) -> Result<usize, Stop> {
             )
             .await
         }
+        Task::Leave(name) => drain(work, name).await,
+        Task::Look(name, index) => look_again(work, name, *index).await,
         Task::Removal(name) => {
             let Some(node) = work.nodes.get(name) else {
                 return Ok(0);
@@ -138,6 +149,26 @@ pub(super) async fn perform(work: &Work, task: &Task) -> Result<usize, Stop> {
             .await
         }
     }
+}
+
+/// Looks at all steps of a run on a node that has settled: what was done must still be so.
+async fn look_again(work: &Work, name: &str, index: usize) -> Result<usize, Stop> {
+    let Some(row) = row(work, name) else { return Ok(0) };
+    let run = work
+        .plan
+        .patterns
+        .get(row.pattern)
+        .and_then(|p| p.segments.get(index));
+    let Some(run) = run.map(|segment| segment.run.as_str()) else {
+        return Ok(0);
+    };
+    let malformed = |error: FillError| failed(name, "E1206", error.to_string(), None);
+    let steps = filled_steps(&work.plan, row).map_err(malformed)?;
+    let steps = steps.into_iter().filter(|step| step.run == run);
+    let steps: Vec<_> = steps
+        .map(|filled| agent_step(&filled.step, filled.loads))
+        .collect();
+    settled(&work.calls, name, run, steps).await.map(|()| 0)
 }
 
 async fn run(work: &Work, wanted: ObjectChange) -> Result<usize, Stop> {

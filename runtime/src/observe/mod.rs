@@ -231,7 +231,8 @@ fn applied(node: &RecordedNode) -> Vec<Step> {
         .collect()
 }
 
-async fn ask_node(
+/// What is found of these steps on a node.
+pub(crate) async fn ask_node(
     backend: &dyn Backend,
     scope: &Scope,
     machine: &str,

@@ -69,7 +69,7 @@ site laptop { machines = local(image = bookworm) }
 deploy here = shop(replicas = 2) on laptop
 "#;
 
-async fn compiled(text: &str, state: &State, world: &Arc<TestWorld>) -> Plan {
+pub(crate) async fn compiled(text: &str, state: &State, world: &Arc<TestWorld>) -> Plan {
     let project = Memory(BTreeMap::from([("main.rebar".to_owned(), text.to_owned())]));
     let std = rebar_stdlib::FILES
         .iter()

@@ -111,6 +111,7 @@ impl Shape {
                 many: true,
                 nodes: names,
                 spread: None,
+                domains: Default::default(),
             };
             groups.insert(format!("g{group}"), entry);
         }
@@ -193,6 +194,7 @@ impl Shape {
             pattern: group,
             addresses: [("n", address)].into_iter().collect::<Addresses>(),
             machine,
+            leave: Vec::new(),
             steps: if with_steps {
                 StepVerbs::Some {
                     ensure,

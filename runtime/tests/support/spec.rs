@@ -122,6 +122,7 @@ impl Spec {
                 name: name.clone(),
                 group: node.group.clone(),
                 addresses: node.addresses.clone(),
+                leave: Vec::new(),
             })
             .collect();
         let mut nodes = Vec::new();
@@ -183,6 +184,7 @@ impl Spec {
                         many: *name != "edge",
                         nodes: nodes.clone(),
                         spread: None,
+                        domains: BTreeMap::new(),
                     };
                     ((*name).to_owned(), group)
                 })
@@ -245,6 +247,7 @@ impl Spec {
             addresses,
             machine,
             steps,
+            leave: Vec::new(),
         }
     }
 }

@@ -36,6 +36,9 @@ pub const NAME_TOO_LONG: Code = Code("E0415");
 /// A network of addresses that nodes cannot have.
 pub const UNUSABLE_NETWORK: Code = Code("E0416");
 
+/// A rollout that takes away more members than the quorum leaves.
+pub const BREAKS_QUORUM: Code = Code("E0417");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     DEPENDS_ON_NODE,
@@ -54,4 +57,5 @@ pub const ALL: &[Code] = &[
     TOO_LARGE,
     NAME_TOO_LONG,
     UNUSABLE_NETWORK,
+    BREAKS_QUORUM,
 ];

@@ -5,6 +5,7 @@ mod directory;
 mod file;
 mod group;
 mod host;
+mod leave;
 mod link;
 mod package;
 mod probe;
@@ -113,6 +114,8 @@ pub(crate) fn parse(step: &Step) -> Result<Box<dyn Action>, Refusal> {
         "probe" => Box::new(probe::Probe::parse(&mut fields)?),
         "sysctl" => Box::new(sysctl::Sysctl::parse(&mut fields)?),
         "host" => Box::new(host::Host::parse(&mut fields)?),
+        // Roles say it themselves (`on leave`), so it is no kind of theirs.
+        "leave" => Box::new(leave::Leave::parse(&mut fields)?),
         other => {
             return Err(Refusal::bad_step(format!(
                 "step `{}`: this agent knows no action `{other}`; it knows `{}`",

@@ -34,8 +34,17 @@ impl Builder<'_> {
                 dropped.push((job, node));
                 continue;
             }
-            let job = self.add(task);
-            self.hard(job, changed);
+            let drop = self.add(task);
+            self.hard(drop, changed);
+            // Whoever uses it is changed first, then it is drained, then it goes.
+            let job = if node.leave.is_empty() {
+                drop
+            } else {
+                self.leave(&node.name, drop)
+            };
+            if job != drop {
+                self.soft(job, changed);
+            }
             let users = Task::Barrier(Barrier::Users(node.group.clone()));
             let users = match self.at(&users) {
                 Some(users) => users,
@@ -45,7 +54,7 @@ impl Builder<'_> {
                 }
             };
             self.hard(job, users);
-            dropped.push((job, node));
+            dropped.push((drop, node));
         }
         for name in &plan.leaving_networks {
             let job = self.add(Task::DropNetwork(name.clone()));

@@ -18,6 +18,7 @@ use rebar_compiler::plan::{NodeRow, ObjectVerb, Plan};
 
 use super::filled::NodeWork;
 use super::weights::Weights;
+pub(super) use rollout::RolloutJobs;
 
 /// A piece of work.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,12 +37,16 @@ pub(super) enum Task {
     KeepMachine(String),
     /// Destroy a machine; `true` if its node leaves.
     DropMachine(String, bool),
+    /// Do on a node what is to be done before it goes.
+    Leave(String),
     /// Make all names known to a node.
     Names(String),
     /// Take back the names of nodes that have left.
     FinalNames,
     /// A node's segment, by its index in the pattern.
     Segment(String, usize),
+    /// Look at a node's segment again, after a rest.
+    Look(String, usize),
     /// Remove steps whose runs are gone from a node.
     Removal(String),
     /// Nothing to do; others meet here.
@@ -55,6 +60,8 @@ pub(super) enum Barrier {
     Gate(usize),
     /// A batch of a rollout is done and has rested: run, number, nanoseconds of rest.
     Batch(String, usize, u64),
+    /// A batch of a rollout was looked at again: run, number.
+    Looked(String, usize),
     /// Everything that may use a group has been changed; no name stands for everything.
     Users(String),
     /// All segments have ended.
@@ -83,6 +90,8 @@ pub(super) struct Graph {
     pub(super) dependents: Vec<Vec<usize>>,
     /// How long the longest way from each job to the end is expected to take, in milliseconds.
     pub(super) remaining: Vec<u64>,
+    /// Rollouts that set limits.
+    pub(super) rollouts: Vec<RolloutJobs>,
 }
 
 /// What the plan alone does not tell.
@@ -92,6 +101,10 @@ pub(super) struct Standing {
     pub(super) served: BTreeMap<String, BTreeSet<String>>,
     /// Machines that this run has taken down to replace them: what they served, they served until then.
     pub(super) replaced: BTreeSet<String>,
+    /// Machines that are recorded and do not run: they serve nobody.
+    pub(super) down: BTreeSet<String>,
+    /// Nodes on which this run began something that it has not finished.
+    pub(super) begun: BTreeSet<String>,
     /// Whether the names that machines know differ from those that they need.
     pub(super) names: bool,
 }
@@ -202,8 +215,9 @@ impl Builder<'_> {
             .filter(|row| matches!(row.machine, ObjectVerb::Replace { .. }))
         {
             let drop = self.add(Task::DropMachine(row.name.clone(), false));
+            let leave = (!row.leave.is_empty()).then(|| self.leave(&row.name, drop));
             if let Some(image) = image {
-                self.hard(drop, image);
+                self.hard(leave.unwrap_or(drop), image);
             }
         }
         for (name, network) in &plan.networks {
@@ -242,6 +256,13 @@ impl Builder<'_> {
         }
     }
 
+    /// What is done on a node before its machine goes.
+    fn leave(&mut self, node: &str, drop: usize) -> usize {
+        let leave = self.add(Task::Leave(node.to_owned()));
+        self.hard(drop, leave);
+        leave
+    }
+
     /// All machines on it go first, those that leave as well.
     fn replace_network(&mut self, name: &str) {
         let plan = self.plan;
@@ -257,6 +278,9 @@ impl Builder<'_> {
             .filter(|node| node.addresses.contains_key(name))
         {
             let on = self.add(Task::DropMachine(node.name.clone(), true));
+            if !node.leave.is_empty() {
+                self.leave(&node.name, on);
+            }
             self.hard(drop, on);
         }
         let make = self.add(Task::MakeNetwork(name.to_owned()));
@@ -413,7 +437,7 @@ pub(super) fn subject(plan: &Plan, task: &Task) -> String {
         | Task::KeepMachine(name)
         | Task::DropMachine(name, _) => format!("machine/{name}"),
         Task::Names(_) | Task::FinalNames => "names".to_owned(),
-        Task::Segment(node, index) => {
+        Task::Segment(node, index) | Task::Look(node, index) => {
             let row = plan.nodes.binary_search_by(|row| row.name.as_str().cmp(node));
             let row = row.ok().and_then(|at| plan.nodes.get(at));
             let pattern = row.and_then(|row| plan.patterns.get(row.pattern));
@@ -422,11 +446,14 @@ pub(super) fn subject(plan: &Plan, task: &Task) -> String {
                 .map_or("", |segment| segment.run.as_str());
             format!("{node}/{run}")
         }
+        Task::Leave(node) => format!("{node}/leave"),
         Task::Removal(node) => format!("{node}/removals"),
         Task::Barrier(Barrier::Gate(index)) => plan.gates.get(*index).map_or_else(String::new, |gate| {
             format!("gate {} after {}", gate.of, gate.after)
         }),
-        Task::Barrier(Barrier::Batch(run, number, _)) => format!("batch {} of {run}", number + 1),
+        Task::Barrier(Barrier::Batch(run, number, _) | Barrier::Looked(run, number)) => {
+            format!("batch {} of {run}", number + 1)
+        }
         Task::Barrier(Barrier::Users(group)) => format!("users of {group}"),
         Task::Barrier(Barrier::Changed) => "all changes".to_owned(),
     }
@@ -446,6 +473,8 @@ impl Graph {
             Task::KeepMachine(_)
             | Task::Names(_)
             | Task::Segment(..)
+            | Task::Look(..)
+            | Task::Leave(_)
             | Task::Removal(_)
             | Task::Barrier(_) => false,
         };

@@ -17,7 +17,7 @@ impl Task {
     /// Which limit it counts against.
     pub(in crate::execute) fn slot(&self) -> Slot {
         match self {
-            Task::Segment(..) | Task::Removal(_) => Slot::Lane,
+            Task::Segment(..) | Task::Look(..) | Task::Leave(_) | Task::Removal(_) => Slot::Lane,
             Task::MakeNetwork(_)
             | Task::DropNetwork(_)
             | Task::MakeMachine(_)
@@ -34,6 +34,8 @@ impl Task {
     pub(in crate::execute) fn node(&self) -> Option<&str> {
         match self {
             Task::Segment(node, _)
+            | Task::Look(node, _)
+            | Task::Leave(node)
             | Task::Removal(node)
             | Task::MakeMachine(node)
             | Task::StartMachine(node)
