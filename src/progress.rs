@@ -74,9 +74,9 @@ impl Bars {
                 self.whole.enable_steady_tick(Duration::from_millis(200));
             }
             Event::ObjectStarted { subject, action } => {
-                self.begin(subject.clone(), format!("{action} {subject}"))
+                self.begin(subject.clone(), &format!("{action} {subject}"))
             }
-            Event::StepStarted { node, step } => self.begin(node.clone(), format!("{node} {step}")),
+            Event::StepStarted { node, step } => self.begin(node.clone(), &format!("{node} {step}")),
             Event::ObjectProgress { subject, text } => self.tell(subject, &format!("{subject}: {text}")),
             Event::StepProgress { node, step, text } => self.tell(node, &format!("{node} {step}: {text}")),
             // How often names are published is not known before, so it is not counted.
@@ -107,10 +107,10 @@ impl Bars {
         let _ = self.all.clear();
     }
 
-    fn begin(&mut self, key: String, text: String) {
+    fn begin(&mut self, key: String, text: &str) {
         let bar = self.all.insert_before(&self.whole, ProgressBar::new_spinner());
         bar.enable_steady_tick(Duration::from_millis(120));
-        bar.set_message(plain(&text).into_owned());
+        bar.set_message(plain(text).into_owned());
         if let Some(old) = self.flying.insert(key, bar) {
             old.finish_and_clear();
         }
@@ -142,7 +142,7 @@ impl Drop for Bars {
 }
 
 /// What is worth a line that stays.
-pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
+fn line(event: &Event, paint: Palette) -> Option<String> {
     let text = match event {
         Event::LeaseTakenOver { deploy } => paint.change(&format!(
             "an earlier process that changed `{deploy}` is gone; going on from its journal"

@@ -58,7 +58,7 @@ fn place(context: &Context, deploy: &str) -> Result<Option<(String, String)>, Fa
         false => analysis.plan(deploy, &Ledger::default(), &Snapshot::default()),
     };
     super::show(context, Format::Human, &analysis.diagnostics, &analysis.sources)?;
-    Ok(plan.map(|plan| (plan.site.clone(), plan.backend.name.clone())))
+    Ok(plan.map(|plan| (plan.site, plan.backend.name)))
 }
 
 fn choose(all: Vec<Found>, deploy: &str, id: Option<&str>, backend: &str) -> Result<Found, Failure> {
