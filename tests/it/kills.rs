@@ -110,6 +110,49 @@ fn rebar_killed(backend: Backend, range: u8, moments: u32) {
     assert!(left.is_empty(), "left behind: {left:#?}");
 }
 
+/// Every machine is replaced; the going on is killed too, and so is the destruction.
+#[test]
+fn rebar_killed_while_it_replaces_goes_on_and_destroys_on_local() {
+    let _alone = alone();
+    if !Backend::Local.is_here("killing a replacement") {
+        return;
+    }
+    let world = World::of_spec(&Backend::Local.spec(SPEC, "92", 92));
+    let killed_after = |arguments: &[&str], wait: Duration| {
+        let mut child = world.start(arguments);
+        std::thread::sleep(wait);
+        kill(child.id());
+        child.wait().unwrap();
+    };
+    let apply = ["apply", "three_nodes", "--yes"];
+    let start = Instant::now();
+    world.good(&apply);
+    let whole = start.elapsed();
+    let mut memory = "256MiB".to_owned();
+    for part in 1..=3 {
+        let other = format!("{}MiB", 256 - part);
+        world.edit(&memory, &other);
+        memory = other;
+        killed_after(&apply, whole * part / 4);
+        killed_after(&apply, whole * part / 6);
+        finish_and_compare(
+            &world,
+            92,
+            &format!("two kills while all was replaced ({part} of 4)"),
+        );
+    }
+    let start = Instant::now();
+    let destroy = ["destroy", "three_nodes", "--yes"];
+    world.good(&destroy);
+    let whole = start.elapsed();
+    world.good(&apply);
+    killed_after(&destroy, whole / 3);
+    killed_after(&destroy, whole / 2);
+    world.good(&destroy);
+    let left = left(&world);
+    assert!(left.is_empty(), "left behind: {left:#?}");
+}
+
 #[test]
 fn the_agent_killed_at_three_moments_on_local() {
     the_agent_killed_at_three_moments(Backend::Local, 92);

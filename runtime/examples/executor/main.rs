@@ -14,6 +14,7 @@ mod idle;
 mod spec;
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,7 +25,7 @@ use rebar_runtime::state::State;
 /// Steps of one node: a role of some length.
 const PER_NODE: usize = 50;
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -39,10 +40,11 @@ fn main() {
         ["floor", folder] => floor::floor(Path::new(folder)),
         _ => {
             eprintln!("usage: executor steps FOLDER NUMBER | executor floor FOLDER");
-            std::process::exit(2);
+            return ExitCode::from(2);
         }
     };
     println!("{found}");
+    ExitCode::SUCCESS
 }
 
 /// Makes the machines, which is not measured, and then carries out the steps on them.

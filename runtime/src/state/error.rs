@@ -240,6 +240,9 @@ impl StateError {
                 path.display()
             ),
             StateError::Newer { .. } => "use the newer rebar; nothing was changed".to_owned(),
+            StateError::Denied { cause, .. } if cause == READ_ONLY => {
+                "mount it writable, then run the same command again; nothing was changed".to_owned()
+            }
             StateError::Denied { path, .. } => {
                 format!(
                     "make `{}` and its folder writable for this user, or run as its owner",
@@ -354,6 +357,11 @@ impl Fault {
                 if no_space(&path) {
                     StateError::Full { what, path }
                 } else {
+                    let cause = if read_only(&path) {
+                        READ_ONLY.to_owned()
+                    } else {
+                        cause
+                    };
                     StateError::Denied { what, path, cause }
                 }
             }
@@ -364,6 +372,15 @@ impl Fault {
             Some(_) | None => StateError::Failed { what, path, cause },
         }
     }
+}
+
+/// Why a file on such a file system cannot be written.
+const READ_ONLY: &str = "its file system is mounted read-only";
+
+/// Whether the file system of `path` is mounted read-only.
+fn read_only(path: &std::path::Path) -> bool {
+    let folder = path.parent().unwrap_or(path);
+    rustix::fs::statvfs(folder).is_ok_and(|s| s.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// Whether the file system of `path` has no space left for this user.

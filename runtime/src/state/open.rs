@@ -245,7 +245,10 @@ fn check(path: &Path, connection: &Connection) -> Result<(), StateError> {
         Ok(text) if text == "ok" => Ok(()),
         Ok(text) => Err(StateError::Damaged {
             path: path.to_path_buf(),
-            what: text.replace('\n', " "),
+            what: text
+                .trim_start_matches("*** in database main ***")
+                .trim()
+                .replace('\n', " "),
         }),
         Err(error) => Err(Fault::Sql(error).at(path, "read")),
     }
