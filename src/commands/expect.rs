@@ -45,17 +45,17 @@ pub(crate) async fn of(context: &Context, plan: &Plan) -> Result<Facts, Failure>
         lanes: LANES,
         objects: objects_at_a_time(context, plan)?,
     };
-    facts(plan, &durations, runs, capacity, &practice).map_err(malformed)
+    facts(plan, &durations, runs, capacity, &practice).map_err(|cause| malformed(&cause))
 }
 
 /// What a drawing of the plan tells of time.
 pub(crate) async fn graph(context: &Context, plan: &Plan) -> Result<Expected, Failure> {
     let (durations, runs, _) = past(context, plan).await?;
-    let jobs = execute::forecast_jobs(plan, &durations).map_err(malformed)?;
+    let jobs = execute::forecast_jobs(plan, &durations).map_err(|cause| malformed(&cause))?;
     Ok(Expected::of(plan, &jobs, &basis(!durations.is_empty(), runs)))
 }
 
-fn malformed(cause: String) -> Failure {
+fn malformed(cause: &str) -> Failure {
     Failure::new("E1108", format!("the plan is not well formed: {cause}"))
         .help("make the plan anew with `rebar plan`")
 }
