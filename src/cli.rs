@@ -1,8 +1,13 @@
 //! The command line: what can be typed, and the help that teaches it.
 
+mod records;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use records::{HISTORY_HELP, LOGS_HELP, STATE_HELP};
+pub(crate) use records::{HistoryArgs, LogsArgs, StateArgs, StateCommand};
 
 /// One spec, every scale: describe hardware, networks and workloads once, and carry them out anywhere.
 #[derive(Debug, Parser)]
@@ -36,7 +41,9 @@ A first session, in a folder with a main.rebar:
   rebar destroy my_deploy     take it down again
 
 Exit codes: 0 done · 1 failed · 2 wrong usage · 3 changes found (plan --exit-code, compare, drift, fmt --check)
-            4 refused · 5 partly done · 6 interrupted · 7 a node could not be asked";
+            4 refused · 5 partly done · 6 interrupted · 7 a node could not be asked
+
+Traces on standard error: -v, or REBAR_LOG=rebar_runtime=info; REBAR_LOG_FORMAT=json writes JSON lines";
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -68,6 +75,15 @@ pub(crate) enum Command {
     Drift(DriftArgs),
     /// Take a deploy down: its machines, networks and everything on them.
     Destroy(DestroyArgs),
+    /// Show what was done here, run by run: when, by whom, and how it ended.
+    #[command(after_help = HISTORY_HELP)]
+    History(HistoryArgs),
+    /// Show what an apply heard of its nodes: steps, their progress, and why something failed.
+    #[command(after_help = LOGS_HELP)]
+    Logs(LogsArgs),
+    /// Look into the state, copy it, and mend it.
+    #[command(after_help = STATE_HELP)]
+    State(StateArgs),
     /// Run a program on a node.
     Exec(ExecArgs),
     /// Open a shell on a node.
@@ -171,7 +187,23 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_enum, default_value_t = Refresh::Nodes, value_name = "DEPTH")]
     pub(crate) refresh: Refresh,
     #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
+}
+
+/// Which part of a plan is wanted.
+#[derive(Debug, Args, Default)]
+pub(crate) struct SelectArgs {
+    /// Only these nodes; all others are left alone. Names, groups, or patterns such as `web-*`; several with commas.
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Not these nodes.
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub(crate) except: Vec<String>,
+    /// Destroy these nodes' machines and make them anew, whatever they are like. This interrupts.
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub(crate) replace: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -225,6 +257,16 @@ pub(crate) struct ApplyArgs {
     /// How many nodes are worked on at a time [default: 32].
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<usize>,
+    /// How many nodes of one failure domain are worked on at a time [default: no limit]. A group with a `spread` counts
+    /// as one domain.
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel_per_domain: Option<usize>,
+    /// Say whether a command that must run only once, and was broken off, has happened (see `rebar explain E1204`).
+    /// On a terminal you are asked.
+    #[arg(long, value_name = "NODE/RUN.STEP=done|not-done")]
+    pub(crate) assume: Vec<String>,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
 }
@@ -390,6 +432,8 @@ pub(crate) enum SchemaOf {
     Plan,
     /// Comparisons: `compare --json`.
     Compare,
+    /// The whole state: `state export`.
+    State,
     /// Facts of a plan: `plan --facts`.
     Facts,
     /// Rehearsals: `rehearse --json`.

@@ -4,11 +4,14 @@ mod backends;
 mod cli;
 mod commands;
 mod exit;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod progress;
 mod project;
 mod render;
 mod report;
 mod terminal;
+mod trace;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -32,7 +35,7 @@ fn main() -> ExitCode {
     let paint = render::palette::Palette {
         color: commands::colored(cli.color, std::io::stderr().is_terminal()),
     };
-    trace(cli.verbose, paint.color);
+    let _traces = trace::begin(cli.verbose, paint.color);
     match commands::run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -40,22 +43,4 @@ fn main() -> ExitCode {
             failure.exit.into()
         }
     }
-}
-
-/// What happens inside goes to standard error when it is asked for.
-fn trace(verbose: u8, color: bool) {
-    let level = match verbose {
-        0 => return,
-        1 => "rebar=debug,rebar_runtime=debug,rebar_compiler=debug",
-        _ => "trace",
-    };
-    let filter = tracing_subscriber::EnvFilter::new(level);
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(color)
-        // How long each stage took.
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
-        .log_internal_errors(false)
-        .init();
 }

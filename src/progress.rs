@@ -5,10 +5,10 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rebar_runtime::execute::{Event, EventSink};
 
-use crate::render::palette::Palette;
+use crate::render::palette::{Palette, plain};
 
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,15 @@ impl Bars {
             Event::ObjectDone { subject, .. } | Event::ObjectFailed { subject, .. } => self.end(subject),
             Event::StepDone { node, .. } | Event::StepFailed { node, .. } => self.end(node),
             Event::Closed { .. } => self.clear(),
+            // A question must be readable, and the answer that is typed too.
+            Event::Asking { .. } => {
+                let _ = self.all.clear();
+                self.all.set_draw_target(ProgressDrawTarget::hidden());
+            }
+            Event::Answered { .. } => self.all.set_draw_target(ProgressDrawTarget::stderr()),
             Event::LeaseTakenOver { .. }
+            | Event::BackendSilent { .. }
+            | Event::BackendAnswers { .. }
             | Event::Recovered { .. }
             | Event::SegmentStarted { .. }
             | Event::Retrying { .. }
@@ -110,7 +118,7 @@ impl Bars {
     fn begin(&mut self, key: String, text: String) {
         let bar = self.all.insert_before(&self.whole, ProgressBar::new_spinner());
         bar.enable_steady_tick(Duration::from_millis(120));
-        bar.set_message(text);
+        bar.set_message(plain(&text).into_owned());
         if let Some(old) = self.flying.insert(key, bar) {
             old.finish_and_clear();
         }
@@ -118,7 +126,7 @@ impl Bars {
 
     fn tell(&self, key: &str, text: &str) {
         if let Some(bar) = self.flying.get(key) {
-            bar.set_message(text.to_owned());
+            bar.set_message(plain(text).into_owned());
         }
     }
 
@@ -150,29 +158,38 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
         Event::RunOpened { resumed: true, .. } => paint.change("going on with the run that was broken off"),
         // What was not begun needs no recovery.
         Event::Recovered { found, .. } if found == "it was not begun" => return None,
-        Event::Recovered { subject, found } => paint.change(&format!("recovered {subject}: {found}")),
+        Event::Recovered { subject, found } => {
+            paint.change(&format!("recovered {}: {}", plain(subject), plain(found)))
+        }
         // They are written anew with every few machines; nobody needs to read that.
         Event::ObjectDone { subject, .. } if subject == "names" => return None,
-        Event::ObjectDone { subject, note } => format!("{} {subject}: {note}", paint.create("done")),
+        Event::ObjectDone { subject, note } => {
+            format!("{} {}: {}", paint.create("done"), plain(subject), plain(note))
+        }
         Event::StepDone {
             node,
             step,
             changed: true,
             note,
         } => {
-            format!("{} {node} {step}: {note}", paint.create("done"))
+            format!("{} {node} {step}: {}", paint.create("done"), plain(note))
         }
         Event::StepDone {
             node,
             step,
             changed: false,
             note,
-        } => paint.faint(&format!("  ok {node} {step}: {note}")),
+        } => paint.faint(&format!("  ok {node} {step}: {}", plain(note))),
         Event::ObjectFailed { subject, message } => {
-            format!("{} {subject}: {message}", paint.remove("failed"))
+            format!(
+                "{} {}: {}",
+                paint.remove("failed"),
+                plain(subject),
+                plain(message)
+            )
         }
         Event::StepFailed { node, step, message } => {
-            format!("{} {node} {step}: {message}", paint.remove("failed"))
+            format!("{} {node} {step}: {}", paint.remove("failed"), plain(message))
         }
         Event::Retrying {
             subject,
@@ -180,8 +197,10 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
             pause,
             message,
         } => paint.change(&format!(
-            "again {subject}: attempt {attempt} in {:.1} s: {message}",
-            *pause as f64 / 1000.0
+            "again {}: attempt {attempt} in {:.1} s: {}",
+            plain(subject),
+            *pause as f64 / 1000.0,
+            plain(message)
         )),
         Event::GateOpened { of, after } => {
             paint.faint(&format!("`{of}` may begin: `{after}` is done on all its nodes"))
@@ -190,6 +209,15 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
             "`{run}` rests for {:.0} s before the next batch",
             *pause as f64 / 1000.0
         )),
+        Event::BackendSilent {
+            backend,
+            message,
+            pause,
+        } => paint.change(&format!(
+            "the backend `{backend}` does not answer; nothing calls it for {:.0} s: {message}",
+            *pause as f64 / 1000.0
+        )),
+        Event::BackendAnswers { backend } => paint.change(&format!("the backend `{backend}` answers again")),
         Event::Interrupting => paint.change(
             "interrupted: each node ends the run it is at, nothing else begins; once more leaves at once",
         ),
@@ -200,6 +228,8 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
         | Event::StepStarted { .. }
         | Event::StepProgress { .. }
         | Event::Blocked { .. }
+        | Event::Asking { .. }
+        | Event::Answered { .. }
         | Event::Closed { .. } => return None,
     };
     Some(text)

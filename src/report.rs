@@ -5,7 +5,7 @@ use rebar_runtime::observe::ObserveError;
 use rebar_runtime::state::StateError;
 
 use crate::exit::Exit;
-use crate::render::palette::Palette;
+use crate::render::palette::{Palette, plain};
 
 /// A failure of the runtime, told to a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,18 +50,23 @@ impl Failure {
     pub(crate) fn text(&self, paint: Palette) -> String {
         let mut out = format!(
             "{} {}\n",
-            paint.remove(&format!("error[{}]:", self.code)),
-            self.message
+            paint.remove(&format!("error[{}]:", plain(&self.code))),
+            lines(&self.message)
         );
         for line in self.detail.lines() {
-            out.push_str(&paint.faint(&format!("  | {line}")));
+            out.push_str(&paint.faint(&format!("  | {}", plain(line))));
             out.push('\n');
         }
         if let Some(help) = &self.help {
-            out.push_str(&format!("  {} {help}\n", paint.change("help:")));
+            out.push_str(&format!("  {} {}\n", paint.change("help:"), lines(help)));
         }
         out
     }
+}
+
+/// Text that may have several lines, each plain.
+fn lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
 impl Failure {
@@ -78,11 +83,10 @@ impl Failure {
 
     /// A failure of the state.
     pub(crate) fn from_state(error: &StateError) -> Failure {
-        let exit = match error {
-            StateError::Refused(_) | StateError::Leased { .. } | StateError::OtherSite { .. } => {
-                Exit::Refused
-            }
-            _ => Exit::Failed,
+        let exit = if error.is_refusal() {
+            Exit::Refused
+        } else {
+            Exit::Failed
         };
         Failure::new(error.code(), error.to_string())
             .help(error.help())

@@ -183,6 +183,34 @@ pub struct NetworkView {
     pub cidr: IpNet,
 }
 
+/// A scope that a backend has objects of, told by what the objects carry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// Whose objects these are, as they say themselves: a deploy that was moved since has another name.
+    pub scope: Scope,
+    /// The highest epoch that is known of a writer.
+    pub epoch: u64,
+    /// Its machines, by name.
+    pub machines: BTreeMap<String, FoundObject<MachineSpec>>,
+    /// Its networks, by name.
+    pub networks: BTreeMap<String, FoundObject<NetworkSpec>>,
+}
+
+/// An object of a scope.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundObject<T> {
+    /// The backend's own name for it.
+    pub handle: String,
+    /// The operation that made it.
+    pub operation: String,
+    /// Whether its making was finished.
+    pub complete: bool,
+    /// What it was made from; nothing where an earlier rebar made it, which did not keep that.
+    pub spec: Option<T>,
+    /// The command that removes it by hand.
+    pub removal: String,
+}
+
 /// How well a backend does something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -195,10 +223,22 @@ pub enum Capability {
     Absent,
 }
 
+/// What the rebar agent is called on every machine: its messages tell people to call it.
+pub const AGENT_NAME: &str = "rebar-agent";
+
+/// What the agent is to be told, if this is a call of it: `Some` of nothing for its usual work.
+pub fn agent_words(arguments: &[String]) -> Option<&[String]> {
+    match arguments {
+        [] => Some(&[]),
+        [first, words @ ..] if first == AGENT_NAME => Some(words),
+        [_, ..] => None,
+    }
+}
+
 /// A program to run on a machine, as its root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// The program and its arguments. Empty: the rebar agent.
+    /// The program and its arguments. Empty, or with [`AGENT_NAME`] as the program: the rebar agent.
     pub arguments: Vec<String>,
     /// Additional environment; the rest is a clean one.
     pub environment: BTreeMap<String, String>,
@@ -257,6 +297,19 @@ pub struct BackendError {
     pub help: Option<String>,
     /// The last lines that a failing program printed; may be empty.
     pub detail: String,
+    /// When whoever is busy wants to be asked again, if it said so.
+    pub retry_after: Option<std::time::Duration>,
+}
+
+/// Codes that say that the backend itself does not answer: no engine there, no answer from it, none in time.
+const OF_THE_BACKEND: [&str; 3] = ["E1701", "E1706", "E1210"];
+
+impl BackendError {
+    /// Whether it speaks of the backend itself, and not of one machine, network or request. Whoever calls next would
+    /// hear the same.
+    pub fn is_of_backend(&self) -> bool {
+        OF_THE_BACKEND.contains(&self.code)
+    }
 }
 
 /// Where a backend tells how far it is, one line at a time.
@@ -279,6 +332,18 @@ pub trait Backend: Send + Sync {
 
     /// Everything of this scope that is there now.
     async fn observe(&self, scope: &Scope) -> Result<World, BackendError>;
+
+    /// All scopes that it has objects of, found by what the objects carry: for a state that was lost. What does not
+    /// carry our marks is never among it.
+    async fn find(&self) -> Result<Vec<Found>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    /// Which engine, or which folder of which host, this is: another one would say of everything that it is gone.
+    /// Nothing where there is no such thing.
+    async fn identity(&self) -> Result<Option<String>, BackendError> {
+        Ok(None)
+    }
 
     /// Carries out one change. Cancelling the future never leaves a child process behind.
     async fn apply(

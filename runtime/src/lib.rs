@@ -9,6 +9,7 @@ pub mod execute;
 pub mod forecast;
 pub mod images;
 pub mod journal;
+pub mod logs;
 pub mod observe;
 pub mod plan_file;
 pub mod rehearse;

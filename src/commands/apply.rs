@@ -9,7 +9,7 @@ use rebar_runtime::plan_file;
 use rebar_runtime::state::{Practised, State, Where};
 
 use super::compile::{Made, make};
-use super::{Context, carry, doctor, node};
+use super::{Context, ask, carry, doctor, node, select};
 use crate::backends;
 use crate::cli::ApplyArgs;
 use crate::exit::Exit;
@@ -19,6 +19,7 @@ use crate::report::Failure;
 
 /// Plans (or reads a plan), asks, and carries it out.
 pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Failure> {
+    let answers = ask::answers(&args.assume, args.json)?;
     let (plan, unsure) = match plan(context, args).await? {
         Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
@@ -45,10 +46,15 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         doctor::install(context, &plan.backend.name).await?;
     }
     context.project.keep_data(&context.project.folders()?)?;
-    let executor = carry::context(context, state.clone(), backend, args.parallel, args.json);
+    let mut executor = carry::context(context, state.clone(), backend, args.parallel, args.json);
+    executor.per_domain = args.parallel_per_domain;
+    executor.answers = answers;
     let result = execute::execute(&plan, &executor).await;
     drop(executor); // with it the bars, before the outcome is told
-    if let Ok(outcome) = &result {
+    // A part says nothing about the patterns as a whole.
+    if let Ok(outcome) = &result
+        && outcome.left_out.is_empty()
+    {
         practise(&state, &plan, outcome).await;
     }
     match carry::conclude(context, result, args.json)? {
@@ -89,8 +95,13 @@ fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan, unsure: bool) -> 
 /// The plan of a file, if the argument looks like one, else of a deploy.
 async fn plan(context: &Context, args: &ApplyArgs) -> Result<Made, Failure> {
     if !super::is_file(&args.what) {
-        return make(context, &args.what, Depth::Nodes, args.diagnostics.format).await;
+        let mut made = make(context, &args.what, Depth::Nodes, args.diagnostics.format).await?;
+        if let Made::Plan(plan, _) = &mut made {
+            select::part(plan, &args.select)?;
+        }
+        return Ok(made);
     }
+    select::refuse_for_file(&args.select)?;
     context.project.exists()?;
     let (plan, _) = plan_file::read(Path::new(&args.what))
         .map_err(|error| Failure::new(error.code(), error.to_string()).help(error.help()))?;

@@ -5,13 +5,14 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use rebar_runtime::backend::Backend;
-use rebar_runtime::execute::{self, ExecuteError, Outcome, Status};
+use rebar_runtime::execute::{self, EventSink, ExecuteError, Outcome, Status};
+use rebar_runtime::logs;
 use rebar_runtime::state::State;
 
 use super::Context;
 use crate::exit::Exit;
 use crate::progress::{Manner, sink};
-use crate::render::palette::{Palette, count};
+use crate::render::palette::{Palette, count, names};
 use crate::report::Failure;
 
 /// Asks a question that only `yes` answers.
@@ -45,7 +46,7 @@ pub(crate) fn context(
 ) -> execute::Context {
     let mut made = execute::Context::new(state, backend);
     let manner = if json { Manner::Json } else { Manner::Human };
-    made.events = sink(manner, context.err);
+    made.events = logged(context, sink(manner, context.err));
     if let Some(parallel) = parallel {
         made.parallelism = parallel.max(1);
     }
@@ -56,6 +57,21 @@ pub(crate) fn context(
         }
     });
     made
+}
+
+/// A sink that also keeps what it hears, for `rebar logs`.
+fn logged(context: &Context, sink: EventSink) -> EventSink {
+    let Ok(folders) = context.project.folders() else {
+        return sink;
+    };
+    let paint = context.err;
+    let trouble: logs::Trouble = Box::new(move |text| super::tell(&format!("{}\n", paint.change(text))));
+    logs::keep(
+        &folders.state.join(logs::FOLDER),
+        logs::Bounds::default(),
+        sink,
+        trouble,
+    )
 }
 
 /// Tells how it ended, on standard output, and turns it into an exit code.
@@ -99,14 +115,20 @@ fn text(outcome: &Outcome, paint: Palette) -> String {
     for blocked in &outcome.blocked {
         out.push_str(&format!(
             "{}\n",
-            paint.change(&format!(
-                "not done: {}, because {} failed",
-                blocked.subject, blocked.cause
-            ))
+            paint.change(&match blocked.cause.strip_prefix("left out: ") {
+                Some(cause) => format!("not done: {}, because {cause} is left out", blocked.subject),
+                None => format!("not done: {}, because {} failed", blocked.subject, blocked.cause),
+            })
         ));
     }
     let changes = count(outcome.changed, "change");
     let line = match outcome.status {
+        Status::Done if !outcome.left_out.is_empty() => paint.create(&format!(
+            "done on the selected nodes: {changes}; the deploy is not complete"
+        )),
+        Status::Failed | Status::Partial if outcome.failed.is_empty() => paint.change(&format!(
+            "{changes}; what waits for nodes that are left out is not done"
+        )),
         Status::Done => paint.create(&format!("done: {changes}")),
         Status::Failed => paint.remove("failed: nothing was changed"),
         Status::Partial => paint.remove(&format!(
@@ -117,6 +139,10 @@ fn text(outcome: &Outcome, paint: Palette) -> String {
         Status::Refused => paint.remove("refused"),
     };
     out.push_str(&format!("{line}\n"));
+    if !outcome.left_out.is_empty() {
+        let nodes: Vec<&str> = outcome.left_out.iter().map(String::as_str).collect();
+        out.push_str(&format!("left out: {}\n", names(&nodes)));
+    }
     out + &outputs(&outcome.outputs, paint)
 }
 

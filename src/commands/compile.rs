@@ -39,6 +39,7 @@ pub(crate) async fn make(
     if !analysis.diagnostics.has_errors() {
         let (ledger, snapshot, unknown) = look(context, &analysis, deploy, depth).await?;
         for (name, because) in &unknown {
+            let because = crate::render::palette::plain(because);
             eprintln!("warning: `{name}` could not be asked, and is taken to be as applied: {because}");
         }
         unsure = !unknown.is_empty();

@@ -18,6 +18,8 @@ pub(crate) async fn run(context: &Context, args: &DestroyArgs) -> Result<Exit, F
     let snapshot = state.snapshot_record(&record.name, &record.site).await;
     let snapshot = snapshot.map_err(|error| Failure::from_state(&error))?;
     let backend = backends::backend(&record.backend, &context.project.folders()?)?;
+    let same = state.same_engine(&record.name, &*backend).await;
+    same.map_err(|error| Failure::from_state(&error))?;
     // Also what the record does not know of, should there be such a thing.
     let found = backend
         .observe(&record.scope())

@@ -6,7 +6,7 @@ use super::{Context, node};
 use crate::backends;
 use crate::cli::DriftArgs;
 use crate::exit::Exit;
-use crate::render::palette::{Palette, count};
+use crate::render::palette::{Palette, count, plain};
 use crate::report::Failure;
 
 /// Reports and changes nothing. Exit 3 when something differs, 7 when something could not be asked.
@@ -60,13 +60,14 @@ fn line(item: &DriftItem, paint: Palette) -> String {
         Drift::MachineReplaced => paint.remove(&format!(
             "{node}: a machine of this name is there, made from something else"
         )),
-        Drift::StepDiffers { step, what } => paint.change(&format!("{node}: {step}: {what}")),
-        Drift::Unknown { step: None, because } => {
-            paint.faint(&format!("{node}: unknown, it could not be asked: {because}"))
-        }
+        Drift::StepDiffers { step, what } => paint.change(&format!("{node}: {step}: {}", plain(what))),
+        Drift::Unknown { step: None, because } => paint.faint(&format!(
+            "{node}: unknown, it could not be asked: {}",
+            plain(because)
+        )),
         Drift::Unknown {
             step: Some(step),
             because,
-        } => paint.faint(&format!("{node}: {step}: unknown: {because}")),
+        } => paint.faint(&format!("{node}: {step}: unknown: {}", plain(because))),
     }
 }

@@ -1,6 +1,7 @@
 //! One file per subcommand; what several of them need is here.
 
 mod apply;
+mod ask;
 mod carry;
 mod check;
 mod compare;
@@ -15,10 +16,15 @@ mod expect;
 mod explain;
 mod fmt;
 mod graph;
+mod history;
+mod logs;
 mod node;
 mod plan;
+mod rebuild;
 mod rehearse;
 mod schema;
+mod select;
+mod state;
 mod status;
 
 use std::io::{IsTerminal, Write};
@@ -78,6 +84,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Status(args) => status::run(context, &args).await,
         Command::Drift(args) => drift::run(context, &args).await,
         Command::Destroy(args) => destroy::run(context, &args).await,
+        Command::History(args) => history::run(context, &args).await,
+        Command::Logs(args) => logs::run(context, &args).await,
+        Command::State(args) => state::run(context, &args.command).await,
         Command::Exec(args) => return exec::run(context, &args).await,
         Command::Shell(args) => return exec::shell(context, &args).await,
         Command::Graph(args) => graph::run(context, &args).await,

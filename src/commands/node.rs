@@ -51,6 +51,18 @@ pub(crate) async fn open(
 ) -> Result<Process, Failure> {
     let state = state(context)?;
     let record = recorded(&state, deploy).await?;
+    known(&state, &record, node).await?;
+    let backend: Arc<dyn Backend> = backends::backend(&record.backend, &context.project.folders()?)?;
+    let process = backend.open(&record.scope(), node, command).await;
+    process.map_err(|error| Failure::from_backend(&error))
+}
+
+/// Fails unless a node of that name is recorded.
+///
+/// # Errors
+/// `E1609`, with the nearest name.
+pub(crate) async fn known(state: &State, record: &DeployRecord, node: &str) -> Result<(), Failure> {
+    let deploy = &record.name;
     let snapshot = state.snapshot_record(&record.name, &record.site).await;
     let snapshot = snapshot.map_err(|error| Failure::from_state(&error))?;
     if !snapshot.nodes.contains_key(node) {
@@ -61,7 +73,5 @@ pub(crate) async fn open(
         };
         return Err(Failure::new("E1609", format!("deploy `{deploy}` has no node `{node}`")).help(help));
     }
-    let backend: Arc<dyn Backend> = backends::backend(&record.backend, &context.project.folders()?)?;
-    let process = backend.open(&record.scope(), node, command).await;
-    process.map_err(|error| Failure::from_backend(&error))
+    Ok(())
 }

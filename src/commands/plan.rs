@@ -4,7 +4,7 @@ use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
 
 use super::compile::{Made, make};
-use super::{Context, expect};
+use super::{Context, expect, select};
 use crate::cli::{PlanArgs, Refresh};
 use crate::exit::Exit;
 use crate::render;
@@ -16,7 +16,7 @@ const FORESEEN: usize = 2000;
 
 /// Shows what an apply would change.
 pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
-    let (plan, unsure) = match make(
+    let (mut plan, unsure) = match make(
         context,
         &args.deploy,
         depth(args.refresh),
@@ -27,6 +27,7 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
         Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
     };
+    select::part(&mut plan, &args.select)?;
     let wanted = args.facts || !args.json && !Summary::of(&plan).is_empty() && plan.nodes.len() <= FORESEEN;
     let facts = if wanted {
         Some(expect::of(context, &plan).await?)

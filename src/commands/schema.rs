@@ -8,6 +8,7 @@ use crate::report::Failure;
 pub(crate) fn run(of: SchemaOf) -> Result<Exit, Failure> {
     let schema = match of {
         SchemaOf::Plan => rebar_compiler::plan::schema(),
+        SchemaOf::State => rebar_runtime::state::schema(),
         SchemaOf::Compare => rebar_compiler::plan::comparison_schema(),
         SchemaOf::Facts => rebar_runtime::forecast::facts_schema(),
         SchemaOf::Rehearsal => rebar_runtime::rehearse::report_schema(),

@@ -8,5 +8,6 @@ pub(crate) mod graph;
 pub(crate) mod order;
 pub(crate) mod palette;
 pub(crate) mod plan;
+pub(crate) mod record;
 pub(crate) mod rehearsal;
 pub(crate) mod template;

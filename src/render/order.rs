@@ -17,6 +17,12 @@ pub(crate) struct Turn {
     pub(crate) waits: Vec<String>,
 }
 
+/// Whether a node is not left out.
+fn selected(plan: &Plan, node: &str) -> bool {
+    let out = |selection: &rebar_compiler::plan::Selection| selection.left_out.contains_key(node);
+    !plan.selection.as_ref().is_some_and(out)
+}
+
 /// The turns of a plan in order.
 pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
     let mut turns = vec![Turn {
@@ -24,7 +30,10 @@ pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
         what: format!(
             "{}, then {}",
             count(plan.networks.len(), "network"),
-            count(plan.nodes.len(), "machine")
+            count(
+                plan.nodes.iter().filter(|row| selected(plan, &row.name)).count(),
+                "machine"
+            )
         ),
         waits: Vec::new(),
     }];

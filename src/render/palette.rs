@@ -42,6 +42,24 @@ impl Palette {
     }
 }
 
+/// Text from elsewhere (engines, agents, programs on nodes) as it may go to a terminal: one line, in which nothing moves
+/// the cursor, changes colours or turns the direction of writing.
+pub(crate) fn plain(text: &str) -> std::borrow::Cow<'_, str> {
+    let harmful = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(harmful) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' | '\n' | '\r' => out.push(' '),
+            c if harmful(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out.into()
+}
+
 /// `1 node`, `2 nodes`.
 pub(crate) fn count(number: usize, singular: &str) -> String {
     let plural = match singular.strip_suffix('y') {
@@ -64,6 +82,16 @@ pub(crate) fn names(list: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn nothing_from_elsewhere_reaches_the_terminal_raw() {
+        assert_eq!(super::plain("grüße ✓"), "grüße ✓");
+        assert_eq!(
+            super::plain("\x1b[31mred\x07\r\nnext"),
+            "\\u{1b}[31mred\\u{7}  next"
+        );
+        assert_eq!(super::plain("\u{9b}2J\u{202e}x"), "\\u{9b}2J\\u{202e}x");
+    }
+
     #[test]
     fn counts_and_names_read_well() {
         assert_eq!(super::count(1, "node"), "1 node");

@@ -41,6 +41,7 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
         out.push('\n');
         line(&mut out, 1, &paint.remove(&text));
     }
+    left_out(&mut out, plan, paint);
     let summary = Summary::of(plan);
     if !summary.is_empty() {
         out.push('\n');
@@ -70,6 +71,8 @@ pub(crate) struct Summary {
     steps_changed: usize,
     steps_again: usize,
     steps_removed: usize,
+    /// Whether nodes are left out that have something to be done.
+    partial: bool,
 }
 
 impl Summary {
@@ -83,6 +86,10 @@ impl Summary {
                 .filter(|n| n.verb != ObjectVerb::Keep)
                 .count()
                 + plan.leaving_networks.len(),
+            partial: plan
+                .selection
+                .iter()
+                .any(|selection| selection.left_out.values().any(|node| !node.is_empty())),
             ..Summary::default()
         };
         for node in &plan.nodes {
@@ -117,13 +124,20 @@ impl Summary {
 
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(self) -> bool {
-        self == Summary::default()
+        let nothing = Summary {
+            partial: self.partial,
+            ..Summary::default()
+        };
+        self == nothing
     }
 
     /// One line: "3 machines to create, 12 steps to do".
     pub(crate) fn text(self, unsure: bool) -> String {
         if self.is_empty() && unsure {
             return "no changes are known to be needed; not everything could be asked".to_owned();
+        }
+        if self.is_empty() && self.partial {
+            return "0 changes on the selected nodes; others are left out".to_owned();
         }
         if self.is_empty() {
             return "0 changes: everything is as the spec says".to_owned();
@@ -145,6 +159,40 @@ impl Summary {
             .map(|(n, noun, what)| format!("{} {what}", count(*n, noun)))
             .collect();
         parts.iter().map(|p| p.trim()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What a part of a plan does not do, and what therefore has to wait.
+fn left_out(out: &mut String, plan: &Plan, paint: Palette) {
+    let Some(selection) = &plan.selection else { return };
+    let undone = || selection.left_out.iter().filter(|(_, node)| !node.is_empty());
+    if undone().next().is_some() {
+        out.push('\n');
+    }
+    for (name, node) in undone() {
+        let machine = node.machine.then_some("its machine");
+        let what: Vec<&str> = machine
+            .into_iter()
+            .chain(node.runs.iter().map(String::as_str))
+            .collect();
+        let text = format!("left out: {name} ({})", what.join(", "));
+        line(out, 1, &paint.faint(&text));
+    }
+    for gate in &plan.gates {
+        let waits = undone().find(|(_, node)| node.runs.contains(&gate.after));
+        let is_of = |row: &&NodeRow| {
+            let pattern = plan.patterns.get(row.pattern);
+            pattern.is_some_and(|p| p.segments.iter().any(|segment| segment.run == gate.of))
+        };
+        let wanted = |row: &NodeRow| !selection.left_out.contains_key(&row.name);
+        let concerns = plan.nodes.iter().filter(is_of).any(wanted);
+        if let (Some((name, _)), true) = (waits, concerns) {
+            let text = format!(
+                "not now: `{}` waits for `{}`, which is left out on {name}",
+                gate.of, gate.after
+            );
+            line(out, 1, &paint.change(&text));
+        }
     }
 }
 

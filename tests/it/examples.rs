@@ -100,6 +100,10 @@ fn the_published_schemas_are_those_of_the_program() {
     );
     let compared = world.good(&["compare", "laptop_shop", "lab_shop", "--json"]);
     schema_is_published(&world, "compare", &compared.out);
+    let state = rebar_runtime::state::State::in_folder(&world.project.join(".rebar")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let document = runtime.block_on(state.export()).unwrap();
+    schema_is_published(&world, "state", &document.text());
     let facts = world.good(&["plan", "laptop_shop", "--facts"]);
     schema_is_published(&world, "facts", &facts.out);
     let rehearsed = world.good(&[

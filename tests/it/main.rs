@@ -9,7 +9,12 @@ mod examples;
 mod forty;
 mod kills;
 mod many;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod parts;
+mod records;
 mod rehearse;
 mod shop;
 mod support;
+mod survive;
 mod tidy;

@@ -14,6 +14,7 @@ mod filler;
 pub(crate) mod functions;
 mod planning;
 pub(crate) mod render;
+mod select;
 mod template;
 pub(crate) mod url;
 mod verbs;
@@ -32,6 +33,7 @@ pub use filler::{FilledStep, Filler, filled_steps};
 pub use functions::FunctionError;
 pub use planning::plan;
 pub use render::RenderError;
+pub use select::{LeftOut, SelectError, Selection, Wanted, select};
 pub use template::{Column, Function, NodeReference, Template};
 
 use std::collections::BTreeMap;
@@ -80,6 +82,9 @@ pub struct Plan {
     pub ledger: Ledger,
     /// What the steps need of the site, by capability (`node.files`), and how far the site has it.
     pub capabilities: BTreeMap<String, Capability>,
+    /// Nodes that are left alone, if this is a part of a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
 }
 
 /// What a plan was made from.

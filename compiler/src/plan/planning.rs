@@ -94,6 +94,7 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
         outputs: instances.outputs,
         ledger: instances.ledger,
         capabilities: instances.capabilities,
+        selection: None,
     }
 }
 

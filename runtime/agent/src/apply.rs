@@ -9,7 +9,7 @@ use crate::ownership::{Former, Resource};
 use crate::protocol::{Event, Observation, PlannedStep, Prior, Removal, Verb};
 use crate::root::Root;
 use crate::serve::Output;
-use crate::settle;
+use crate::settle::{self, Answer};
 use crate::store::Store;
 
 /// A segment as asked for.
@@ -50,6 +50,17 @@ pub(crate) fn apply<W: Write>(root: &Root, segment: &Segment<'_>, output: &Outpu
         }
     }
     Ok(())
+}
+
+/// Writes into the node's journal whether the `once` command of a step, which was broken off, has happened.
+pub(crate) fn settle(root: &Root, writer: &Segment<'_>, address: &str, done: bool) -> Result<(), Refusal> {
+    let store = Store::of(root);
+    store.prepare()?;
+    let _lock = store.lock()?;
+    let mut journal = Journal::open(&store)?;
+    admit(&mut journal, writer)?;
+    let answer = if done { Answer::Accept } else { Answer::Forget };
+    settle::record(&mut journal, address, answer).map_err(Refusal::bad_step)
 }
 
 /// Lets in the node's own deploy with the newest epoch, and nobody else.

@@ -35,6 +35,15 @@ impl Failure {
         }
     }
 
+    /// Somebody else is at work there.
+    pub(crate) fn busy(message: impl Into<String>) -> Failure {
+        Failure {
+            class: FailureClass::Busy,
+            message: message.into(),
+            detail: String::new(),
+        }
+    }
+
     /// A call to the system failed while doing `what` ("write `/etc/hosts`").
     pub(crate) fn system(what: impl AsRef<str>, error: &io::Error) -> Failure {
         let class = match error.kind() {

@@ -41,6 +41,19 @@ pub enum Request {
         /// Ids of operations.
         operations: Vec<String>,
     },
+    /// A person's answer: whether a `once` command that was broken off has happened.
+    Settle {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// The deploy's id.
+        deploy: String,
+        /// The writer's epoch.
+        epoch: u64,
+        /// The step: `cluster.init`.
+        address: String,
+        /// Whether it has happened; otherwise it is run again.
+        done: bool,
+    },
     /// Facts about the node.
     Facts {
         /// [`PROTOCOL`].
@@ -193,8 +206,11 @@ pub enum Prior {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {
-    /// May pass by itself: a mirror that does not answer, a lock that somebody holds.
+    /// May pass by itself: a mirror that does not answer.
     Transient,
+    /// Somebody else is at work there, or asks to come back later: a lock that is held, a rate limit. It is waited for,
+    /// and does not count as an attempt.
+    Busy,
     /// Nobody can tell whether it has happened: a crash inside a `once` command.
     Ambiguous,
     /// Will fail again until somebody changes something.

@@ -140,6 +140,20 @@ fn answer<W: Write>(root: &Root, request: &Request, output: &Output<W>) -> Resul
             deploy,
             operations,
         } => probe(root, deploy, operations, output),
+        Request::Settle {
+            protocol: _,
+            deploy,
+            epoch,
+            address,
+            done,
+        } => {
+            let writer = Segment {
+                deploy,
+                epoch: *epoch,
+                steps: &[],
+            };
+            apply::settle(root, &writer, address, *done)
+        }
         Request::Facts { protocol: _ } => {
             output.emit(&Event::Facts {
                 facts: facts::gather(root),

@@ -24,6 +24,15 @@ pub fn settle(root: &Path, address: &str, answer: Answer) -> Result<String, Stri
     store.prepare().map_err(|refusal| refusal.message)?;
     let _lock = store.lock().map_err(|refusal| refusal.message)?;
     let mut journal = Journal::open(&store).map_err(|refusal| refusal.message)?;
+    record(&mut journal, address, answer)?;
+    Ok(match answer {
+        Answer::Accept => format!("`{address}` counts as done"),
+        Answer::Forget => format!("`{address}` is run again by the next apply"),
+    })
+}
+
+/// The same on a journal that is open. The error is for a person.
+pub(crate) fn record(journal: &mut Journal, address: &str, answer: Answer) -> Result<(), String> {
     let asked = OnceState::Begun(address.to_owned());
     if !journal.state().once.values().any(|state| *state == asked) {
         return Err(format!(
@@ -35,28 +44,17 @@ pub fn settle(root: &Path, address: &str, answer: Answer) -> Result<String, Stri
             address: address.to_owned(),
             done: answer == Answer::Accept,
         })
-        .map_err(|error| format!("cannot write the node's journal: {error}"))?;
-    Ok(match answer {
-        Answer::Accept => format!("`{address}` counts as done"),
-        Answer::Forget => format!("`{address}` is run again by the next apply"),
-    })
+        .map_err(|error| format!("cannot write the node's journal: {error}"))
 }
 
 /// A crash inside a `once` command.
 pub(crate) fn ambiguous(address: &str) -> Failure {
-    let program = own_path();
     Failure {
         class: FailureClass::Ambiguous,
         message: format!(
             "the `once` command `{address}` was broken off, and nobody knows whether it was done; look at the node, \
-             then run on it `{program} accept {address}` if it was, or `{program} forget {address}` to run it again"
+             then run on it `rebar-agent accept {address}` if it was, or `rebar-agent forget {address}` to run it again"
         ),
         detail: String::new(),
     }
-}
-
-/// How this program can be called on the node.
-fn own_path() -> String {
-    let path = std::env::current_exe().ok().filter(|path| path.is_file());
-    path.map_or_else(|| "rebar-agent".to_owned(), |path| path.display().to_string())
 }

@@ -315,6 +315,37 @@ fn a_broken_line_ends_the_segment_after_the_step_in_hand() {
 }
 
 #[test]
+fn what_a_person_told_the_controller_holds_on_the_node() {
+    for happened in [true, false] {
+        let bench = Bench::new();
+        let count = bench.at("/etc/count");
+        let run = format!("echo x >> {}; sleep 0.4", count.display());
+        let once = || {
+            let fields = json!({ "run": run, "once": true });
+            ensure("o1", step("r.init", "command", "init", fields))
+        };
+        let runs = || std::fs::read_to_string(&count).map_or(0, |text| text.lines().count());
+        let mut child = bench.start(&apply(vec![once()]));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while runs() == 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let answer = bench.ask(&Request::Settle {
+            protocol: PROTOCOL,
+            deploy: DEPLOY.into(),
+            epoch: 1,
+            address: "r.init".into(),
+            done: happened,
+        });
+        assert!(answer.is_empty(), "{answer:?}");
+        assert_eq!(done(&bench.apply(vec![once()])).len(), 1);
+        assert_eq!(runs(), if happened { 1 } else { 2 });
+    }
+}
+
+#[test]
 fn a_crash_inside_a_once_command_asks() {
     let bench = Bench::new();
     let count = bench.at("/etc/count");
@@ -353,6 +384,18 @@ fn a_crash_inside_a_once_command_asks() {
     }
     assert_eq!(runs(), 1);
 
+    // The controller may answer for a person, but only about what was broken off.
+    let settle = |address: &str| {
+        bench.ask(&Request::Settle {
+            protocol: PROTOCOL,
+            deploy: DEPLOY.into(),
+            epoch: 1,
+            address: address.into(),
+            done: false,
+        })
+    };
+    assert_eq!(refusal(&settle("r.other")).0, "E1307");
+
     // A person answers that it was not done.
     assert!(
         !bench
@@ -375,6 +418,7 @@ fn a_crash_inside_a_once_command_asks() {
         [("o1".into(), true, "run".into())]
     );
     assert_eq!(runs(), 2);
+    assert_eq!(refusal(&settle("r.init")).0, "E1307", "nothing is open any more");
     // Done once is done for good, under any operation.
     let mut again = once();
     again.operation = "o2".into();

@@ -31,6 +31,7 @@ pub(crate) fn new(code: &'static str, class: FailureClass, message: String) -> B
         message,
         help: None,
         detail: String::new(),
+        retry_after: None,
     }
 }
 

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::ask::Answers;
+use super::breaker::Breaker;
 use super::cancel::Cancel;
+use super::deadline::TimeLimits;
 use super::event::{Event, EventSink};
 use crate::backend::{Backend, Scope};
 use crate::journal::{Entry, FailedClass, Journal, Line, Request};
@@ -39,6 +42,12 @@ impl Default for Retry {
 }
 
 impl Retry {
+    /// Like [`Retry::pause`]; whoever says when to come back is not asked earlier.
+    pub fn pause_after(&self, attempt: u32, operation: &str, retry_after: Option<Duration>) -> Duration {
+        self.pause(attempt, operation)
+            .max(retry_after.unwrap_or_default())
+    }
+
     /// The pause after attempt number `attempt` (from 1) of `operation`. Spread by the operation, so that many
     /// nodes that fail together do not come back together.
     pub fn pause(&self, attempt: u32, operation: &str) -> Duration {
@@ -70,6 +79,14 @@ pub struct Calls {
     pub cancel: Cancel,
     /// When to try again.
     pub retry: Retry,
+    /// How long things may take.
+    pub limits: TimeLimits,
+    /// Who knows what became of commands that must not run twice.
+    pub answers: Answers,
+    /// Whether the backend answers at all.
+    pub(super) breaker: Breaker,
+    /// One question at a time.
+    pub(super) question: tokio::sync::Mutex<()>,
     /// What earlier sessions of the run, and this one, have done.
     pub known: Known,
 }

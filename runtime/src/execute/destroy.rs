@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use rebar_compiler::plan::{Base, Plan};
+use tracing::Instrument;
 
 use super::calls::Calls;
 use super::cancel::Urgency;
@@ -27,7 +28,8 @@ pub async fn destroy(deploy: &str, context: &Context) -> Result<Outcome, Execute
         .await?
         .ok_or_else(|| ExecuteError::UnknownDeploy(deploy.to_owned()))?;
     let lease = state.lease(deploy, &record.site, &record.backend).await?;
-    let result = carry_out(deploy, &record, context, &lease).await;
+    let span = tracing::info_span!("run", kind = "destroy", %deploy, run = tracing::field::Empty);
+    let result = carry_out(deploy, &record, context, &lease).instrument(span).await;
     let released = lease.release().await;
     let outcome = result?;
     released?;
@@ -42,6 +44,7 @@ async fn carry_out(
 ) -> Result<Outcome, ExecuteError> {
     let state = &context.state;
     let token = lease.token().clone();
+    state.same_engine(deploy, &*context.backend).await?;
     // Under the lease, so that nobody changes it any more.
     let snapshot = state.snapshot_record(deploy, &record.site).await?;
     let groups: BTreeMap<String, String> = snapshot
@@ -67,12 +70,13 @@ async fn carry_out(
         .map(|text| ranks(&text))
         .unwrap_or_default();
     let (run, resumed) = begin(context, &token, opening).await?;
+    tracing::Span::current().record("run", &run);
     let calls = context.calls(&token, &run);
     recover::settle(&calls, &state.operations(&run).await?, false).await?;
-    let world = context.backend.observe(&calls.scope).await;
+    let world = calls.observe().await;
     let world = world.map_err(|cause| ExecuteError::Backend {
         what: "what is there".to_owned(),
-        cause,
+        cause: Box::new(cause),
     })?;
     let machines: BTreeSet<&String> = groups.keys().chain(world.machines.keys()).collect();
     let recorded = state.networks(deploy).await?;
@@ -146,19 +150,21 @@ async fn at_once(
     let mut results = futures::stream::iter(changes)
         .map(|wanted| async move {
             if calls.cancel.urgency() != Urgency::Run {
-                return Err(Stop::Interrupted);
+                return (wanted.subject, Err(Stop::Interrupted));
             }
-            tokio::select! {
+            let result = tokio::select! {
                 biased;
                 result = change(calls, &wanted) => result,
                 () = calls.cancel.beyond(Urgency::Drain) => Err(Stop::Interrupted),
-            }
+            };
+            (wanted.subject, result)
         })
         .buffer_unordered(limit);
-    while let Some(result) = results.next().await {
+    while let Some((wanted, result)) = results.next().await {
         match result {
             Ok(changed) => tally.changed += usize::from(changed),
             Err(Stop::Failed(failure)) => tally.failed.push(*failure),
+            Err(Stop::Blocked(cause)) => tally.block(wanted, *cause),
             Err(Stop::Interrupted) => tally.left += 1,
             Err(Stop::Halt(error)) => return Err(error.into()),
         }

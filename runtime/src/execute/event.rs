@@ -144,6 +144,30 @@ pub enum Event {
         /// What failed.
         cause: String,
     },
+    /// The backend itself does not answer; nothing calls it until it does.
+    BackendSilent {
+        /// Its name.
+        backend: String,
+        /// What it last said, or did not.
+        message: String,
+        /// When it is looked at again, in milliseconds.
+        pause: u64,
+    },
+    /// It answers again.
+    BackendAnswers {
+        /// Its name.
+        backend: String,
+    },
+    /// A person is asked what became of a step.
+    Asking {
+        /// The step: `web-1/cluster.init`.
+        subject: String,
+    },
+    /// The person has answered, or will not.
+    Answered {
+        /// The step.
+        subject: String,
+    },
     /// Nothing new is started any more.
     Interrupting,
     /// The run has ended.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rebar_compiler::plan::{NodeRow, ObjectVerb, Plan, Reason, StepVerbs};
 
 use super::filled;
-use super::graph::{self, Graph, Standing};
+use super::graph::{self, Standing};
 use super::weights::Weights;
 use crate::state::Durations;
 
@@ -39,8 +39,7 @@ pub fn forecast_jobs(plan: &Plan, durations: &Durations) -> Result<Vec<ForecastJ
     let nodes = filled::work(plan)?;
     let weights = Weights::new(durations.clone());
     let graph = graph::build(plan, &nodes, &standing(plan), &weights)?;
-    let ranks = ranks(plan, &graph);
-    let jobs = graph.jobs.iter().zip(ranks);
+    let jobs = graph.jobs.iter().zip(graph.ranks(plan));
     let forecast = jobs.map(|(job, rank)| ForecastJob {
         subject: graph::subject(plan, &job.task),
         weight: Duration::from_millis(job.weight),
@@ -50,19 +49,6 @@ pub fn forecast_jobs(plan: &Plan, durations: &Durations) -> Result<Vec<ForecastJ
         node: job.task.node().map(str::to_owned),
     });
     Ok(forecast.collect())
-}
-
-/// For each job its place in the order of preference.
-fn ranks(plan: &Plan, graph: &Graph) -> Vec<usize> {
-    let mut order: Vec<graph::Preference> = (0..graph.jobs.len())
-        .map(|at| graph.preference(plan, at))
-        .collect();
-    order.sort_unstable();
-    let mut ranks = vec![0; order.len()];
-    for (rank, (.., at)) in order.into_iter().enumerate() {
-        ranks[at] = rank;
-    }
-    ranks
 }
 
 /// What the plan alone tells of what stands: the steps that are not new were in place, and a machine that is replaced

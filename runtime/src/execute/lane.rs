@@ -12,6 +12,8 @@ use super::calls::Calls;
 use super::event::Event;
 use super::lookup::{probe_steps, resolve};
 use super::outcome::{Failure, Stop};
+use super::seat;
+use super::tries::{Tries, Waits, line_failed};
 use crate::journal::{Entry, FailedClass, Line as JournalLine, Request};
 use crate::observe::{Line, LineError, agent_step};
 
@@ -60,12 +62,17 @@ struct Session<'a> {
     changed: usize,
     /// When each step was begun, as far as that was heard.
     begun: BTreeMap<usize, tokio::time::Instant>,
+    /// What was heard in one go, in order: it is written down together and told when that is durable.
+    heard: Vec<(Option<(usize, Entry)>, Event)>,
+    /// The spans of those that have not ended.
+    spans: BTreeMap<usize, tracing::Span>,
 }
 
 /// Carries out a segment; what this run has done already is left out. Returns how many steps changed the node.
 ///
 /// # Errors
 /// [`Stop::Failed`] with the step that failed for good; later steps were not begun.
+#[tracing::instrument(name = "segment", skip_all, fields(node = segment.node, run = segment.run))]
 pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, Stop> {
     let operations = segment
         .steps
@@ -78,6 +85,8 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
         operations,
         changed: 0,
         begun: BTreeMap::new(),
+        heard: Vec::new(),
+        spans: BTreeMap::new(),
     };
     if session.rest().is_empty() {
         return Ok(0);
@@ -95,23 +104,31 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
     result.map(|()| session.changed)
 }
 
+/// Why a conversation ended without all being done.
+enum Cause {
+    Step(FailureClass, String, String),
+    Line(LineError),
+}
+
 /// Speaks with the agent until all steps are done, or one is not to be done.
 async fn carry_out(session: &mut Session<'_>) -> Result<(), Stop> {
     let (calls, segment) = (session.calls, session.segment);
-    let mut tries = 0;
-    let mut head = None;
+    let mut tries = Tries::default();
     loop {
         let rest = session.rest();
         let Some(first) = rest.first().copied() else {
             return Ok(());
         };
-        if head != Some(first) {
-            (head, tries) = (Some(first), 0);
+        // A lane whose agent waited had given its place to others.
+        if seat::is_away() && !seat::take(&calls.cancel).await {
+            return Err(Stop::Interrupted);
         }
-        tries += 1;
-        let end = session.converse(&rest).await?;
-        let (subject, operation, message) = match end {
-            End::Done => return Ok(()),
+        calls.pass().await?;
+        let begun = tokio::time::Instant::now();
+        let end = session.converse(session.until_wait(&rest)).await?;
+        let taken = begun.elapsed();
+        let (index, waits, cause) = match end {
+            End::Done => continue,
             End::Step {
                 index,
                 class,
@@ -119,37 +136,47 @@ async fn carry_out(session: &mut Session<'_>) -> Result<(), Stop> {
                 detail,
             } => {
                 session.give_up(index, class.into(), &message, &detail).await?;
-                if head != Some(index) {
-                    (head, tries) = (Some(index), 1);
+                let tries = tries.of(index);
+                if class == FailureClass::Ambiguous && !std::mem::replace(&mut tries.asked, true) {
+                    let (node, step) = (&segment.node, session.address(index));
+                    if calls.settle_once(node, &step, &message).await? {
+                        continue;
+                    }
                 }
-                if class != FailureClass::Transient || tries >= calls.retry.attempts {
-                    return Err(session.step_failed(index, class, message, detail));
-                }
-                (session.subject(index), &session.operations[index], message)
+                let cause = Cause::Step(class, message, detail);
+                (index, Waits::of(class), cause)
             }
             End::Line(error) => {
                 session.look_up(&error).await?;
-                // Who was waited for that long is not waited for again.
-                let silent = matches!(error, LineError::Silent(_));
-                if silent || hopeless(&error) || tries >= calls.retry.attempts {
-                    return Err(Stop::Failed(Box::new(line_failed(&segment.node, error))));
-                }
-                (
-                    format!("{}/{}", segment.node, segment.run),
-                    &session.operations[first],
-                    error.to_string(),
-                )
+                (first, Waits::after(&error), Cause::Line(error))
             }
         };
-        let pause = calls.retry.pause(tries, operation);
-        let attempt = tries + 1;
+        let tries = tries.of(index);
+        tries.spent += taken;
+        tries.count += u32::from(matches!(waits, Waits::Counted));
+        let operation = &session.operations[index];
+        let pause = calls
+            .retry
+            .pause_after(tries.count.max(1), operation, waits.retry_after());
+        let longest = calls.limits.step + session.longest(index);
+        tries.spent += pause;
+        if waits == Waits::No || tries.count >= calls.retry.attempts || tries.spent >= longest {
+            return Err(match cause {
+                Cause::Step(class, message, detail) => session.step_failed(index, class, message, detail),
+                Cause::Line(error) => Stop::Failed(Box::new(line_failed(&segment.node, error))),
+            });
+        }
+        let (subject, message) = match cause {
+            Cause::Step(_, message, _) => (session.subject(index), message),
+            Cause::Line(error) => (format!("{}/{}", segment.node, segment.run), error.to_string()),
+        };
         calls.tell(Event::Retrying {
             subject,
-            attempt,
+            attempt: calls.known.attempts(operation) + 1,
             pause: pause.as_millis() as u64,
             message,
         });
-        if !calls.cancel.sleep(pause).await {
+        if !seat::pause(&calls.cancel, pause).await {
             return Err(Stop::Interrupted);
         }
     }
@@ -166,14 +193,6 @@ fn step_operation(calls: &Calls, node: &str, step: &LaneStep) -> String {
 
 fn step_subject(node: &str, recipe: &RecordedStep) -> String {
     format!("{node}/{}", recipe.address)
-}
-
-pub(super) fn hopeless(error: &LineError) -> bool {
-    match error {
-        LineError::Open(error) => error.class == FailureClass::Terminal,
-        LineError::Broken { .. } | LineError::Silent(_) => false,
-        LineError::Nonsense(_) | LineError::Refused { .. } => true,
-    }
 }
 
 impl Session<'_> {
@@ -199,6 +218,20 @@ impl Session<'_> {
             .iter()
             .filter_map(|name| fields.get(*name)?.as_u64());
         Duration::from_nanos(limits.max().unwrap_or(0))
+    }
+
+    /// Up to the first step that only waits for something on its node, which may take long: while it does, the lane gives
+    /// its place to others, and what follows waits for a place again.
+    fn until_wait<'b>(&self, rest: &'b [usize]) -> &'b [usize] {
+        let end = rest.iter().position(|index| self.only_waits(*index));
+        end.map_or(rest, |end| &rest[..=end])
+    }
+
+    fn only_waits(&self, index: usize) -> bool {
+        let step = &self.segment.steps[index];
+        step.verb == Verb::Ensure
+            && step.recipe.removal == rebar_compiler::plan::Removal::Nothing
+            && step.recipe.fields.contains_key("within")
     }
 
     /// One round trip: all intents first, then the request, then the answers as they come.
@@ -228,27 +261,38 @@ impl Session<'_> {
             epoch: calls.epoch,
             steps: steps.collect(),
         };
-        let asked = Line::ask(&*calls.backend, &calls.scope, &self.segment.node, &request).await;
+        let asked = Line::ask(&*calls.backend, &calls.scope, &self.segment.node, &request);
+        let asked = tokio::time::timeout(calls.limits.lookup, asked).await;
         let mut line = match asked {
-            Ok(line) => line,
-            Err(error) => return Ok(End::Line(error)),
+            Ok(Ok(line)) => line,
+            Ok(Err(error)) => {
+                if let LineError::Open(error) = &error {
+                    calls.breaker.heard::<()>(&Err(error.clone()));
+                }
+                return Ok(End::Line(error));
+            }
+            Err(_) => return Ok(End::Line(LineError::Silent(calls.limits.lookup.as_secs()))),
         };
+        calls.breaker.heard(&Ok(()));
         let patience = calls.retry.silence + rest.iter().map(|i| self.longest(*i)).max().unwrap_or_default();
         let mut failed = None;
         loop {
             match line.next_within(patience).await {
-                Ok(Some(event)) => {
-                    if let Some(end) = self.hear(event).await? {
-                        failed = Some(end);
-                    }
-                }
+                Ok(Some(event)) => failed = self.hear(event).or(failed),
                 Ok(None) => break,
-                Err(error) => return Ok(failed.unwrap_or(End::Line(error))),
+                Err(error) => {
+                    self.write_down().await?;
+                    return Ok(failed.unwrap_or(End::Line(error)));
+                }
+            }
+            if !line.more() {
+                self.write_down().await?;
             }
         }
+        self.write_down().await?;
         Ok(match failed {
             Some(end) => end,
-            None if self.rest().is_empty() => End::Done,
+            None if rest.iter().all(|i| calls.known.is_done(&self.operations[*i])) => End::Done,
             None => End::Line(LineError::Nonsense(
                 "it ended without having answered for every step".to_owned(),
             )),
@@ -256,27 +300,24 @@ impl Session<'_> {
     }
 
     /// Takes note of an event of the agent.
-    async fn hear(&mut self, event: AgentEvent) -> Result<Option<End>, Stop> {
+    fn hear(&mut self, event: AgentEvent) -> Option<End> {
         let node = self.segment.node.clone();
-        let index = |session: &Self, operation: &str| session.operations.iter().position(|o| o == operation);
+        let index = |operation: &str| self.operations.iter().position(|o| o == operation);
         match event {
             AgentEvent::Started { operation } => {
-                if let Some(index) = index(self, &operation) {
-                    self.begun.insert(index, tokio::time::Instant::now());
-                    self.calls.tell(Event::StepStarted {
-                        node,
-                        step: self.address(index),
-                    });
+                let index = index(&operation)?;
+                self.begun.insert(index, tokio::time::Instant::now());
+                let (step, attempt) = (self.address(index), self.calls.known.attempts(&operation));
+                let span = tracing::info_span!("step", %node, %step, %operation, attempt);
+                self.spans.insert(index, span);
+                if self.only_waits(index) {
+                    seat::leave();
                 }
+                self.heard.push((None, Event::StepStarted { node, step }));
             }
             AgentEvent::Progress { operation, text } => {
-                if let Some(index) = index(self, &operation) {
-                    self.calls.tell(Event::StepProgress {
-                        node,
-                        step: self.address(index),
-                        text,
-                    });
-                }
+                let step = self.address(index(&operation)?);
+                self.heard.push((None, Event::StepProgress { node, step, text }));
             }
             AgentEvent::Done {
                 operation,
@@ -285,28 +326,30 @@ impl Session<'_> {
                 prior,
                 outputs,
             } => {
-                if let Some(index) = index(self, &operation)
-                    && !self.calls.known.is_done(&operation)
-                {
-                    let entry = Entry::Done {
-                        changed,
-                        note: note.clone(),
-                        prior: Some(prior),
-                        outputs,
-                        took: self
-                            .begun
-                            .get(&index)
-                            .map(|begun| begun.elapsed().as_millis() as u64),
-                    };
-                    self.finish(index, entry).await?;
-                    self.changed += usize::from(changed);
-                    self.calls.tell(Event::StepDone {
-                        node,
-                        step: self.address(index),
-                        changed,
-                        note,
-                    });
+                let index = index(&operation)?;
+                let told = |(done, _): &(Option<(usize, Entry)>, Event)| {
+                    done.as_ref().is_some_and(|(other, _)| *other == index)
+                };
+                if self.calls.known.is_done(&operation) || self.heard.iter().any(told) {
+                    return None;
                 }
+                self.spans.remove(&index);
+                let begun = self.begun.get(&index);
+                let entry = Entry::Done {
+                    changed,
+                    note: note.clone(),
+                    prior: Some(prior),
+                    outputs,
+                    took: begun.map(|begun| begun.elapsed().as_millis() as u64),
+                };
+                let step = self.address(index);
+                let event = Event::StepDone {
+                    node,
+                    step,
+                    changed,
+                    note,
+                };
+                self.heard.push((Some((index, entry)), event));
             }
             AgentEvent::Failed {
                 operation,
@@ -314,14 +357,14 @@ impl Session<'_> {
                 message,
                 detail,
             } => {
-                if let Some(index) = index(self, &operation) {
-                    return Ok(Some(End::Step {
-                        index,
-                        class,
-                        message,
-                        detail,
-                    }));
-                }
+                let index = index(&operation)?;
+                self.spans.remove(&index);
+                return Some(End::Step {
+                    index,
+                    class,
+                    message,
+                    detail,
+                });
             }
             // Answers to other questions.
             AgentEvent::Hello { .. }
@@ -331,17 +374,34 @@ impl Session<'_> {
             | AgentEvent::Refused { .. }
             | AgentEvent::End => {}
         }
-        Ok(None)
+        None
     }
 
-    async fn finish(&mut self, index: usize, entry: Entry) -> Result<(), Stop> {
-        let operation = &self.operations[index];
-        self.calls
-            .append(vec![self.calls.line(operation, &self.subject(index), entry)])
-            .await?;
-        self.calls
-            .known
-            .note(operation, self.calls.known.attempts(operation), true);
+    /// Writes down all that was heard, and then tells it.
+    async fn write_down(&mut self) -> Result<(), Stop> {
+        let heard = std::mem::take(&mut self.heard);
+        let (mut lines, mut events, mut ended, mut changed) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for (done, event) in heard {
+            if let Some((index, entry)) = done {
+                changed += usize::from(matches!(entry, Entry::Done { changed: true, .. }));
+                lines.push(
+                    self.calls
+                        .line(&self.operations[index], &self.subject(index), entry),
+                );
+                ended.push(index);
+            }
+            events.push(event);
+        }
+        self.calls.append(lines).await?;
+        self.changed += changed;
+        for index in ended {
+            let operation = &self.operations[index];
+            let known = &self.calls.known;
+            known.note(operation, known.attempts(operation), true);
+        }
+        for event in events {
+            self.calls.tell(event);
+        }
         Ok(())
     }
 
@@ -372,6 +432,7 @@ impl Session<'_> {
 
     /// After a broken line: asks the node's own journal what became of the steps, and writes that down.
     async fn look_up(&mut self, error: &LineError) -> Result<(), Stop> {
+        self.spans.clear();
         let rest = self.rest();
         let asked: Vec<String> = rest.iter().map(|i| self.operations[*i].clone()).collect();
         let states = match error {
@@ -426,10 +487,10 @@ impl Session<'_> {
             FailureClass::Ambiguous => (
                 "E1204",
                 Some(format!(
-                    "find out on `{node}` whether `{step}` has happened, then run there `rebar-agent accept {step}` if it has, `rebar-agent forget {step}` if not, and apply again"
+                    "find out on `{node}` whether `{step}` has happened, then apply again with `--assume '{node}/{step}=done'` if it has, `--assume '{node}/{step}=not-done'` if not"
                 )),
             ),
-            FailureClass::Transient => (
+            FailureClass::Transient | FailureClass::Busy => (
                 "E1201",
                 Some("it may pass by itself: apply again later, a new plan does what is left".to_owned()),
             ),
@@ -449,66 +510,5 @@ impl Session<'_> {
             help,
             code,
         }))
-    }
-}
-
-/// What a broken line means to a person.
-fn line_failed(node: &str, error: LineError) -> Failure {
-    let node = node.to_owned();
-    let step = None;
-    let message = error.to_string();
-    match error {
-        LineError::Open(error) => {
-            let code = error.code.to_owned();
-            Failure {
-                node,
-                step,
-                message,
-                detail: error.detail,
-                help: error.help,
-                code,
-            }
-        }
-        LineError::Broken { detail } => {
-            let help = Some(format!("see whether `{node}` is well, then apply again"));
-            Failure {
-                node,
-                step,
-                message,
-                detail,
-                help,
-                code: "E1202".to_owned(),
-            }
-        }
-        LineError::Silent(_) => {
-            let help = Some(format!("see whether `{node}` is well, then apply again"));
-            Failure {
-                node,
-                step,
-                message,
-                detail: String::new(),
-                help,
-                code: "E1202".to_owned(),
-            }
-        }
-        LineError::Nonsense(_) => {
-            let help = Some("the agent and this program must be of the same build; see what stands before its answers on that node".to_owned());
-            Failure {
-                node,
-                step,
-                message,
-                detail: String::new(),
-                help,
-                code: "E1203".to_owned(),
-            }
-        }
-        LineError::Refused { code, .. } => Failure {
-            node,
-            step,
-            message,
-            detail: String::new(),
-            help: None,
-            code,
-        },
     }
 }

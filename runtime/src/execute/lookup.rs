@@ -6,7 +6,7 @@ use std::time::Duration;
 use rebar_agent::protocol::{Event as AgentEvent, OperationState, PROTOCOL, Request as Ask};
 
 use super::calls::Calls;
-use super::lane::hopeless;
+use super::tries::hopeless;
 use crate::journal::{Entry, FailedClass, Line as JournalLine};
 use crate::observe::{Line, LineError};
 
@@ -90,7 +90,9 @@ async fn ask_journal(
         deploy: calls.scope.deploy_id.clone(),
         operations: operations.to_vec(),
     };
-    let mut line = Line::ask(&*calls.backend, &calls.scope, node, &request).await?;
+    let limit = calls.limits.lookup;
+    let asked = tokio::time::timeout(limit, Line::ask(&*calls.backend, &calls.scope, node, &request));
+    let mut line = asked.await.map_err(|_| LineError::Silent(limit.as_secs()))??;
     let mut states = BTreeMap::new();
     let silence = calls.retry.silence;
     while let Some(event) = line.next_within(silence).await? {

@@ -12,8 +12,11 @@
 //! Between any two of these, and inside each, the program may be killed: the journal says what was begun, and the
 //! record of what stands changes with the lines of the journal.
 
+mod ask;
+mod breaker;
 mod calls;
 mod cancel;
+mod deadline;
 mod destroy;
 mod event;
 mod filled;
@@ -24,13 +27,19 @@ mod lookup;
 mod objects;
 mod outcome;
 mod practised;
+mod queue;
 mod recover;
 mod schedule;
+mod seat;
+mod tries;
 mod weights;
 mod work;
 
+pub use ask::{Answers, Asker, Told};
+pub use breaker::Patience;
 pub use calls::{Calls, Known, Retry, operation_id};
 pub use cancel::{Cancel, Urgency};
+pub use deadline::{Limit, TimeLimits};
 pub use destroy::destroy;
 pub use event::{Event, EventSink};
 pub use forecast::{ForecastJob, Slot, forecast_jobs};
@@ -43,13 +52,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rebar_compiler::plan::{self, NodeRow, ObjectVerb, Plan};
+use tracing::Instrument;
 
 use crate::backend::{Backend, Scope, World};
 use crate::journal::{Journal, Line};
 use crate::state::{CloseAs, Lease, Opened, Opening, RunKind, State, StateError, Token};
+use breaker::Breaker;
 use filled::NodeWork;
 use graph::Standing;
-use schedule::{Limits, Tally, schedule};
+use queue::Limits;
+use schedule::{Tally, schedule};
 use weights::Weights;
 use work::{Names, Work};
 
@@ -72,8 +84,17 @@ pub struct Context {
     pub cancel: Cancel,
     /// How many lanes are carried out at a time.
     pub parallelism: usize,
+    /// How many pieces of work go on at a time on nodes of one failure domain, if that is limited. Until placements
+    /// say which domain a node is in, a group with a `spread` is one.
+    pub per_domain: Option<usize>,
     /// When to try again.
     pub retry: Retry,
+    /// How long things may take.
+    pub limits: TimeLimits,
+    /// How long a backend that does not answer is waited for.
+    pub patience: Patience,
+    /// Who knows what became of commands that must not run twice.
+    pub answers: Answers,
     /// See [`JournalLayer`].
     pub journal: Option<JournalLayer>,
 }
@@ -87,7 +108,11 @@ impl Context {
             events: Arc::new(|_| {}),
             cancel: Cancel::default(),
             parallelism: LANES,
+            per_domain: None,
             retry: Retry::default(),
+            limits: TimeLimits::default(),
+            patience: Patience::default(),
+            answers: Answers::default(),
             journal: None,
         }
     }
@@ -113,6 +138,10 @@ impl Context {
             events: Arc::clone(&self.events),
             cancel: self.cancel.clone(),
             retry: self.retry,
+            limits: self.limits,
+            answers: self.answers.clone(),
+            breaker: Breaker::new(self.patience),
+            question: tokio::sync::Mutex::default(),
             known: Known::default(),
         }
     }
@@ -148,7 +177,8 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
             deploy: plan.deploy.clone(),
         });
     }
-    let result = carry_out(plan, nodes, context, &lease).await;
+    let span = tracing::info_span!("run", kind = "apply", deploy = %plan.deploy, run = tracing::field::Empty);
+    let result = carry_out(plan, nodes, context, &lease).instrument(span).await;
     // Lines that were on their way are written before the lease is given back.
     let released = lease.release().await;
     let outcome = result?;
@@ -164,14 +194,16 @@ async fn carry_out(
 ) -> Result<Outcome, ExecuteError> {
     let state = &context.state;
     let token = lease.token().clone();
+    state.hold_engine(&token, &*context.backend).await?;
     let (run, resumed) = open(plan, context, &token).await?;
+    tracing::Span::current().record("run", &run);
     let calls = context.calls(&token, &run);
     let operations = state.operations(&run).await?;
     recover::settle(&calls, &operations, false).await?;
-    let world = context.backend.observe(&calls.scope).await;
+    let world = calls.observe().await;
     let world = world.map_err(|cause| ExecuteError::Backend {
         what: "what is there".to_owned(),
-        cause,
+        cause: Box::new(cause),
     })?;
     let recorded = state.node_details(&plan.deploy, &run).await?;
     let recorded_networks = state.networks(&plan.deploy).await?;
@@ -232,10 +264,18 @@ async fn carry_out(
     let limits = Limits {
         lanes: context.parallelism,
         objects: context.backend.parallelism(),
+        per_domain: context.per_domain,
     };
     let tally = schedule(&graph, Arc::new(work), limits, lease).await?;
     let mut outcome = conclude(tally);
+    let left_out = plan.selection.iter().flat_map(|selection| &selection.left_out);
+    outcome.left_out = left_out
+        .filter(|(_, left)| !left.is_empty())
+        .map(|(node, _)| node.clone())
+        .collect();
     let close = match outcome.status {
+        // The deploy is not complete.
+        Status::Done if !outcome.left_out.is_empty() => Some(CloseAs::Partial),
         Status::Done => Some(CloseAs::Done),
         Status::Failed | Status::Refused => Some(CloseAs::Failed),
         Status::Partial => Some(CloseAs::Partial),
@@ -246,7 +286,7 @@ async fn carry_out(
         let kept = plan.ledger.deploys.get(&plan.deploy).cloned().unwrap_or_default();
         state.close_run(&token, &run, close, kept).await?;
     }
-    if outcome.status == Status::Done {
+    if outcome.status == Status::Done && outcome.left_out.is_empty() {
         outcome.outputs = filled::outputs(plan).map_err(ExecuteError::Malformed)?;
     }
     (context.events)(Event::Closed {
@@ -301,10 +341,15 @@ fn conclude(tally: Tally) -> Outcome {
     failed.sort_by_key(|failure| failure.subject());
     blocked.sort_by(|a, b| a.subject.cmp(&b.subject));
     let seen: BTreeSet<String> = failed.iter().map(Failure::subject).collect();
-    debug_assert!(blocked.iter().all(|blocked| seen.contains(&blocked.cause)));
+    let is_left_out = |cause: &str| cause.starts_with(graph::LEFT_OUT);
+    debug_assert!(
+        blocked
+            .iter()
+            .all(|b| seen.contains(&b.cause) || is_left_out(&b.cause))
+    );
     let status = if left > 0 {
         Status::Interrupted
-    } else if failed.is_empty() {
+    } else if failed.is_empty() && blocked.is_empty() {
         Status::Done
     } else if changed > 0 {
         Status::Partial
@@ -316,6 +361,7 @@ fn conclude(tally: Tally) -> Outcome {
         changed,
         failed,
         blocked,
+        left_out: Vec::new(),
         outputs: BTreeMap::new(),
     }
 }

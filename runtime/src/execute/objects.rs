@@ -1,10 +1,15 @@
 //! One change of one object: Intent, call, Done; tried again where that can help, looked up where nobody knows.
 
+use std::time::Duration;
+
 use rebar_agent::protocol::FailureClass;
+use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::calls::Calls;
 use super::event::Event;
 use super::outcome::{Failure, Stop};
+use super::seat;
 use crate::backend::{Applied, BackendError, ObjectAction, Operation, Probed};
 use crate::journal::{Entry, FailedClass, NodeFacts, Request};
 
@@ -47,6 +52,7 @@ impl ObjectChange {
 }
 
 /// Makes a change, unless this run has made it. Returns whether something was done.
+#[tracing::instrument(name = "object", skip_all, fields(verb = wanted.verb, subject = wanted.subject))]
 pub(super) async fn change(calls: &Calls, wanted: &ObjectChange) -> Result<bool, Stop> {
     let operation = calls.operation(&wanted.verb, &wanted.subject);
     if calls.known.is_done(&operation) {
@@ -63,50 +69,33 @@ pub(super) async fn change(calls: &Calls, wanted: &ObjectChange) -> Result<bool,
         epoch: calls.epoch,
         action: wanted.action.clone(),
     };
-    let mut tries = 0;
+    let whole = calls.limits.of(&wanted.action).whole;
+    let (mut tries, mut spent, mut lost) = (0, Duration::ZERO, false);
     loop {
-        tries += 1;
-        let intent = calls.intent(&operation, subject, wanted.request());
-        calls.append(vec![intent]).await?;
-        let progress = |text: &str| {
-            calls.tell(Event::ObjectProgress {
-                subject: subject.clone(),
-                text: text.to_owned(),
-            });
-        };
-        let begun = tokio::time::Instant::now();
-        let mut error = match calls.backend.apply(&calls.scope, &call, &progress).await {
-            Ok(applied) => {
-                let took = begun.elapsed().as_millis() as u64;
-                return done(calls, wanted, &operation, applied, Some(took)).await;
+        calls.pass().await?;
+        let begun = Instant::now();
+        let ended = attempt(calls, wanted, &call, lost, whole.saturating_sub(spent)).await?;
+        spent += begun.elapsed();
+        let (error, half) = match ended {
+            Ended::Done(applied, took) => return done(calls, wanted, &operation, applied, took).await,
+            Ended::Failed {
+                error,
+                half,
+                lost: now,
+            } => {
+                lost = now;
+                (error, half)
             }
-            Err(error) => error,
         };
-        // Nobody knows what came of it: look, before anything is done again.
-        let mut half = false;
-        if error.class != FailureClass::Transient {
-            match calls.backend.probe(&calls.scope, &call).await {
-                Ok(Probed::Complete(applied)) => {
-                    return done(calls, wanted, &operation, applied, None).await;
-                }
-                Ok(Probed::Partial) => half = true,
-                Ok(Probed::Absent) => {}
-                Err(unknown) if error.class == FailureClass::Ambiguous => {
-                    error.detail = format!("{}\nlooking it up failed: {unknown}", error.detail);
-                }
-                Err(_) => {}
-            }
+        // A backend that is busy, or does not answer at all, says nothing about this change: only time limits that.
+        if error.class != FailureClass::Busy && !error.is_of_backend() {
+            tries += 1;
         }
-        let failed = calls.failed(
-            &operation,
-            subject,
-            error.class.into(),
-            &error.message,
-            &error.detail,
-        );
-        calls.append(vec![failed]).await?;
-        let hopeless = error.class == FailureClass::Terminal || tries >= calls.retry.attempts;
-        if hopeless {
+        let pause = calls
+            .retry
+            .pause_after(tries.max(1), &operation, error.retry_after);
+        let hopeless = error.class == FailureClass::Terminal && !error.is_of_backend();
+        if hopeless || tries >= calls.retry.attempts || spent + pause >= whole {
             if half {
                 clean(calls, wanted).await?;
             }
@@ -116,17 +105,79 @@ pub(super) async fn change(calls: &Calls, wanted: &ObjectChange) -> Result<bool,
             });
             return Err(Stop::Failed(Box::new(failure(subject, error))));
         }
-        let pause = calls.retry.pause(tries, &operation);
         calls.tell(Event::Retrying {
             subject: subject.clone(),
-            attempt: tries + 1,
+            attempt: calls.known.attempts(&operation) + 1,
             pause: pause.as_millis() as u64,
             message: error.message,
         });
-        if !calls.cancel.sleep(pause).await {
+        spent += pause;
+        if !seat::pause(&calls.cancel, pause).await {
             return Err(Stop::Interrupted);
         }
     }
+}
+
+/// How an attempt ended.
+enum Ended {
+    /// With this, and how long it took where that was seen.
+    Done(Applied, Option<u64>),
+    Failed {
+        error: BackendError,
+        /// Whether it left a half.
+        half: bool,
+        /// Whether nobody could say what came of it.
+        lost: bool,
+    },
+}
+
+/// Tries once. What came of an attempt before that was `lost` is looked up first; no attempt takes longer than
+/// `longest`.
+async fn attempt(
+    calls: &Calls,
+    wanted: &ObjectChange,
+    call: &Operation,
+    lost: bool,
+    longest: Duration,
+) -> Result<Ended, Stop> {
+    let subject = &wanted.subject;
+    if lost {
+        match calls.probe(call, subject).await {
+            Ok(Probed::Complete(applied)) => return Ok(Ended::Done(applied, None)),
+            Ok(Probed::Partial | Probed::Absent) => {}
+            Err(error) => {
+                let (half, lost) = (false, true);
+                return Ok(Ended::Failed { error, half, lost });
+            }
+        }
+    }
+    let intent = calls.intent(&call.id, subject, wanted.request());
+    calls.append(vec![intent]).await?;
+    let begun = Instant::now();
+    let number = calls.known.attempts(&call.id);
+    let span = tracing::info_span!("backend call", %subject, operation = call.id, attempt = number);
+    let mut error = match calls.apply(call, subject, longest).instrument(span).await {
+        Ok(applied) => return Ok(Ended::Done(applied, Some(begun.elapsed().as_millis() as u64))),
+        Err(error) => error,
+    };
+    // Nobody knows what came of it: look, before anything is done again.
+    let (mut half, mut lost) = (false, false);
+    if !matches!(error.class, FailureClass::Transient | FailureClass::Busy) {
+        match calls.probe(call, subject).await {
+            Ok(Probed::Complete(applied)) => return Ok(Ended::Done(applied, None)),
+            Ok(Probed::Partial) => half = true,
+            Ok(Probed::Absent) => {}
+            Err(unknown) if error.class == FailureClass::Ambiguous => {
+                error.detail = format!("{}\nlooking it up failed: {unknown}", error.detail);
+                lost = true;
+            }
+            Err(_) => {}
+        }
+    }
+    let class = error.class.into();
+    let failed = calls.failed(&call.id, subject, class, &error.message, &error.detail);
+    calls.append(vec![failed]).await?;
+    Ok(Ended::Failed { error, half, lost })
 }
 
 async fn done(
@@ -197,7 +248,7 @@ pub(super) async fn clean(calls: &Calls, wanted: &ObjectChange) -> Result<(), St
         epoch: calls.epoch,
         action: cleaning.action.clone(),
     };
-    match calls.backend.apply(&calls.scope, &call, &|_| {}).await {
+    match calls.apply(&call, &cleaning.subject, Duration::MAX).await {
         Ok(applied) => done(calls, &cleaning, &operation, applied, None)
             .await
             .map(|_| ()),
@@ -221,7 +272,9 @@ pub(super) fn failure(subject: &str, error: BackendError) -> Failure {
         FailureClass::Ambiguous => Some(format!(
             "find out whether {subject} was changed, then plan and apply again"
         )),
-        FailureClass::Transient => Some("apply again: a new plan does what is left".to_owned()),
+        FailureClass::Transient | FailureClass::Busy => {
+            Some("apply again: a new plan does what is left".to_owned())
+        }
         FailureClass::Terminal => None,
     });
     Failure {

@@ -34,6 +34,9 @@ pub struct Outcome {
     pub failed: Vec<Failure>,
     /// What was not done because of that.
     pub blocked: Vec<Blocked>,
+    /// Nodes that the plan leaves out and that have something to be done: the deploy is not complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// What the deploy hands out; empty unless it is done.
     pub outputs: BTreeMap<String, serde_json::Value>,
 }
@@ -70,7 +73,7 @@ impl Failure {
 pub struct Blocked {
     /// What was not done: `web-1/pages`, `machine/web-1`.
     pub subject: String,
-    /// What failed: `web-1/pages.index`.
+    /// What failed: `web-1/pages.index`; or what is not done because the plan leaves it out: `left out: web-1/pages`.
     pub cause: String,
 }
 
@@ -86,7 +89,7 @@ pub enum ExecuteError {
         /// `what is there`, `what became of machine/web-1`.
         what: String,
         /// Its answer.
-        cause: crate::backend::BackendError,
+        cause: Box<crate::backend::BackendError>,
     },
     /// The plan cannot be carried out as it is.
     #[error("the plan is not well formed: {0}")]
@@ -127,11 +130,8 @@ impl ExecuteError {
     /// The status that goes with it.
     pub fn status(&self) -> Status {
         match self {
-            ExecuteError::State(
-                StateError::Refused(_) | StateError::Leased { .. } | StateError::OtherSite { .. },
-            )
-            | ExecuteError::Malformed(_)
-            | ExecuteError::UnknownDeploy(_) => Status::Refused,
+            ExecuteError::State(error) if error.is_refusal() => Status::Refused,
+            ExecuteError::Malformed(_) | ExecuteError::UnknownDeploy(_) => Status::Refused,
             ExecuteError::Left => Status::Interrupted,
             ExecuteError::State(_) | ExecuteError::Backend { .. } => Status::Failed,
         }
@@ -143,6 +143,8 @@ impl ExecuteError {
 pub enum Stop {
     /// It failed for good.
     Failed(Box<Failure>),
+    /// It needs what has failed already, for everybody: this.
+    Blocked(Box<Failure>),
     /// It was told to start nothing new.
     Interrupted,
     /// The journal does not take lines any more: nothing may be changed.
@@ -160,6 +162,7 @@ impl From<rebar_agent::protocol::FailureClass> for FailedClass {
         use rebar_agent::protocol::FailureClass;
         match class {
             FailureClass::Transient => FailedClass::Transient,
+            FailureClass::Busy => FailedClass::Busy,
             FailureClass::Ambiguous => FailedClass::Ambiguous,
             FailureClass::Terminal => FailedClass::Terminal,
         }

@@ -57,15 +57,17 @@ pub(super) async fn settle(
                     .or_default()
                     .push((id.clone(), operation.subject.clone()));
             }
+            // Begun and ended in one transaction.
+            Request::Surgery { .. } => {}
         }
     }
     if steps.is_empty() {
         return Ok(());
     }
-    let world = calls.backend.observe(&calls.scope).await;
+    let world = calls.observe().await;
     let world = world.map_err(|cause| ExecuteError::Backend {
         what: "what is there".to_owned(),
-        cause,
+        cause: Box::new(cause),
     })?;
     let running: BTreeSet<&String> = world
         .machines
@@ -95,10 +97,12 @@ async fn object(
         epoch: calls.epoch,
         action: action.clone(),
     };
-    let probed = probe(calls, &call).await.map_err(|cause| ExecuteError::Backend {
-        what: format!("what became of {subject}"),
-        cause,
-    })?;
+    let probed = probe(calls, &call, subject)
+        .await
+        .map_err(|cause| ExecuteError::Backend {
+            what: format!("what became of {subject}"),
+            cause: Box::new(cause),
+        })?;
     let (lines, found, done) = match &probed {
         Probed::Complete(applied) => {
             let entry = Entry::Done {
@@ -145,11 +149,11 @@ async fn object(
     Ok(())
 }
 
-async fn probe(calls: &Calls, call: &Operation) -> Result<Probed, BackendError> {
+async fn probe(calls: &Calls, call: &Operation, subject: &str) -> Result<Probed, BackendError> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match calls.backend.probe(&calls.scope, call).await {
+        match calls.probe(call, subject).await {
             Ok(probed) => return Ok(probed),
             Err(error) if tries >= calls.retry.attempts => return Err(error),
             Err(_) => tokio::time::sleep(calls.retry.pause(tries, &call.id)).await,
@@ -214,7 +218,7 @@ impl From<Stop> for ExecuteError {
         match stop {
             Stop::Halt(error) => ExecuteError::State(error),
             Stop::Interrupted => ExecuteError::Left,
-            Stop::Failed(failure) => ExecuteError::Malformed(failure.message),
+            Stop::Failed(failure) | Stop::Blocked(failure) => ExecuteError::Malformed(failure.message),
         }
     }
 }

@@ -1,30 +1,25 @@
 //! One owner holds the ready set; tasks do the calls.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::cancel::Urgency;
 use super::event::Event;
-use super::graph::{Barrier, Graph, Preference, Slot, Task, subject};
+use super::graph::{Barrier, Graph, Task, subject};
 use super::outcome::{Blocked, ExecuteError, Failure, Stop};
+use super::queue::{Limits, Queue};
+use super::seat::{Message, Seat};
 use super::work::{Work, perform};
 use crate::state::Lease;
 
 /// The lease is renewed this often.
 const RENEWAL: Duration = Duration::from_secs(15);
-
-/// How many pieces of work go on at a time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// In all.
-    pub(super) lanes: usize,
-    /// Machines and networks that are made or destroyed.
-    pub(super) objects: usize,
-}
 
 /// What came of all the work.
 #[derive(Debug, Default)]
@@ -34,6 +29,17 @@ pub(super) struct Tally {
     pub(super) blocked: Vec<Blocked>,
     /// Pieces of work that were not begun, or not finished, because of a cancellation.
     pub(super) left: usize,
+}
+
+impl Tally {
+    /// Something was not done because of a failure that is everybody's; the failure is told once.
+    pub(super) fn block(&mut self, subject: String, failure: Failure) {
+        let cause = failure.subject();
+        if !self.failed.iter().any(|known| known.subject() == cause) {
+            self.failed.push(failure);
+        }
+        self.blocked.push(Blocked { subject, cause });
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -52,11 +58,13 @@ struct Owner<'a> {
     states: Vec<State>,
     /// For each job, how many that it waits for have not ended.
     waiting: Vec<usize>,
-    /// Jobs that wait for nothing any more, in the order of preference.
-    ready: BTreeSet<Preference>,
+    /// Jobs that wait for nothing but room.
+    queue: Queue,
+    /// Jobs that go on when there is room again.
+    returning: BTreeMap<usize, oneshot::Sender<()>>,
+    /// Where jobs tell that they only wait.
+    seats: mpsc::UnboundedSender<Message>,
     running: BTreeMap<tokio::task::Id, usize>,
-    lanes: usize,
-    objects: usize,
     tally: Tally,
 }
 
@@ -87,28 +95,37 @@ async fn drive(
         .iter()
         .map(|job| job.hard.len() + job.soft.len())
         .collect();
+    let (seats, mut messages) = mpsc::unbounded_channel();
+    let queue = Queue::new(
+        limits,
+        graph.needs(&work.plan, limits.per_domain.is_some()),
+        graph.ranks(&work.plan),
+    );
     let mut owner = Owner {
         graph,
         work,
         states: vec![State::Waiting; graph.jobs.len()],
         waiting,
-        ready: BTreeSet::new(),
+        queue,
+        returning: BTreeMap::new(),
+        seats,
         running: BTreeMap::new(),
-        lanes: 0,
-        objects: 0,
         tally: Tally::default(),
     };
     let free: Vec<usize> = (0..graph.jobs.len())
         .filter(|at| owner.waiting[*at] == 0)
         .collect();
     for at in free {
-        owner.enqueue(at);
+        match owner.cause(at) {
+            None => owner.queue.add(at),
+            Some(cause) => owner.settle(at, State::Failed(cause)),
+        }
     }
     let mut renewal = tokio::time::interval(RENEWAL);
     let mut urgency = Urgency::Run;
     loop {
         if urgency == Urgency::Run {
-            owner.start(tasks, limits);
+            owner.start(tasks);
         }
         if tasks.is_empty() {
             break;
@@ -123,6 +140,7 @@ async fn drive(
                     owner.ended(error.id(), Err(Stop::Failed(Box::new(failure))))?;
                 }
             },
+            Some(message) = messages.recv() => owner.heard(message),
             _ = renewal.tick() => lease.renew().await?,
             () = cancel.beyond(urgency) => {
                 urgency = cancel.urgency();
@@ -148,36 +166,34 @@ impl Owner<'_> {
         subject(&self.work.plan, &self.graph.jobs[at].task)
     }
 
-    fn enqueue(&mut self, at: usize) {
-        self.ready.insert(self.graph.preference(&self.work.plan, at));
-    }
-
-    /// Starts what may start.
-    fn start(&mut self, tasks: &mut JoinSet<Result<usize, Stop>>, limits: Limits) {
-        let mut passed = Vec::new();
-        while let Some(next) = self.ready.pop_first() {
-            let at = next.3;
-            let slot = self.graph.jobs[at].task.slot();
-            let room = match slot {
-                Slot::Free => true,
-                Slot::Lane => self.lanes < limits.lanes.max(1),
-                Slot::Object => self.objects < limits.objects.max(1),
-            };
-            if !room {
-                passed.push(next);
+    /// Starts what may start, or go on.
+    fn start(&mut self, tasks: &mut JoinSet<Result<usize, Stop>>) {
+        while let Some(at) = self.queue.next() {
+            if let Some(returning) = self.returning.remove(&at) {
+                if returning.send(()).is_err() {
+                    self.queue.leave(at);
+                }
                 continue;
-            }
-            match slot {
-                Slot::Free => {}
-                Slot::Lane => self.lanes += 1,
-                Slot::Object => self.objects += 1,
             }
             self.states[at] = State::Running;
             let (work, task) = (Arc::clone(&self.work), self.graph.jobs[at].task.clone());
-            let handle = tasks.spawn(async move { do_one(&work, &task).await });
+            let seat = Seat::new(at, self.seats.clone());
+            let piece = async move { do_one(&work, &task).await }.in_current_span();
+            let handle = tasks.spawn(seat.hold(piece));
             self.running.insert(handle.id(), at);
         }
-        self.ready.extend(passed);
+    }
+
+    /// A job that goes on gives up its place while it waits, or wants it back.
+    fn heard(&mut self, message: Message) {
+        match message {
+            Message::Left(at) => self.queue.leave(at),
+            Message::Wants(at, tell) if self.states[at] == State::Running => {
+                self.returning.insert(at, tell);
+                self.queue.add(at);
+            }
+            Message::Wants(..) => {}
+        }
     }
 
     /// Takes note of how a piece of work ended.
@@ -185,11 +201,8 @@ impl Owner<'_> {
         let Some(at) = self.running.remove(&id) else {
             return Ok(());
         };
-        match self.graph.jobs[at].task.slot() {
-            Slot::Free => {}
-            Slot::Lane => self.lanes -= 1,
-            Slot::Object => self.objects -= 1,
-        }
+        self.queue.end(at);
+        self.returning.remove(&at);
         match result {
             Ok(changed) => {
                 self.tally.changed += changed;
@@ -204,6 +217,15 @@ impl Owner<'_> {
             Err(Stop::Failed(failure)) => {
                 let cause = failure.subject();
                 self.tally.failed.push(*failure);
+                self.settle(at, State::Failed(cause));
+            }
+            Err(Stop::Blocked(failure)) => {
+                let (subject, cause) = (self.subject(at), failure.subject());
+                self.work.calls.tell(Event::Blocked {
+                    subject: subject.clone(),
+                    cause: cause.clone(),
+                });
+                self.tally.block(subject, *failure);
                 self.settle(at, State::Failed(cause));
             }
             Err(Stop::Interrupted) => self.states[at] = State::Left,
@@ -223,7 +245,7 @@ impl Owner<'_> {
                     continue;
                 }
                 match self.cause(dependent) {
-                    None => self.enqueue(dependent),
+                    None => self.queue.add(dependent),
                     Some(cause) => {
                         if !matches!(self.graph.jobs[dependent].task, Task::Barrier(_)) {
                             let blocked = Blocked {
@@ -243,13 +265,14 @@ impl Owner<'_> {
 
     /// What failed of all that a job must have.
     fn cause(&self, at: usize) -> Option<String> {
-        self.graph.jobs[at]
-            .hard
-            .iter()
-            .find_map(|on| match &self.states[*on] {
-                State::Failed(cause) => Some(cause.clone()),
-                State::Waiting | State::Running | State::Done | State::Left => None,
-            })
+        let job = &self.graph.jobs[at];
+        if let Some(left_out) = &job.withheld {
+            return Some(left_out.clone());
+        }
+        job.hard.iter().find_map(|on| match &self.states[*on] {
+            State::Failed(cause) => Some(cause.clone()),
+            State::Waiting | State::Running | State::Done | State::Left => None,
+        })
     }
 }
 

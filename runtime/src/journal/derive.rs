@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use rebar_agent::protocol::Verb;
 use rebar_compiler::plan::RecordedStep;
 
-use super::{Entry, NodeFacts, Request};
+use super::{Entry, NodeFacts, Request, Surgery};
 use crate::backend::{MachineSpec, NetworkSpec, ObjectAction};
 
 /// A change of the record.
@@ -78,8 +78,19 @@ pub fn changes(request: &Request, entry: &Entry) -> Option<Change> {
                 told,
             },
         ) => done(action, node.as_ref(), *leaves, told),
-        (Entry::Intent { .. }, Request::Object { .. })
-        | (Entry::Handle { .. } | Entry::Failed { .. }, Request::Object { .. } | Request::Step { .. }) => {
+        (Entry::Done { .. }, Request::Surgery { surgery }) => operated(surgery),
+        (Entry::Intent { .. }, Request::Object { .. } | Request::Surgery { .. })
+        | (Entry::Handle { .. } | Entry::Failed { .. }, _) => None,
+    }
+}
+
+fn operated(surgery: &Surgery) -> Option<Change> {
+    match surgery {
+        Surgery::ForgetMachine { name } => Some(Change::DropMachine(name.clone(), true)),
+        Surgery::ForgetNetwork { name } => Some(Change::DropNetwork(name.clone())),
+        Surgery::ForgetNames => Some(Change::PutNames(BTreeMap::new(), Vec::new())),
+        // What a deploy is called, and where its record is from, is not told by what stands.
+        Surgery::Move { .. } | Surgery::Forget { .. } | Surgery::Rebuild { .. } | Surgery::Import { .. } => {
             None
         }
     }

@@ -99,6 +99,8 @@ impl Entry {
 pub enum FailedClass {
     /// May pass by itself.
     Transient,
+    /// Somebody else is at work there, or asks to come back later.
+    Busy,
     /// Nobody can tell whether it has happened.
     Ambiguous,
     /// Will fail again until somebody changes something.
@@ -134,6 +136,69 @@ pub enum Request {
         /// The step, filled.
         step: Box<RecordedStep>,
     },
+    /// A change of the record alone, asked for by a person: no object and no node was touched.
+    Surgery {
+        /// What was changed.
+        #[serde(flatten)]
+        surgery: Surgery,
+    },
+}
+
+/// A change of the record alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "surgery", rename_all = "snake_case")]
+pub enum Surgery {
+    /// The deploy has another name.
+    Move {
+        /// The name before.
+        from: String,
+        /// The name from then on.
+        to: String,
+    },
+    /// The deploy as a whole is forgotten, and has another id from then on.
+    Forget {
+        /// The id that its objects carry.
+        deploy_id: String,
+    },
+    /// A machine, with all that is on it, is not recorded any more; its name and addresses are free.
+    ForgetMachine {
+        /// Its name.
+        name: String,
+    },
+    /// A network is not recorded any more.
+    ForgetNetwork {
+        /// Its name.
+        name: String,
+    },
+    /// The names that machines were told are not recorded any more.
+    ForgetNames,
+    /// The record was made anew from what the backend has with our mark; lines about each object follow.
+    Rebuild {
+        /// The id that the objects carry.
+        deploy_id: String,
+    },
+    /// The state was taken over from a document.
+    Import {
+        /// The document's hash.
+        document: String,
+    },
+}
+
+impl Surgery {
+    /// What was done to which thing, in words.
+    pub fn text(&self) -> String {
+        match self {
+            Surgery::Move { from, to } => format!("moved from `{from}` to `{to}`"),
+            Surgery::Forget { deploy_id } => {
+                format!("forgot the deploy; its objects carry the id {deploy_id}")
+            }
+            Surgery::ForgetMachine { name } => format!("forgot machine `{name}`"),
+            Surgery::ForgetNetwork { name } => format!("forgot network `{name}`"),
+            Surgery::ForgetNames => "forgot the names that were published".to_owned(),
+            Surgery::Rebuild { deploy_id } => format!("rebuilt from the objects with the id {deploy_id}"),
+            Surgery::Import { document } => format!("imported from the document {document}"),
+        }
+    }
 }
 
 /// What the record keeps of a node besides its machine.

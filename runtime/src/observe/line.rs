@@ -133,6 +133,13 @@ impl Line {
         }
     }
 
+    /// Whether events have arrived that are not read yet, beside the very last: what is kept back until this is false
+    /// never waits for the agent.
+    pub(crate) fn more(&self) -> bool {
+        let mut ends = self.output.buffer().iter().filter(|byte| **byte == b'\n');
+        ends.next().is_some() && ends.next().is_some()
+    }
+
     /// The next event, if it comes within `patience`; otherwise the line is given up, and an agent that still works
     /// finishes the step in hand.
     pub(crate) async fn next_within(&mut self, patience: Duration) -> Result<Option<Event>, LineError> {

@@ -118,6 +118,7 @@ pub async fn look(
         deploy_id,
         deploy: deploy.to_owned(),
     };
+    state.same_engine(deploy, backend).await?;
     let world = backend.observe(&scope).await.map_err(ObserveError::Backend)?;
     for (name, network) in &mut findings.snapshot.networks {
         network.live = world

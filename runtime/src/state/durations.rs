@@ -74,6 +74,7 @@ pub fn measured_as(request: &Request) -> String {
             ObjectAction::PublishNames { .. } => "publish names".to_owned(),
         },
         Request::Step { verb, step, .. } => step_measured_as(*verb, step),
+        Request::Surgery { .. } => "surgery".to_owned(),
     }
 }
 

@@ -101,6 +101,36 @@ pub enum StateError {
         /// Where it was looked for, in words.
         wanted: String,
     },
+    /// The backend speaks for another engine or host than the one that made the machines.
+    #[error("the machines of deploy `{deploy}` are on {recorded}, and this is {found}")]
+    OtherEngine {
+        /// The deploy.
+        deploy: String,
+        /// Who made them, in the backend's words.
+        recorded: String,
+        /// Who answers now.
+        found: String,
+    },
+    /// A document that would take something away from what is here.
+    #[error("the document is not a later state of what is here: {what}")]
+    NotLater {
+        /// Why.
+        what: String,
+    },
+    /// A document that is none, or was changed.
+    #[error("the document cannot be taken over: {what}")]
+    Document {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A change of the record that would lose track of something.
+    #[error("{what}")]
+    Surgery {
+        /// What is refused, and why.
+        what: String,
+        /// What to do about it.
+        help: String,
+    },
     /// A line that cannot follow what the journal holds.
     #[error("the journal cannot take `{kind}` of {subject}: {because}")]
     Contradiction {
@@ -188,6 +218,10 @@ impl StateError {
             StateError::Busy { .. } | StateError::Failed { .. } => "E1008",
             StateError::OtherSite { .. } => "E1009",
             StateError::Contradiction { .. } => "E1010",
+            StateError::OtherEngine { .. } => "E1012",
+            StateError::NotLater { .. } => "E1013",
+            StateError::Document { .. } => "E1014",
+            StateError::Surgery { .. } => "E1015",
             StateError::Refused(refusal) => refusal.code(),
         }
     }
@@ -231,8 +265,34 @@ impl StateError {
             StateError::Contradiction { .. } => {
                 "this is a defect of rebar, please report it; the state is as it was before".to_owned()
             }
+            StateError::OtherEngine { deploy, .. } => format!(
+                "nothing was changed; use the engine that has them (`DOCKER_HOST`, `REBAR_DATA`), or, if it is gone for good, \
+                 `rebar state forget {deploy}`"
+            ),
+            StateError::NotLater { .. } => {
+                "nothing was changed; to look at the document, import it in another folder with `-C`"
+                    .to_owned()
+            }
+            StateError::Document { .. } => {
+                "nothing was changed; give a file that `rebar state export` wrote, as it was written"
+                    .to_owned()
+            }
+            StateError::Surgery { help, .. } => help.clone(),
             StateError::Refused(refusal) => refusal.help(),
         }
+    }
+
+    /// Whether it is a refusal: nothing was touched, and something else has to be done first.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            StateError::Refused(_)
+                | StateError::Leased { .. }
+                | StateError::OtherSite { .. }
+                | StateError::OtherEngine { .. }
+                | StateError::NotLater { .. }
+                | StateError::Surgery { .. }
+        )
     }
 }
 

@@ -15,11 +15,11 @@ const TERM: Duration = Duration::from_secs(60);
 
 /// Who holds a lease: enough to find out whether that process is still there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Holder {
-    pid: u32,
+pub(super) struct Holder {
+    pub(super) pid: u32,
     /// Start time in clock ticks since boot, so that a reused pid is not mistaken for the holder.
     started: u64,
-    host: String,
+    pub(super) host: String,
     boot: String,
     /// The namespace that the pid counts in.
     namespace: u64,
@@ -127,7 +127,7 @@ impl State {
 
 impl State {
     /// Who holds what this process takes.
-    fn holder(&self) -> Holder {
+    pub(super) fn holder(&self) -> Holder {
         let own = Holder::own();
         match &self.host {
             None => own,
@@ -142,7 +142,12 @@ impl State {
 
 type HolderRow = (String, u64, Option<String>, Option<i64>, Option<i64>);
 
-fn take(connection: &Connection, deploy: &str, ours: &Holder, now: i64) -> Result<(Token, bool), Fault> {
+pub(super) fn take(
+    connection: &Connection,
+    deploy: &str,
+    ours: &Holder,
+    now: i64,
+) -> Result<(Token, bool), Fault> {
     let (id, epoch, holder, since, until): HolderRow = connection.query_row(
         "SELECT id, epoch, holder, holder_since, holder_until FROM deploy WHERE name = ?1",
         params![deploy],
@@ -186,11 +191,8 @@ fn give_back(connection: &Connection, token: &Token) -> Result<(), Fault> {
 /// Fails unless `token` is that of the current holder.
 pub(super) fn verify(connection: &Connection, token: &Token) -> Result<(), Fault> {
     let current: Option<u64> = connection
-        .query_row(
-            "SELECT epoch FROM deploy WHERE name = ?1 AND holder IS NOT NULL",
-            params![token.deploy],
-            |row| row.get(0),
-        )
+        .prepare_cached("SELECT epoch FROM deploy WHERE name = ?1 AND holder IS NOT NULL")?
+        .query_row(params![token.deploy], |row| row.get(0))
         .optional()?;
     match current {
         Some(epoch) if epoch == token.epoch => Ok(()),
@@ -204,7 +206,7 @@ pub(super) fn verify(connection: &Connection, token: &Token) -> Result<(), Fault
 }
 
 impl Holder {
-    fn own() -> Holder {
+    pub(super) fn own() -> Holder {
         let pid = std::process::id();
         Holder {
             pid,
@@ -216,7 +218,7 @@ impl Holder {
     }
 
     /// Whether this holder still holds, as seen by `observer`; `in_term` is whether it renewed in time.
-    fn holds(&self, observer: &Holder, in_term: bool) -> bool {
+    pub(super) fn holds(&self, observer: &Holder, in_term: bool) -> bool {
         if self.host == observer.host && self.boot != observer.boot {
             return false;
         }
@@ -237,6 +239,15 @@ fn started(pid: u32) -> Option<u64> {
         return None;
     }
     fields.nth(18)?.parse().ok()
+}
+
+/// This process as people name it: `anna@laptop (process 123)`.
+pub(super) fn who() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let user = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    format!("{user}@{} (process {})", host(), std::process::id())
 }
 
 fn host() -> String {

@@ -3,10 +3,15 @@
 //! All access goes through one thread (see `writer`), so that nothing here blocks the caller's executor. Every
 //! answer is durable when it arrives.
 
+mod backup;
 mod copy;
+mod document;
 mod durations;
+mod engine;
 mod error;
+mod history;
 mod ids;
+mod inspect;
 mod lease;
 mod ledger;
 mod open;
@@ -15,17 +20,22 @@ mod record;
 mod rehearsals;
 mod runs;
 mod store;
+mod surgery;
 mod writer;
 
 pub use copy::DeployCopy;
+pub use document::{Document, SCHEMA_VERSION, schema};
 pub(crate) use durations::step_measured_as;
 pub use durations::{Durations, measured_as, usual};
 pub use error::{Refusal, StateError};
+pub use history::HistoryRun;
+pub use inspect::{HolderView, Inspected, InspectedMachine, InspectedStep, LedgerEntry, Unended};
 pub use lease::{Lease, Token};
 pub use practice::{Practice, Practised, Where};
 pub use record::{DeployRecord, NodeDetail};
 pub use rehearsals::KeptRehearsal;
 pub use runs::{CloseAs, HistoryLine, Opened, Opening, OperationState, RunKind, RunRecord};
+pub use surgery::group_of;
 
 use error::Fault;
 
@@ -151,8 +161,8 @@ impl State {
     }
 }
 
-/// Milliseconds since 1970 as people write them.
-fn utc(milliseconds: i64) -> String {
+/// Milliseconds since 1970 as people write them: `2026-02-03 14:05:06 UTC`.
+pub fn utc(milliseconds: i64) -> String {
     let seconds = milliseconds.div_euclid(1000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Days since 0000-03-01, so that the leap day is the last of its year.

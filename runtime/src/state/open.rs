@@ -1,5 +1,6 @@
 //! Opening the state file: what is not ours, cut short, or of a later format is refused, and nothing is overwritten.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -13,12 +14,15 @@ use super::error::{Fault, StateError};
 /// `rbar` in ASCII; SQLite keeps it in the file's header.
 const APPLICATION: u32 = 0x7262_6172;
 /// The format of the tables.
-const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What leads from each earlier format to the next; the first is from 1 to 2.
 const MIGRATIONS: [&str; 1] = [include_str!("migrate-1-to-2.sql")];
 /// Files up to this size are checked in full at each opening, larger ones without their indexes.
 const FULL_CHECK: u64 = 64 * 1024 * 1024;
+
+/// So much of the file is kept in memory at most, in KiB: journals of large runs are looked up all over.
+const CACHE: i64 = 64 * 1024;
 
 /// Opens the state file, making it if there is none.
 pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
@@ -32,6 +36,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     let connection = connect(path).map_err(|e| Fault::Sql(e).at(path, "open"))?;
     check(path, &connection)?;
     migrate(&connection).map_err(|e| Fault::Sql(e).at(path, "migrate"))?;
+    complete(path, &connection)?;
     Ok(connection)
 }
 
@@ -50,6 +55,17 @@ fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     if format()? >= FORMAT {
         return Ok(());
     }
+    // A table that others refer to cannot be made anew otherwise; inside a transaction this setting does nothing.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let done = all_or_nothing(connection, format);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    done
+}
+
+fn all_or_nothing(
+    connection: &Connection,
+    format: impl Fn() -> rusqlite::Result<i64>,
+) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let step = || -> rusqlite::Result<()> {
         for migration in MIGRATIONS
@@ -76,7 +92,7 @@ fn open_without_waiting(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-fn make_folder(folder: &Path) -> Result<(), StateError> {
+pub(super) fn make_folder(folder: &Path) -> Result<(), StateError> {
     if folder.as_os_str().is_empty() {
         return Ok(());
     }
@@ -210,6 +226,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     let _: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What a savepoint may have to take back need not go through a file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -CACHE)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
@@ -232,7 +251,32 @@ fn check(path: &Path, connection: &Connection) -> Result<(), StateError> {
     }
 }
 
-fn denied(what: &'static str, path: &Path, error: &std::io::Error) -> StateError {
+/// Every table and trigger of the current format is there: SQLite itself finds nothing wrong with a file that somebody
+/// took a table out of.
+fn complete(path: &Path, connection: &Connection) -> Result<(), StateError> {
+    let names = |connection: &Connection| -> rusqlite::Result<BTreeSet<String>> {
+        let mut statement = connection.prepare(
+            "SELECT type || ' `' || name || '`' FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'",
+        )?;
+        statement.query_map([], |row| row.get(0))?.collect()
+    };
+    let missing = || -> rusqlite::Result<Option<String>> {
+        let there = names(connection)?;
+        Ok(names(&in_memory()?)?
+            .into_iter()
+            .find(|name| !there.contains(name)))
+    };
+    match missing() {
+        Ok(None) => Ok(()),
+        Ok(Some(name)) => Err(StateError::Damaged {
+            path: path.to_path_buf(),
+            what: format!("its {name} is gone"),
+        }),
+        Err(error) => Err(Fault::Sql(error).at(path, "read")),
+    }
+}
+
+pub(super) fn denied(what: &'static str, path: &Path, error: &std::io::Error) -> StateError {
     let path = path.to_path_buf();
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StateError::Full { what, path },

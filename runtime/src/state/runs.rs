@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Fault, Refusal, StateError};
 use super::lease::{Token, verify};
-use super::{State, durations, ledger, record, store};
+use super::{State, durations, lease, ledger, record, store};
 use crate::journal::{Entry, Request};
 
 /// What a run does.
@@ -20,21 +20,25 @@ pub enum RunKind {
     Apply,
     /// Destroys everything of a deploy.
     Destroy,
+    /// Changes the record alone, for a person who asked for that.
+    Surgery,
 }
 
 impl RunKind {
-    /// `apply` or `destroy`.
+    /// `apply`, `destroy` or `surgery`.
     pub fn name(self) -> &'static str {
         match self {
             RunKind::Apply => "apply",
             RunKind::Destroy => "destroy",
+            RunKind::Surgery => "surgery",
         }
     }
 
-    fn read(text: &str) -> Result<RunKind, Fault> {
+    pub(super) fn read(text: &str) -> Result<RunKind, Fault> {
         match text {
             "apply" => Ok(RunKind::Apply),
             "destroy" => Ok(RunKind::Destroy),
+            "surgery" => Ok(RunKind::Surgery),
             _ => Err(Fault::Row(format!("run of kind `{text}`"))),
         }
     }
@@ -109,6 +113,8 @@ pub struct RunRecord {
     pub closed: Option<i64>,
     /// `done`, `failed`, `partial` or `abandoned`.
     pub outcome: Option<String>,
+    /// Who opened it: user, host and process.
+    pub who: Option<String>,
 }
 
 /// The last word on an operation of a run.
@@ -231,8 +237,8 @@ impl State {
         let deploy = deploy.to_owned();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT id, kind, plan_hash, opened, closed, outcome FROM run WHERE deploy = ?1
-                 ORDER BY opened DESC, rowid DESC LIMIT ?2",
+                "SELECT id, kind, plan_hash, opened, closed, outcome, who FROM run WHERE deploy = ?1
+                 ORDER BY rowid DESC LIMIT ?2",
             )?;
             let mut rows = statement.query(params![deploy, limit])?;
             let mut runs = Vec::new();
@@ -253,7 +259,7 @@ impl State {
         self.read(move |connection| {
             Ok(connection
                 .query_row(
-                    "SELECT plan FROM run WHERE deploy = ?1 AND kind = 'apply' ORDER BY opened DESC, rowid DESC LIMIT 1",
+                    "SELECT plan FROM run WHERE deploy = ?1 AND kind = 'apply' ORDER BY rowid DESC LIMIT 1",
                     params![deploy],
                     |row| row.get(0),
                 )
@@ -291,7 +297,7 @@ impl State {
     }
 }
 
-fn read_run(row: &rusqlite::Row<'_>) -> Result<RunRecord, Fault> {
+pub(super) fn read_run(row: &rusqlite::Row<'_>) -> Result<RunRecord, Fault> {
     Ok(RunRecord {
         id: row.get(0)?,
         kind: RunKind::read(&row.get::<_, String>(1)?)?,
@@ -299,13 +305,14 @@ fn read_run(row: &rusqlite::Row<'_>) -> Result<RunRecord, Fault> {
         opened: row.get(3)?,
         closed: row.get(4)?,
         outcome: row.get(5)?,
+        who: row.get(6)?,
     })
 }
 
 /// The run of a deploy that was begun and not closed.
 pub(super) fn open_run(connection: &Connection, deploy: &str) -> Result<Option<RunRecord>, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, kind, plan_hash, opened, closed, outcome FROM run WHERE deploy = ?1 AND closed IS NULL",
+        "SELECT id, kind, plan_hash, opened, closed, outcome, who FROM run WHERE deploy = ?1 AND closed IS NULL",
     )?;
     let mut rows = statement.query(params![deploy])?;
     rows.next()?.map(read_run).transpose()
@@ -390,14 +397,15 @@ fn open(
     )?;
     ledger::add(connection, &opening.site, &token.deploy, &opening.ledger)?;
     connection.execute(
-        "INSERT INTO run (id, deploy, kind, plan_hash, plan, opened) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO run (id, deploy, kind, plan_hash, plan, opened, who) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             run,
             token.deploy,
             opening.kind.name(),
             opening.plan_hash,
             opening.plan,
-            now
+            now,
+            lease::who()
         ],
     )?;
     store::bump(connection, &token.deploy)?;

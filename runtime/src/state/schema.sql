@@ -1,5 +1,11 @@
 -- Everything that is derived from the journal changes in the transaction of the line that it is derived from.
 
+-- Which state this is: copies of it, and what was imported from it, have the same id.
+CREATE TABLE about (
+  lineage TEXT NOT NULL
+) STRICT;
+INSERT INTO about (lineage) VALUES (lower(hex(randomblob(16))));
+
 -- Site scope: names and addresses, given once and kept.
 CREATE TABLE site (
   name    TEXT PRIMARY KEY,
@@ -33,17 +39,19 @@ CREATE TABLE deploy (
   epoch         INTEGER NOT NULL,
   holder        TEXT,
   holder_since  INTEGER,
-  holder_until  INTEGER
+  holder_until  INTEGER,
+  engine        TEXT            -- who made its machines, in the backend's words; null: not known
 ) STRICT;
 CREATE TABLE run (
   id        TEXT PRIMARY KEY,
   deploy    TEXT NOT NULL REFERENCES deploy(name),
-  kind      TEXT NOT NULL CHECK (kind IN ('apply', 'destroy')),
+  kind      TEXT NOT NULL CHECK (kind IN ('apply', 'destroy', 'surgery')),
   plan_hash TEXT NOT NULL,
   plan      TEXT NOT NULL,
   opened    INTEGER NOT NULL,
   closed    INTEGER,
-  outcome   TEXT
+  outcome   TEXT,
+  who       TEXT                -- user, host and process that opened it
 ) STRICT;
 CREATE UNIQUE INDEX one_open_run ON run(deploy) WHERE closed IS NULL;
 CREATE INDEX run_by_plan ON run(deploy, plan_hash);
@@ -105,6 +113,8 @@ CREATE TABLE step (
   PRIMARY KEY (deploy, node, address),
   FOREIGN KEY (deploy, node) REFERENCES machine(deploy, name) ON DELETE CASCADE
 ) STRICT;
+-- Who is about the same thing: a step that takes over from another one.
+CREATE INDEX step_by_thing ON step(deploy, node, json_extract(recipe, '$.kind'), json_extract(recipe, '$.key'));
 CREATE TABLE names (
   deploy TEXT PRIMARY KEY REFERENCES deploy(name),
   tbl    TEXT NOT NULL

@@ -1,5 +1,7 @@
 //! Appending to the journal, and changing what is derived from it in the same transaction.
 
+use std::borrow::Cow;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, StateError};
@@ -31,7 +33,8 @@ pub(super) fn append(
     verify(connection, token)?;
     let mut changed = false;
     for line in lines {
-        let request = follow(connection, run, line)?;
+        let payload = serde_json::to_string(&line.entry)?;
+        let request = follow(connection, run, line, &payload)?;
         connection
             .prepare_cached(
                 "INSERT INTO journal (run, operation, subject, kind, epoch, attempt, payload, time)
@@ -44,7 +47,7 @@ pub(super) fn append(
                 line.entry.kind(),
                 token.epoch,
                 line.attempt,
-                serde_json::to_string(&line.entry)?,
+                payload,
                 time
             ])?;
         if let Some(change) = changes(&request, &line.entry) {
@@ -60,15 +63,15 @@ pub(super) fn append(
 
 /// The deploy's state is another one now: plans made before are stale.
 pub(super) fn bump(connection: &Connection, deploy: &str) -> Result<(), Fault> {
-    connection.execute(
-        "UPDATE deploy SET serial = serial + 1 WHERE name = ?1",
-        params![deploy],
-    )?;
+    connection
+        .prepare_cached("UPDATE deploy SET serial = serial + 1 WHERE name = ?1")?
+        .execute(params![deploy])?;
     Ok(())
 }
 
 /// Checks that the line may follow, notes the operation's last word, and returns what the operation is about.
-fn follow(connection: &Connection, run: &str, line: &Line) -> Result<Request, Fault> {
+/// `payload` is the entry as it goes into the journal.
+fn follow(connection: &Connection, run: &str, line: &Line, payload: &str) -> Result<Request, Fault> {
     let last: Option<(String, String)> = connection
         .prepare_cached("SELECT state, request FROM operation WHERE id = ?1")?
         .query_row(params![line.operation], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -96,7 +99,7 @@ fn follow(connection: &Connection, run: &str, line: &Line) -> Result<Request, Fa
                     run,
                     line.subject,
                     line.attempt,
-                    serde_json::to_string(request)?,
+                    request_of(payload, request)?,
                     durations::measured_as(request)
                 ])?;
             return Ok(request.clone());
@@ -115,6 +118,15 @@ fn follow(connection: &Connection, run: &str, line: &Line) -> Result<Request, Fa
     }
     let (_, request) = last.ok_or_else(|| Fault::Row(format!("operation `{}`", line.operation)))?;
     Ok(serde_json::from_str(&request)?)
+}
+
+/// The request as JSON: the very part of the entry that holds it, so that it is written out once.
+fn request_of<'a>(payload: &'a str, request: &Request) -> Result<Cow<'a, str>, Fault> {
+    let part = payload.strip_prefix(r#"{"kind":"intent","request":"#);
+    match part.and_then(|part| part.strip_suffix('}')) {
+        Some(part) => Ok(Cow::Borrowed(part)),
+        None => Ok(Cow::Owned(serde_json::to_string(request)?)),
+    }
 }
 
 fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Result<(), Fault> {
@@ -217,4 +229,29 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::ObjectAction;
+
+    #[test]
+    fn a_request_is_written_out_once() {
+        let request = Request::Object {
+            action: ObjectAction::DestroyNetwork {
+                name: "a \"front\" }".to_owned(),
+            },
+            node: None,
+            leaves: true,
+            told: Vec::new(),
+        };
+        let entry = Entry::Intent {
+            request: request.clone(),
+        };
+        let payload = serde_json::to_string(&entry).unwrap();
+        let part = request_of(&payload, &request).unwrap();
+        assert!(matches!(part, Cow::Borrowed(_)));
+        assert_eq!(part, serde_json::to_string(&request).unwrap());
+    }
 }

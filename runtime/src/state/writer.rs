@@ -153,6 +153,11 @@ fn lost(path: &Path, what: &'static str) -> StateError {
     Fault::Sql(rusqlite::Error::SqliteFailure(cause, words)).at(path, what)
 }
 
+/// One of the few statements that go with every piece of work.
+fn say(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
 fn carry_out(path: &Path, connection: &Connection, group: Vec<Job>, writes: bool) {
     let what = if writes { "write" } else { "read" };
     let begin = if writes {
@@ -175,17 +180,16 @@ fn carry_out(path: &Path, connection: &Connection, group: Vec<Job>, writes: bool
             answers.push((job.work)(Err(error.clone())).1);
             continue;
         }
-        let opened = connection
-            .execute_batch("SAVEPOINT job")
-            .map_err(|e| Fault::Sql(e).at(path, what));
+        let opened = say(connection, "SAVEPOINT job").map_err(|e| Fault::Sql(e).at(path, what));
         let (keep, deliver) = (job.work)(opened.map(|()| connection));
         answers.push(deliver);
-        let close = if keep {
-            "RELEASE job"
-        } else {
-            "ROLLBACK TO job; RELEASE job"
+        let close = || {
+            if !keep {
+                say(connection, "ROLLBACK TO job")?;
+            }
+            say(connection, "RELEASE job")
         };
-        if connection.is_autocommit() || connection.execute_batch(close).is_err() {
+        if connection.is_autocommit() || close().is_err() {
             // A full disk rolls the whole transaction back by itself.
             failure = Some(lost(path, what));
         }

@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clock;
+mod cone;
 mod crashes;
 mod faults;
 mod files;
@@ -13,3 +15,6 @@ mod order;
 mod priority;
 mod project;
 mod refusals;
+mod selection;
+mod surgery;
+mod waits;

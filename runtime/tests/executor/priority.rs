@@ -129,3 +129,30 @@ async fn a_forecast_has_every_job_once_and_waits_for_what_the_executor_waits_for
         );
     }
 }
+
+#[tokio::test]
+async fn a_failure_domain_can_be_limited() {
+    for (limit, most) in [(None, 4), (Some(1), 1), (Some(3), 3)] {
+        let (folder, mut world) = (folder(), TestWorld::new());
+        std::sync::Arc::get_mut(&mut world).unwrap().step_time = Duration::from_millis(2);
+        let state = State::in_folder(folder.path()).unwrap();
+        let spec = Spec {
+            web: 4,
+            aside: 2,
+            ..Spec::default()
+        };
+        let mut first = plan(&state, &world, &spec).await;
+        first.groups.get_mut("web").unwrap().spread = Some("rack".to_owned());
+        let mut context = context(&state, &world);
+        context.per_domain = limit;
+        let outcome = execute(&first, &context).await.unwrap();
+        assert_eq!(outcome.status, Status::Done, "{outcome:#?}");
+        let (mut at_work, mut highest) = (0_i32, 0);
+        for entry in world.log() {
+            at_work += i32::from(entry.starts_with("begin web-") && entry.ends_with(".install"));
+            at_work -= i32::from(entry.starts_with("end web-") && entry.ends_with(".serve"));
+            highest = highest.max(at_work);
+        }
+        assert_eq!(highest, most, "{limit:?}");
+    }
+}

@@ -234,3 +234,36 @@ async fn two_deploys_of_a_site_do_not_void_each_others_plans() {
     assert_eq!(ledger.deploys.keys().collect::<Vec<_>>(), ["lab_shop"]);
     assert_eq!(code(destroy("none", &context(&state, &world)).await), "E1011");
 }
+
+/// Another backend would say that everything is gone, and the next apply would make it all a second time.
+#[tokio::test]
+async fn what_one_backend_made_is_not_taken_to_another() {
+    let (folder, world) = (folder(), TestWorld::new());
+    let state = State::in_folder(folder.path()).unwrap();
+    let context = context(&state, &world);
+    let first = plan(&state, &world, &Spec::default()).await;
+    assert_eq!(execute(&first, &context).await.unwrap().status, Status::Done);
+    let before = world.log();
+    let mut moved = plan(
+        &state,
+        &world,
+        &Spec {
+            web: 3,
+            ..Spec::default()
+        },
+    )
+    .await;
+    moved.backend.name = "another".to_owned();
+    let refused = execute(&moved, &context).await.unwrap_err();
+    assert_eq!((refused.code(), refused.status()), ("E1009", Status::Refused));
+    assert!(
+        refused.to_string().contains("not on backend `another`"),
+        "{refused}"
+    );
+    let checked = state.same_place("shop", "laptop", "another").await.unwrap_err();
+    assert_eq!(checked.code(), "E1009");
+    assert_eq!(world.log(), before, "a refused plan changes nothing");
+    // Where nothing stands any more it may go anywhere.
+    assert_eq!(destroy("shop", &context).await.unwrap().status, Status::Done);
+    state.same_place("shop", "laptop", "another").await.unwrap();
+}

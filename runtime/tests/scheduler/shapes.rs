@@ -159,6 +159,7 @@ impl Shape {
             outputs: BTreeMap::new(),
             ledger: Ledger::default(),
             capabilities: BTreeMap::new(),
+            selection: None,
         }
     }
 

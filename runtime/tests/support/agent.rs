@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
 use super::world::Inner;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Node {
     pub(crate) things: BTreeMap<String, serde_json::Value>,
     pub(crate) operations: BTreeMap<String, OperationState>,
@@ -146,6 +146,9 @@ impl Agent {
                     out.say(&Event::Operation { operation, state }).await?;
                 }
             }
+            Request::Settle { address, done, .. } => {
+                self.log(format!("settle {}/{address} {done}", self.name));
+            }
             Request::Facts { .. } => {}
         }
         out.say(&Event::End).await
@@ -170,7 +173,8 @@ impl Agent {
                     operation: operation.clone(),
                 })
                 .await;
-            tokio::time::sleep(self.step_time).await;
+            let scripted = self.world.lock().unwrap().step_times.get(&subject).copied();
+            tokio::time::sleep(scripted.unwrap_or(self.step_time)).await;
             let fault = {
                 let mut world = self.world.lock().unwrap();
                 let fault = world

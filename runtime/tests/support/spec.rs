@@ -1,7 +1,7 @@
 //! A small spec and a small planner, so that these tests need no compiler stages: `pages` runs on `web`, `entry` on
 //! `edge` after it, and `aside` on `aside` on its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use rebar_compiler::plan::machine_digest;
@@ -113,11 +113,11 @@ impl Spec {
         ];
         let mut ledger = ledger.clone();
         let held = ledger.deploys.entry(self.deploy.clone()).or_default();
-        let wanted: Vec<&String> = groups.iter().flat_map(|(_, names)| names).collect();
+        let wanted: BTreeSet<&String> = groups.iter().flat_map(|(_, names)| names).collect();
         let leaving: Vec<LeavingNode> = snapshot
             .nodes
             .iter()
-            .filter(|(name, _)| !wanted.contains(name))
+            .filter(|(name, _)| !wanted.contains(*name))
             .map(|(name, node)| LeavingNode {
                 name: name.clone(),
                 group: node.group.clone(),
@@ -142,7 +142,7 @@ impl Spec {
                 nodes.push(self.row(name, pattern, &patterns[pattern], addresses, snapshot));
             }
         }
-        held.retain(|name, _| wanted.contains(&name));
+        held.retain(|name, _| wanted.contains(name));
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         let live = snapshot.networks.get("front").is_some_and(|network| network.live);
         let mut plan = Plan {
@@ -165,7 +165,7 @@ impl Spec {
             networks: BTreeMap::from([(
                 "front".to_owned(),
                 Network {
-                    cidr: "10.20.0.0/24".parse().unwrap(),
+                    cidr: "10.20.0.0/16".parse().unwrap(),
                     gateway: Some("10.20.0.1".parse().unwrap()),
                     mtu: None,
                     vlan: None,
@@ -204,6 +204,7 @@ impl Spec {
             outputs: BTreeMap::from([("url".to_owned(), Template::Value("http://10.20.0.2/".into()))]),
             ledger,
             capabilities: BTreeMap::new(),
+            selection: None,
         };
         for index in 0..plan.nodes.len() {
             let digest = machine_digest(&plan, &plan.nodes[index]);
@@ -249,10 +250,10 @@ impl Spec {
 }
 
 fn free(held: &BTreeMap<String, LedgerNode>) -> IpAddr {
-    let taken: Vec<&IpAddr> = held.values().flat_map(|node| node.addresses.values()).collect();
-    (2..255)
-        .map(|n| IpAddr::from([10, 20, 0, n]))
-        .find(|address| !taken.contains(&address))
+    let taken: BTreeSet<&IpAddr> = held.values().flat_map(|node| node.addresses.values()).collect();
+    (2..u16::MAX)
+        .map(|n| IpAddr::from([10, 20, (n >> 8) as u8, n as u8]))
+        .find(|address| !taken.contains(address))
         .unwrap()
 }
 

@@ -49,7 +49,7 @@ pub(crate) struct Machine {
     pub(crate) node: Arc<Mutex<Node>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Inner {
     pub(crate) networks: BTreeMap<String, (String, IpNet)>,
     pub(crate) machines: BTreeMap<String, Machine>,
@@ -62,6 +62,12 @@ pub(crate) struct Inner {
     /// After so many events the line to this node breaks, once.
     pub(crate) broken_lines: BTreeMap<String, usize>,
     pub(crate) unreachable: Vec<String>,
+    /// Steps that take another time than all others.
+    pub(crate) step_times: BTreeMap<String, Duration>,
+    /// So many calls, of any kind, are not answered: nothing listens there.
+    pub(crate) refuses: usize,
+    /// When whoever fails as busy wants to be asked again.
+    pub(crate) retry_after: Option<Duration>,
     /// The call with this number (of those that change objects) never returns, having left this behind.
     pub(crate) freeze_call: Option<(usize, Leaves)>,
     pub(crate) calls: usize,
@@ -85,6 +91,40 @@ impl TestWorld {
             at_a_time: 4,
             ..TestWorld::default()
         })
+    }
+
+    /// Whether the backend itself answers.
+    fn listens(&self) -> Result<(), BackendError> {
+        self.with(|w| {
+            if w.refuses == 0 {
+                return Ok(());
+            }
+            w.refuses -= 1;
+            w.log.push("refused".to_owned());
+            Err(BackendError {
+                code: "E1701",
+                ..error(FailureClass::Terminal, "nothing listens there")
+            })
+        })
+    }
+
+    /// A world of its own that is as this one is now; what was in the making there goes no further.
+    #[allow(dead_code, reason = "only the test of power loss goes back in time")]
+    pub(crate) fn copy(&self) -> TestWorld {
+        let inner = self.with(|w| {
+            let mut inner = w.clone();
+            for machine in inner.machines.values_mut() {
+                let mut node = machine.node.lock().unwrap().clone();
+                node.busy = false;
+                machine.node = Arc::new(Mutex::new(node));
+            }
+            inner
+        });
+        TestWorld {
+            inner: Arc::new(Mutex::new(inner)),
+            at_a_time: self.at_a_time,
+            ..TestWorld::default()
+        }
     }
 
     pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
@@ -167,6 +207,7 @@ fn error(class: FailureClass, message: &str) -> BackendError {
         message: message.to_owned(),
         help: None,
         detail: String::new(),
+        retry_after: None,
     }
 }
 
@@ -268,6 +309,7 @@ impl Backend for TestWorld {
     }
 
     async fn observe(&self, _: &Scope) -> Result<World, BackendError> {
+        self.listens()?;
         Ok(self.with(|w| World {
             machines: w
                 .machines
@@ -304,6 +346,7 @@ impl Backend for TestWorld {
         operation: &Operation,
         progress: Progress<'_>,
     ) -> Result<Applied, BackendError> {
+        self.listens()?;
         let (verb, name) = subject(&operation.action);
         progress("working");
         tokio::time::sleep(self.call_time).await;
@@ -336,7 +379,11 @@ impl Backend for TestWorld {
                     Leaves::Half => w.carry_out(operation, true)?,
                     Leaves::Whole => w.carry_out(operation, false)?,
                 }
-                return Err(error(class, "scripted fault"));
+                let retry_after = w.retry_after;
+                return Err(BackendError {
+                    retry_after,
+                    ..error(class, "scripted fault")
+                });
             }
             w.carry_out(operation, false)?;
             Ok(Applied {
@@ -347,6 +394,7 @@ impl Backend for TestWorld {
     }
 
     async fn probe(&self, _: &Scope, operation: &Operation) -> Result<Probed, BackendError> {
+        self.listens()?;
         let complete = |handle: &str| {
             Probed::Complete(Applied {
                 handle: handle.to_owned(),
@@ -384,6 +432,7 @@ impl Backend for TestWorld {
             command.arguments.is_empty(),
             "the executor runs nothing but the agent"
         );
+        self.listens()?;
         let node = self.with(|w| {
             if w.unreachable.iter().any(|m| m == machine) {
                 return Err(error(FailureClass::Transient, "no route to the machine"));

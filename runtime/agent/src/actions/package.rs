@@ -79,7 +79,7 @@ impl Package {
             Problem::Network | Problem::OldLists => {
                 Failure::transient(format!("cannot fetch `{name}` from the node's package sources"))
             }
-            Problem::Locked => Failure::transient(format!(
+            Problem::Locked => Failure::busy(format!(
                 "cannot install `{name}`: another program is using the package manager"
             )),
             Problem::HalfConfigured | Problem::Other if finished.code.is_none() => {
@@ -370,7 +370,7 @@ fn update_lists(node: &Node<'_>) -> Result<(), Failure> {
         Problem::Other if finished.code.is_some() => {
             Failure::terminal("cannot fetch the package lists: the package manager failed")
         }
-        Problem::Locked => Failure::transient("another program is using the package manager"),
+        Problem::Locked => Failure::busy("another program is using the package manager"),
         Problem::Other
         | Problem::Network
         | Problem::OldLists
@@ -391,7 +391,7 @@ fn purge(names: &[String]) -> Result<(), Failure> {
     }
     let message = format!("cannot remove `{}`", names.join("`, `"));
     let failure = match problem(&finished.all) {
-        Problem::Locked => Failure::transient(message),
+        Problem::Locked => Failure::busy(message),
         Problem::UnknownPackage
         | Problem::OldLists
         | Problem::Network

@@ -18,15 +18,17 @@ async fn upload(engine: &Engine, container: &str, machine: &str) -> Result<(), B
     archive::upload(engine, container, machine, &[agent]).await
 }
 
-/// Starts the agent. Its path holds its hash, so that it cannot be started exactly if another one is there, or none.
+/// Starts the agent with these words. Its path holds its hash, so that it cannot be started exactly if another one is there, or none.
 pub(super) async fn open(
     engine: &Engine,
     container: &str,
     machine: &str,
     command: &Command,
+    words: &[String],
 ) -> Result<Process, BackendError> {
+    let path = std::iter::once(container::agent_path());
     let command = Command {
-        arguments: vec![container::agent_path()],
+        arguments: path.chain(words.iter().cloned()).collect(),
         ..command.clone()
     };
     match exec::open(engine, container, machine, &command).await {

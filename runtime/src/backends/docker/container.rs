@@ -83,6 +83,7 @@ pub(super) fn request(
 ) -> ContainerCreateBody {
     let mut labels = labels::labels(scope, "machine", &spec.name, operation);
     labels.insert(labels::DIGEST.to_owned(), spec.digest.clone());
+    labels.insert(labels::SPEC.to_owned(), serde_json::json!(spec).to_string());
     labels.insert(
         labels::INIT.to_owned(),
         if systemd { "systemd" } else { "rebar" }.to_owned(),

@@ -84,6 +84,8 @@ pub(super) struct Engine {
     pub(super) address: Address,
     /// The API's version.
     pub(super) api: (usize, usize),
+    /// The engine's own id, if it has one.
+    pub(super) id: Option<String>,
     /// The engine's own version.
     pub(super) version: String,
     /// How it runs systemd.
@@ -137,6 +139,7 @@ impl Engine {
             client,
             address,
             api,
+            id: info.id.filter(|id| !id.is_empty()),
             version,
             groups,
         })

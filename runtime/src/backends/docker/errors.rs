@@ -52,10 +52,10 @@ pub(super) fn too_old(version: &str, api: &str) -> BackendError {
 }
 
 pub(super) fn refused(attempted: &str, status: u16, message: &str) -> BackendError {
-    let class = if status >= 500 {
-        FailureClass::Transient
-    } else {
-        FailureClass::Terminal
+    let class = match status {
+        429 => FailureClass::Busy,
+        500.. => FailureClass::Transient,
+        _ => FailureClass::Terminal,
     };
     let (first, rest) = message.trim().split_once('\n').unwrap_or((message.trim(), ""));
     BackendError {

@@ -23,6 +23,8 @@ pub(super) const DIGEST: &str = "rebar.digest";
 pub(super) const INIT: &str = "rebar.init";
 /// A network's addresses.
 pub(super) const CIDR: &str = "rebar.cidr";
+/// What an object was made from, as JSON: a state that was lost is made anew from it.
+pub(super) const SPEC: &str = "rebar.spec";
 /// An image's key.
 pub(crate) const IMAGE: &str = "rebar.image";
 

@@ -10,6 +10,7 @@ mod engine;
 mod errors;
 mod examine;
 mod exec;
+mod find;
 mod groups;
 mod image;
 pub(crate) mod labels;
@@ -29,8 +30,8 @@ use self::machine::Call;
 use self::world::Seen;
 use super::errors as common;
 use crate::backend::{
-    Applied, Backend, BackendError, Capability, Command, Finding, Folders, ObjectAction, Operation, Probed,
-    Process, Progress, Scope, World,
+    Applied, Backend, BackendError, Capability, Command, Finding, Folders, Found, ObjectAction, Operation,
+    Probed, Process, Progress, Scope, World, agent_words,
 };
 use crate::backends::identity;
 
@@ -107,6 +108,15 @@ impl Backend for Docker {
         Ok(Seen::of(self.engine().await?, scope).await?.world())
     }
 
+    async fn find(&self) -> Result<Vec<Found>, BackendError> {
+        Ok(find::find(&Seen::all(self.engine().await?).await?))
+    }
+
+    async fn identity(&self) -> Result<Option<String>, BackendError> {
+        let id = self.engine().await?.id.as_ref();
+        Ok(id.map(|id| format!("the container engine {id}")))
+    }
+
     async fn apply(
         &self,
         scope: &Scope,
@@ -159,8 +169,8 @@ impl Backend for Docker {
         if !there.running {
             return Err(common::not_running(machine, "does not run"));
         }
-        if command.arguments.is_empty() {
-            return agent::open(engine, &there.id, machine, command).await;
+        if let Some(words) = agent_words(&command.arguments) {
+            return agent::open(engine, &there.id, machine, command, words).await;
         }
         exec::open(engine, &there.id, machine, command).await
     }

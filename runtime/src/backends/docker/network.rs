@@ -177,6 +177,7 @@ fn bridge_address(spec: &NetworkSpec) -> IpAddr {
 fn request(scope: &Scope, operation: &Operation, spec: &NetworkSpec) -> NetworkCreateRequest {
     let mut labels = labels::labels(scope, "network", &spec.name, operation);
     labels.insert(labels::CIDR.to_owned(), spec.cidr.to_string());
+    labels.insert(labels::SPEC.to_owned(), serde_json::json!(spec).to_string());
     let mut options = HashMap::new();
     if let Some(mtu) = spec.mtu {
         options.insert("com.docker.network.driver.mtu".to_owned(), mtu.to_string());

@@ -130,6 +130,7 @@ impl Launched {
                         message,
                         help,
                         detail,
+                        retry_after: None,
                     });
                 }
             }

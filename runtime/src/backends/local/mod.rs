@@ -8,6 +8,7 @@
 
 mod cgroups;
 mod examine;
+mod find;
 pub mod launcher;
 mod line;
 mod machine;
@@ -31,8 +32,8 @@ use async_trait::async_trait;
 use self::machine::{Call, blocking};
 use self::store::Store;
 use crate::backend::{
-    Applied, Backend, BackendError, Capability, Command, Finding, Folders, ObjectAction, Operation, Probed,
-    Process, Progress, Scope, World,
+    Applied, Backend, BackendError, Capability, Command, Finding, Folders, Found, ObjectAction, Operation,
+    Probed, Process, Progress, Scope, World,
 };
 use crate::images;
 
@@ -132,6 +133,14 @@ impl Backend for Local {
 
     async fn observe(&self, scope: &Scope) -> Result<World, BackendError> {
         observe::observe(&Store::new(&self.folders, scope)?, scope)
+    }
+
+    async fn find(&self) -> Result<Vec<Found>, BackendError> {
+        find::find(&self.folders)
+    }
+
+    async fn identity(&self) -> Result<Option<String>, BackendError> {
+        Ok(find::identity(&self.folders))
     }
 
     async fn apply(

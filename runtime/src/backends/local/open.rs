@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::errors;
 use super::launcher::{Execute, Node, Request};
 use super::line::{Streams, launch};
-use crate::backend::{BackendError, Command, Process};
+use crate::backend::{BackendError, Command, Process, agent_words};
 
 /// Entering a machine takes milliseconds. Its root could hold the helper up for ever by freezing a group.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ pub(super) async fn open(
         environment: command.environment.clone(),
         terminal: command.terminal,
     });
-    let agent = command.arguments.is_empty().then_some(agent);
+    let agent = agent_words(&command.arguments).is_some().then_some(agent);
     let mut launched = launch(&request, agent, &Streams::Piped).await?;
     let started = tokio::time::timeout(PATIENCE, launched.outcome(&|_| {})).await;
     let started =

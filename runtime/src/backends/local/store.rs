@@ -137,6 +137,12 @@ impl Store {
         Ok(())
     }
 
+    /// The highest epoch of a writer that is known.
+    pub(super) fn highest(&self) -> Result<u64, BackendError> {
+        let kept: Option<u64> = read(&self.deploy.join("epoch"))?;
+        Ok(kept.unwrap_or(0).max(self.highest_recorded()?))
+    }
+
     /// The highest epoch of all records, where none is kept.
     fn highest_recorded(&self) -> Result<u64, BackendError> {
         let mut highest = self.names()?.epoch;

@@ -187,7 +187,7 @@ impl Sim {
         let about = format!("{verb} {name}");
         for (fault, class, message) in [
             (Fault::Refused, FailureClass::Transient, "the backend answers 500"),
-            (Fault::Busy, FailureClass::Transient, "the backend answers 429"),
+            (Fault::Busy, FailureClass::Busy, "the backend answers 429"),
             (Fault::TimedOut, FailureClass::Ambiguous, "the call timed out"),
         ] {
             if self.strikes(fault, &about) {

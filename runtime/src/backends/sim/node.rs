@@ -152,6 +152,11 @@ impl Agent {
                     out.say(&Event::Operation { operation, state }).await?;
                 }
             }
+            // Nothing here runs only once.
+            Request::Settle { deploy, epoch, .. } => match self.admit(deploy, epoch) {
+                Ok(()) => self.node().busy = false,
+                Err(refused) => out.say(&refused).await?,
+            },
             Request::Facts { .. } => {
                 let boot = serde_json::Value::from(self.node().boots);
                 let facts = BTreeMap::from([("boot_id".to_owned(), boot)]);

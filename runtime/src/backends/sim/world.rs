@@ -103,6 +103,7 @@ pub(super) fn error(class: FailureClass, message: &str) -> BackendError {
         message: message.to_owned(),
         help: None,
         detail: String::new(),
+        retry_after: None,
     }
 }
 

@@ -95,3 +95,35 @@ pub(super) async fn machine(ground: &Ground) -> Kept {
     );
     Ok(())
 }
+
+pub(super) async fn copy(ground: &Ground) -> Kept {
+    let bed = ground.bed()?;
+    bed.lan().await?;
+    bed.create("a", 2).await?;
+    let before = bed.world().await?;
+    let handle = bed.seen("a").await?.handle;
+    let planted = bed
+        .target()
+        .host
+        .plant(bed.folders(), bed.scope(), &Foreign::Copy { handle })
+        .await?;
+    let Some(planted) = planted else {
+        return Err(Stop::DoesNotApply(CANNOT.to_owned()));
+    };
+    let world = bed.world().await?;
+    hold!(
+        world.machines == before.machines,
+        "the copy of a machine is taken for a machine: {world:?}"
+    );
+    hold!(
+        bed.shell("a", "true").await.is_ok(),
+        "beside its copy the machine is not found any more"
+    );
+    bed.destroy("a").await?;
+    hold!(
+        planted.harm().is_none(),
+        "the copy was harmed by the machine's destruction: {:?}",
+        planted.harm()
+    );
+    Ok(())
+}

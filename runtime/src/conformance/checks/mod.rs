@@ -46,6 +46,7 @@ pub const CHECKS: &[Check] = checks![
     fence::across 120 "the epoch is kept by the objects, not by the process" "I6; stateless between calls"
     foreign::network 60 "somebody else's network of our name is neither taken nor removed" "I10; foreign objects"
     foreign::machine 120 "somebody else's machine of our name is neither taken nor removed" "I10; foreign objects"
+    foreign::copy 120 "a copy that somebody makes of a machine is neither seen nor removed" "foreign objects: marks alone do not make ours"
     program::codes 120 "exit codes, signals and both outputs are told apart" "open: exit, output, errors"
     program::large 120 "16 MiB go in and come out unchanged" "open: input, output"
     program::hidden 120 "standard input ends, arguments and environment arrive as they are" "open: arguments, environment"

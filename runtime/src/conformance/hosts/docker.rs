@@ -5,10 +5,11 @@ use std::future::Future;
 
 use async_trait::async_trait;
 use bollard::Docker as Client;
-use bollard::models::{ContainerCreateBody, NetworkCreateRequest};
+use bollard::models::{ContainerConfig, ContainerCreateBody, NetworkCreateRequest};
 use bollard::query_parameters::{
-    CreateContainerOptions, InspectContainerOptions, InspectNetworkOptions, ListContainersOptions,
-    ListImagesOptions, ListNetworksOptions, ListVolumesOptions, RemoveContainerOptions,
+    CommitContainerOptions, CreateContainerOptions, InspectContainerOptions, InspectNetworkOptions,
+    ListContainersOptions, ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
+    RemoveContainerOptions, RemoveImageOptions,
 };
 
 use super::{Foreign, Host, Planted, printed};
@@ -35,48 +36,10 @@ impl Host for Docker {
         _: &Scope,
         foreign: &Foreign,
     ) -> Result<Option<Box<dyn Planted>>, String> {
-        let client = client()?;
-        let told = |error: bollard::errors::Error| error.to_string();
         let planted = match foreign {
-            Foreign::Network { handle, .. } => {
-                let request = NetworkCreateRequest {
-                    name: handle.clone(),
-                    ..NetworkCreateRequest::default()
-                };
-                let made = client.create_network(request).await.map_err(told)?;
-                Stranger {
-                    id: made.id,
-                    name: handle.clone(),
-                    is_network: true,
-                }
-            }
-            Foreign::Machine { handle, .. } => {
-                let filters = HashMap::from([("label".to_owned(), vec![IMAGE.to_owned()])]);
-                let options = ListImagesOptions {
-                    filters: Some(filters),
-                    ..ListImagesOptions::default()
-                };
-                let images = client.list_images(Some(options)).await.map_err(told)?;
-                let image = images
-                    .into_iter()
-                    .next()
-                    .ok_or("the engine has no image of ours")?;
-                let options = CreateContainerOptions {
-                    name: Some(handle.clone()),
-                    ..CreateContainerOptions::default()
-                };
-                let body = ContainerCreateBody {
-                    image: Some(image.id),
-                    cmd: Some(vec!["/bin/true".to_owned()]),
-                    ..ContainerCreateBody::default()
-                };
-                let made = client.create_container(Some(options), body).await.map_err(told)?;
-                Stranger {
-                    id: made.id,
-                    name: handle.clone(),
-                    is_network: false,
-                }
-            }
+            Foreign::Network { handle, .. } => strange_network(handle).await?,
+            Foreign::Machine { handle, .. } => strange_machine(handle).await?,
+            Foreign::Copy { handle } => copied(handle).await?,
         };
         Ok(Some(Box::new(planted)))
     }
@@ -90,9 +53,78 @@ impl Host for Docker {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn told(error: bollard::errors::Error) -> String {
+    error.to_string()
+}
+
+async fn strange_network(name: &str) -> Result<Stranger, String> {
+    let request = NetworkCreateRequest {
+        name: name.to_owned(),
+        ..NetworkCreateRequest::default()
+    };
+    let made = client()?.create_network(request).await.map_err(told)?;
+    Ok(Stranger {
+        id: made.id,
+        name: name.to_owned(),
+        is_network: true,
+        image: None,
+    })
+}
+
+/// A container of any image of ours; the marks of machines are on containers only.
+async fn strange_machine(name: &str) -> Result<Stranger, String> {
+    let filters = HashMap::from([("label".to_owned(), vec![IMAGE.to_owned()])]);
+    let options = ListImagesOptions {
+        filters: Some(filters),
+        ..ListImagesOptions::default()
+    };
+    let images = client()?.list_images(Some(options)).await.map_err(told)?;
+    let image = images
+        .into_iter()
+        .next()
+        .ok_or("the engine has no image of ours")?;
+    container(name, image.id, None).await
+}
+
+/// What `docker commit` and `docker create` make of a machine: the image hands all labels on.
+async fn copied(machine: &str) -> Result<Stranger, String> {
+    let options = CommitContainerOptions {
+        container: Some(machine.to_owned()),
+        ..CommitContainerOptions::default()
+    };
+    let image = client()?
+        .commit_container(options, ContainerConfig::default())
+        .await
+        .map_err(told)?;
+    let copy = container(&format!("{machine}-copy"), image.id.clone(), Some(image.id)).await?;
+    Ok(copy)
+}
+
+async fn container(name: &str, image: String, made: Option<String>) -> Result<Stranger, String> {
+    let options = CreateContainerOptions {
+        name: Some(name.to_owned()),
+        ..CreateContainerOptions::default()
+    };
+    let body = ContainerCreateBody {
+        image: Some(image),
+        cmd: Some(vec!["/bin/true".to_owned()]),
+        ..ContainerCreateBody::default()
+    };
+    let container = client()?
+        .create_container(Some(options), body)
+        .await
+        .map_err(told)?;
+    Ok(Stranger {
+        id: container.id,
+        name: name.to_owned(),
+        is_network: false,
+        image: made,
+    })
+}
+
 async fn listed(scopes: &[Scope]) -> Result<BTreeSet<String>, String> {
     let client = client()?;
-    let told = |error: bollard::errors::Error| error.to_string();
     let words: Vec<String> = scopes
         .iter()
         .map(|scope| format!("rebar-{}", short(scope)))
@@ -147,6 +179,8 @@ struct Stranger {
     id: String,
     name: String,
     is_network: bool,
+    /// The image that was made for it.
+    image: Option<String>,
 }
 
 /// Asks the engine from a thread of its own, for those who cannot wait.
@@ -183,7 +217,7 @@ impl Planted for Stranger {
 
 impl Drop for Stranger {
     fn drop(&mut self) {
-        let removed = asked(async {
+        let removed: Option<Result<(), String>> = asked(async {
             let client = client()?;
             let done = if self.is_network {
                 client.remove_network(&self.id).await
@@ -195,7 +229,12 @@ impl Drop for Stranger {
                 };
                 client.remove_container(&self.id, Some(options)).await
             };
-            done.map_err(|error| error.to_string())
+            done.map_err(told)?;
+            if let Some(image) = &self.image {
+                let removed = client.remove_image(image, None::<RemoveImageOptions>, None).await;
+                removed.map_err(told)?;
+            }
+            Ok(())
         });
         if let Some(Err(error)) = removed {
             tracing::warn!(name = self.name, error, "what a check has put there stays");

@@ -31,6 +31,8 @@ impl Host for Local {
                 made.map_err(|error| format!("cannot write in `{}`: {error}", folder.display()))?;
                 Ok(Some(Box::new(Folder { folder, deploy })))
             }
+            // A copied folder is a machine that does not run; nobody copies machines like that.
+            Foreign::Copy { .. } => Ok(None),
         }
     }
 

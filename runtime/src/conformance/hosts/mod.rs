@@ -28,6 +28,11 @@ pub enum Foreign {
         /// The backend's own name for it, as `observe` told it while it was there.
         handle: String,
     },
+    /// A copy of a machine that somebody has made with the backend's own means, with all our marks on it.
+    Copy {
+        /// The backend's own name for the machine.
+        handle: String,
+    },
 }
 
 /// Somebody else's thing. It is taken away when this is dropped.

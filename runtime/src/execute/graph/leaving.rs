@@ -102,7 +102,9 @@ impl Builder<'_> {
 
     /// Where all users of a group meet; no name stands for everybody.
     fn users(&mut self, group: String, segments: &[usize]) -> usize {
+        let withheld = self.left_out_user();
         let barrier = self.add(Task::Barrier(Barrier::Users(group)));
+        self.graph.jobs[barrier].withheld = withheld;
         for segment in segments {
             self.hard(barrier, *segment);
         }

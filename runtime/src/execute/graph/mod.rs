@@ -4,9 +4,12 @@
 //! Groups meet at barriers, so that N nodes that wait for M nodes make N + M edges.
 
 mod leaving;
+mod order;
 mod rollout;
+mod selection;
 mod slot;
 
+pub(super) use selection::LEFT_OUT;
 pub use slot::Slot;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +71,8 @@ pub(super) struct Job {
     pub(super) soft: Vec<usize>,
     /// How long it is expected to take, in milliseconds; for priorities and forecasts.
     pub(super) weight: u64,
+    /// Why it can never be done by this plan: what it needs is left out.
+    pub(super) withheld: Option<String>,
 }
 
 /// All work, and in which order to prefer it.
@@ -165,6 +170,7 @@ impl Builder<'_> {
             hard: Vec::new(),
             soft: Vec::new(),
             weight,
+            withheld: None,
         });
         at
     }
@@ -330,10 +336,12 @@ impl Builder<'_> {
     fn gates(&mut self) {
         for (index, gate) in self.plan.gates.iter().enumerate() {
             let (before, after) = (self.jobs_of(&gate.after), self.segments_of(&gate.of));
-            if before.is_empty() || after.is_empty() {
+            let withheld = self.left_out([gate.after.as_str()]);
+            if before.is_empty() && withheld.is_none() || after.is_empty() {
                 continue;
             }
             let barrier = self.add(Task::Barrier(Barrier::Gate(index)));
+            self.graph.jobs[barrier].withheld = withheld;
             for job in before {
                 self.hard(barrier, job);
             }
@@ -424,20 +432,7 @@ pub(super) fn subject(plan: &Plan, task: &Task) -> String {
     }
 }
 
-/// Of all that may begin, the lowest begins: the longest remaining path, then what most others wait for, then by name.
-pub(super) type Preference = (std::cmp::Reverse<u64>, std::cmp::Reverse<usize>, String, usize);
-
 impl Graph {
-    /// The place of a job in the order of preference.
-    pub(super) fn preference(&self, plan: &Plan, at: usize) -> Preference {
-        (
-            std::cmp::Reverse(self.remaining[at]),
-            std::cmp::Reverse(self.dependents[at].len()),
-            subject(plan, &self.jobs[at].task),
-            at,
-        )
-    }
-
     /// How many changes of objects there are.
     pub(super) fn objects(&self) -> usize {
         let is = |job: &&Job| match job.task {

@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::super::{errors, process, sys};
 use super::{AGENT, Answer, Execute, Line, Node, borrow, terminal, wait_for};
-use crate::backend::BackendError;
+use crate::backend::{AGENT_NAME, BackendError, agent_words};
 
 /// Runs the program; the result is its exit code. Whether it could be started is told on the line.
 pub(super) fn execute(request: &Execute, mut line: Line) -> i32 {
@@ -130,8 +130,11 @@ fn become_program(request: &Execute, slave: Option<&OwnedFd>) -> io::Error {
     }
     sys::default_signals();
     let environment = texts(&environment(request));
-    if request.arguments.is_empty() {
-        return sys::execute_file(borrow(AGENT), &texts(&["rebar-agent".to_owned()]), &environment);
+    if let Some(words) = agent_words(&request.arguments) {
+        let words: Vec<String> = std::iter::once(AGENT_NAME.to_owned())
+            .chain(words.iter().cloned())
+            .collect();
+        return sys::execute_file(borrow(AGENT), &texts(&words), &environment);
     }
     // The search for the program goes by this process's own environment.
     let path = environment

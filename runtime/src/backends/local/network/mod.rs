@@ -23,6 +23,15 @@ pub(super) fn bridge(scope: &Scope, network: &str) -> String {
     format!("rb-{}", short(&[&scope.deploy_id, "network", network]))
 }
 
+/// The commands that remove a network by hand.
+pub(super) fn removal(scope: &Scope, network: &str) -> String {
+    let bridge = bridge(scope, network);
+    format!(
+        "nft delete table inet {}; ip link delete {bridge}",
+        rules::table(&bridge)
+    )
+}
+
 /// This host's end of the cable to a machine's interface.
 pub(super) fn cable(scope: &Scope, machine: &str, interface: &str) -> String {
     format!("rv-{}", short(&[&scope.deploy_id, "machine", machine, interface]))

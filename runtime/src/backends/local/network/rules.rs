@@ -6,7 +6,7 @@ use super::super::{errors, tools};
 use crate::backend::{BackendError, NetworkSpec};
 
 /// The table that holds a bridge's rules.
-fn table(bridge: &str) -> String {
+pub(super) fn table(bridge: &str) -> String {
     bridge.replace("rb-", "rebar_")
 }
 
