@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use rebar_runtime::rehearse::{Report, Run, Story};
+use rebar_runtime::rehearse::{RehearsedFaults, Report, Run, Story};
 
 use super::duration::{since, spoken};
 use super::palette::{Palette, count};
@@ -36,7 +36,7 @@ pub(crate) fn report(report: &Report, options: &str, paint: Palette) -> String {
             report.parallelism
         ),
     );
-    line(&mut out, 1, &paint.faint(&faults_of(report)));
+    wrapped(&mut out, &faults_of(report), paint);
     endings(&mut out, report, paint);
     durations(&mut out, report, paint);
     troubles(&mut out, report, paint);
@@ -59,6 +59,9 @@ pub(crate) fn report(report: &Report, options: &str, paint: Palette) -> String {
 fn faults_of(report: &Report) -> String {
     if report.faults.is_empty() {
         return "nothing goes wrong".to_owned();
+    }
+    if report.faults == RehearsedFaults::usual().rates() {
+        return "faults: the usual ones (`rebar rehearse --faults list`)".to_owned();
     }
     let rates: Vec<String> = report
         .faults
@@ -142,15 +145,12 @@ fn troubles(out: &mut String, report: &Report, paint: Palette) {
                 .fault
                 .as_ref()
                 .map_or(String::new(), |fault| format!(", fault {fault}"));
+            let place = paint.faint(&format!("({}{fault}, run {})", failure.code, failure.run));
             let text = format!(
-                "{:>6} × {}: {} ({}{fault})",
-                failure.count, failure.what, failure.because, failure.code
+                "{:>6} × {}: {} {place}",
+                failure.count, failure.what, failure.because
             );
-            line(
-                out,
-                0,
-                &format!("{text} {}", paint.faint(&format!("run {}", failure.run))),
-            );
+            line(out, 0, &text);
         }
         more(out, report.failures.len());
     }
@@ -158,12 +158,9 @@ fn troubles(out: &mut String, report: &Report, paint: Palette) {
         out.push('\n');
         line(out, 0, &paint.strong("what was tried again"));
         for retry in report.retries.iter().take(SHOWN) {
-            let text = format!("{:>6} × {}: {}", retry.count, retry.what, retry.because);
-            line(
-                out,
-                0,
-                &format!("{text} {}", paint.faint(&format!("run {}", retry.run))),
-            );
+            let place = paint.faint(&format!("(run {})", retry.run));
+            let text = format!("{:>6} × {}: {} {place}", retry.count, retry.what, retry.because);
+            line(out, 0, &text);
         }
         more(out, report.retries.len());
     }
@@ -197,11 +194,8 @@ fn troubles(out: &mut String, report: &Report, paint: Palette) {
             .injected
             .iter()
             .map(|(name, i)| format!("{name} {} (run {})", i.count, i.run));
-        line(
-            out,
-            1,
-            &format!("faults that struck: {}", struck.collect::<Vec<_>>().join(", ")),
-        );
+        let struck = format!("faults that struck: {}", struck.collect::<Vec<_>>().join(", "));
+        wrapped(out, &struck, paint);
     }
 }
 
@@ -285,6 +279,20 @@ pub(crate) fn story_json(run: &Run) -> String {
         let _ = writeln!(out, "{value}");
     }
     out
+}
+
+/// A list that may be long, in lines of at most so many columns.
+fn wrapped(out: &mut String, text: &str, paint: Palette) {
+    const COLUMNS: usize = 100;
+    let mut shown = String::new();
+    for part in text.split_inclusive(", ") {
+        if !shown.is_empty() && shown.chars().count() + part.chars().count() > COLUMNS {
+            line(out, 1, &paint.faint(shown.trim_end()));
+            shown = "  ".to_owned();
+        }
+        shown.push_str(part);
+    }
+    line(out, 1, &paint.faint(&shown));
 }
 
 fn line(out: &mut String, depth: usize, text: &str) {
