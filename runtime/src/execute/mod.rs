@@ -20,6 +20,7 @@ mod filled;
 mod forecast;
 mod graph;
 mod lane;
+mod leftovers;
 mod lookup;
 mod objects;
 mod outcome;
@@ -215,6 +216,9 @@ async fn carry_out(
         .count();
     let up = up.filter(|name| runs(&world, name)).collect();
     let names = Names::after(publications, up, coming);
+    let leftovers = leftovers::machines(state, &world, &recorded).await?;
+    let left_networks = leftovers::networks(state, &world, &recorded_networks).await?;
+    let (cleared, not_cleared) = leftovers::clear(&calls, plan, &world, &leftovers, &left_networks).await?;
     let work = Work {
         plan: Arc::new(plan.clone()),
         calls,
@@ -223,12 +227,15 @@ async fn carry_out(
         recorded,
         recorded_networks,
         names,
+        leftovers,
     };
     let limits = Limits {
         lanes: context.parallelism,
         objects: context.backend.parallelism(),
     };
-    let tally = schedule(&graph, Arc::new(work), limits, lease).await?;
+    let mut tally = schedule(&graph, Arc::new(work), limits, lease).await?;
+    tally.changed += cleared;
+    tally.failed.extend(not_cleared);
     let mut outcome = conclude(tally);
     let close = match outcome.status {
         Status::Done => Some(CloseAs::Done),

@@ -135,8 +135,8 @@ impl Chapter {
         let mut chapter = Chapter::calm(goal);
         for fault in Fault::ALL {
             let rate = match fault {
-                Fault::StepFails | Fault::NameTaken => 0.02,
-                _ => 0.05,
+                Fault::StepFails | Fault::NameTaken => 0.04,
+                _ => 0.2,
             };
             if random.chance(0.35) {
                 chapter.faults.insert(fault, rate * random.unit());
