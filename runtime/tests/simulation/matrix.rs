@@ -1,6 +1,8 @@
 //! The kill matrix: a plan of three nodes, ended at every moment, leaving every thing a call can leave, gone on with
 //! in both ways, alone and with every single fault.
 
+use std::collections::BTreeSet;
+
 use rebar_runtime::backends::sim::{Fault, Leaves, Picture};
 
 use crate::course::{Course, Job, alone, doom, said};
@@ -49,6 +51,8 @@ struct Run {
     figures: Figures,
     picture: Picture,
     moments: u64,
+    /// Moments that are inside a call: there it matters what the call leaves.
+    inside: BTreeSet<u64>,
     killed: bool,
 }
 
@@ -78,6 +82,11 @@ fn run(road: Road, single: Single, kill: Option<(u64, Leaves, Then)>, seam: Seam
         let mishap = kill.map_or(Mishap::None, |(at, leaves, _)| Mishap::Kill(at, leaves));
         let ended = course.session(job, mishap).await;
         let moments = course.sim.moments().passed() - before;
+        let inside = course.sim.moments().inside_calls();
+        let inside = inside
+            .into_iter()
+            .filter_map(|at| at.checked_sub(before))
+            .collect();
         let killed = ended.is_none();
         if killed {
             let again = match kill {
@@ -100,6 +109,7 @@ fn run(road: Road, single: Single, kill: Option<(u64, Leaves, Then)>, seam: Seam
             figures: course.close(),
             picture,
             moments,
+            inside,
             killed,
         }
     })
@@ -122,11 +132,18 @@ pub(crate) fn matrix(seam: Seam, nth: u64, enough: impl Fn(&Figures) -> bool + S
                 0,
                 alone.moments.div_ceil(nth),
                 |number| {
+                    let at = 1 + number * nth;
                     let mut figures = Figures::default();
                     for leaves in [Leaves::Nothing, Leaves::Half, Leaves::Whole, Leaves::Late] {
+                        if leaves != Leaves::Nothing && !alone.inside.contains(&at) {
+                            continue;
+                        }
                         for then in [Then::Resume, Then::Replan] {
-                            let run = run(road, single, Some((1 + number * nth, leaves, then)), seam);
-                            figures.join(tell(&run, &calm, road, single, (1 + number * nth, leaves, then)));
+                            if then == Then::Replan && road == Road::Destroy {
+                                continue;
+                            }
+                            let run = run(road, single, Some((at, leaves, then)), seam);
+                            figures.join(tell(&run, &calm, road, single, (at, leaves, then)));
                             if enough(&figures) {
                                 return figures;
                             }
