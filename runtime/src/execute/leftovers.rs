@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rebar_compiler::plan::Plan;
+use rebar_compiler::plan::{ObjectVerb, Plan, machine_digest};
 
 use super::calls::Calls;
 use super::objects::{ObjectChange, change};
@@ -50,6 +50,24 @@ async fn ours(state: &State, unknown: Vec<(String, String)>) -> Result<BTreeSet<
         .into_iter()
         .filter(|(_, operation)| known.contains(operation));
     Ok(ours.map(|(name, _)| name).collect())
+}
+
+/// Machines that the plan takes for gone, and that are there in part, or as something else: they are on networks that
+/// may have to go first.
+pub(super) fn in_the_way(
+    plan: &Plan,
+    world: &World,
+    recorded: &BTreeMap<String, NodeDetail>,
+) -> BTreeSet<String> {
+    let made = plan.nodes.iter().filter(|row| {
+        row.machine == ObjectVerb::Create
+            && recorded.contains_key(&row.name)
+            && world
+                .machines
+                .get(&row.name)
+                .is_some_and(|view| !view.complete || view.digest != machine_digest(plan, row))
+    });
+    made.map(|row| row.name.clone()).collect()
 }
 
 /// Removes leftovers before anything else: machines first, for they may be on a network that has to go, then networks

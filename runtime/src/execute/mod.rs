@@ -218,7 +218,9 @@ async fn carry_out(
     let names = Names::after(publications, up, coming);
     let leftovers = leftovers::machines(state, &world, &recorded).await?;
     let left_networks = leftovers::networks(state, &world, &recorded_networks).await?;
-    let (cleared, not_cleared) = leftovers::clear(&calls, plan, &world, &leftovers, &left_networks).await?;
+    let mut first = leftovers.clone();
+    first.extend(leftovers::in_the_way(plan, &world, &recorded));
+    let (cleared, not_cleared) = leftovers::clear(&calls, plan, &world, &first, &left_networks).await?;
     let work = Work {
         plan: Arc::new(plan.clone()),
         calls,

@@ -111,8 +111,7 @@ impl Course {
     }
 
     pub(crate) fn violated(&mut self, what: String) {
-        let text = format!("{what} ({})", self.place);
-        self.figures.violations.push(text);
+        self.figures.violations.push(what + &format!(" ({})", self.place));
     }
 
     async fn chapter(&mut self, chapter: &Chapter) {
@@ -443,7 +442,7 @@ impl Course {
     pub(crate) async fn converge(&mut self, goal: &Goal) {
         self.sim.set_faults(Faults::none());
         // What was on its way arrives; whoever was away is back.
-        tokio::time::sleep(Duration::from_secs(120)).await;
+        tokio::time::sleep(Duration::from_secs(900)).await;
         // Somebody clears up what is his, and says what became of commands that may run once.
         self.sim.world(|world| {
             world.foreign.clear();
