@@ -151,7 +151,7 @@ impl Drop for Bars {
 }
 
 /// What is worth a line that stays.
-fn line(event: &Event, paint: Palette) -> Option<String> {
+pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
     let text = match event {
         Event::LeaseTakenOver { deploy } => paint.change(&format!(
             "an earlier process that changed `{deploy}` is gone; going on from its journal"

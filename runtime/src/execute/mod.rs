@@ -24,6 +24,7 @@ mod forecast;
 mod graph;
 mod lane;
 mod leave;
+mod leftovers;
 mod lookup;
 mod objects;
 mod outcome;
@@ -261,6 +262,11 @@ async fn carry_out(
         .count();
     let up = up.filter(|name| runs(&world, name)).collect();
     let names = Names::after(publications, up, coming);
+    let leftovers = leftovers::machines(state, &world, &recorded).await?;
+    let left_networks = leftovers::networks(state, &world, &recorded_networks).await?;
+    let mut first = leftovers.clone();
+    first.extend(leftovers::in_the_way(plan, &world, &recorded));
+    let (cleared, not_cleared) = leftovers::clear(&calls, plan, &world, &first, &left_networks).await?;
     let work = Work {
         plan: Arc::new(plan.clone()),
         calls,
@@ -269,13 +275,16 @@ async fn carry_out(
         recorded,
         recorded_networks,
         names,
+        leftovers,
     };
     let limits = Limits {
         lanes: context.parallelism,
         objects: context.backend.parallelism(),
         per_domain: context.per_domain,
     };
-    let tally = schedule(&graph, Arc::new(work), limits, lease, &standing).await?;
+    let mut tally = schedule(&graph, Arc::new(work), limits, lease, &standing).await?;
+    tally.changed += cleared;
+    tally.failed.extend(not_cleared);
     let mut outcome = conclude(tally);
     let left_out = plan.selection.iter().flat_map(|selection| &selection.left_out);
     outcome.left_out = left_out

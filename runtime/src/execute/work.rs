@@ -33,6 +33,8 @@ pub(super) struct Work {
     pub(super) recorded: BTreeMap<String, NodeDetail>,
     pub(super) recorded_networks: BTreeMap<String, NetworkSpec>,
     pub(super) names: Names,
+    /// Machines that are there and not recorded, and that the journal knows: see [`super::leftovers`].
+    pub(super) leftovers: BTreeSet<String>,
 }
 
 /// Publishes names for many nodes with few calls: whoever comes while a call is under way shares the next one.
@@ -236,7 +238,7 @@ async fn make_machine(work: &Work, name: &str) -> Result<usize, Stop> {
             .get(name)
             .filter(|view| view.operation != operation);
         if let Some(view) = there {
-            if view.complete && recorded.is_none() {
+            if view.complete && recorded.is_none() && !work.leftovers.contains(name) {
                 let message =
                     format!("a machine `{name}` of this deploy is there that the state does not know");
                 let help = format!(

@@ -1,6 +1,6 @@
 //! Runs: a plan opens one run, on the base it was made from; only that plan may resume it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rebar_compiler::plan::{Base, LedgerNode};
@@ -225,6 +225,21 @@ impl State {
                 operations.insert(row.get(0)?, operation);
             }
             Ok(operations)
+        })
+        .await
+    }
+
+    /// Which of `operations` are in the journal, of whatever run.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn journalled(&self, operations: BTreeSet<String>) -> Result<BTreeSet<String>, StateError> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT id FROM operation WHERE id IN (SELECT value FROM json_each(?1))")?;
+            let found =
+                statement.query_map(params![serde_json::to_string(&operations)?], |row| row.get(0))?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }

@@ -49,6 +49,8 @@ pub struct Settings {
     pub parallelism: usize,
     /// Whether agents refuse an older writer, as real ones do. Without it the harness must see the damage.
     pub fencing: bool,
+    /// Whether nodes keep their journal. Without it the harness must see steps that have their effect twice.
+    pub remembering: bool,
     /// Whether to keep a log of everything that was done.
     pub log: bool,
 }
@@ -61,6 +63,7 @@ impl Default for Settings {
             latencies: Latencies::default(),
             parallelism: 8,
             fencing: true,
+            remembering: true,
             log: false,
         }
     }
@@ -71,6 +74,7 @@ impl Default for Settings {
 pub struct Sim {
     this: Weak<Sim>,
     settings: Settings,
+    faults: Mutex<Faults>,
     world: Mutex<World>,
     begun: Instant,
     moments: Moments,
@@ -81,6 +85,7 @@ impl Sim {
     pub fn new(settings: Settings) -> Arc<Sim> {
         Arc::new_cyclic(|this| Sim {
             this: this.clone(),
+            faults: Mutex::new(settings.faults.clone()),
             settings,
             world: Mutex::default(),
             begun: Instant::now(),
@@ -106,6 +111,21 @@ impl Sim {
     /// The moments at which the program can be ended.
     pub fn moments(&self) -> &Moments {
         &self.moments
+    }
+
+    /// From now on other things go wrong.
+    pub fn set_faults(&self, faults: Faults) {
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// A fault that strikes so often from now on, whatever the rates: `about` is what it is about, such as
+    /// `create machine/web-1` for a call, `web-1/pages.page` for a step, `machine/web-1` for a node.
+    pub fn doom(&self, fault: Fault, about: &str, times: u32) {
+        self.world(|world| world.doomed.insert((fault, about.to_owned()), times));
+    }
+
+    fn remembers(&self) -> bool {
+        self.settings.remembering
     }
 
     fn fences(&self) -> bool {
@@ -135,13 +155,18 @@ impl Sim {
 
     /// Whether a fault strikes now; it is counted if it does.
     fn strikes(&self, fault: Fault, subject: &str) -> bool {
-        let faults = &self.settings.faults;
-        let rate = faults.rates.get(&fault).copied().unwrap_or(0.0);
-        if rate <= 0.0 || faults.until.is_some_and(|until| self.begun.elapsed() >= until) {
+        let rate = {
+            let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = faults.until.is_some_and(|until| self.begun.elapsed() >= until);
+            let rate = faults.rates.get(&fault).copied().unwrap_or(0.0);
+            if over { 0.0 } else { rate }
+        };
+        let doomed = self.world(|world| world.is_doomed(fault, subject));
+        if rate <= 0.0 && !doomed {
             return false;
         }
         let number = self.count(fault.name(), subject);
-        let strikes = chance(self.settings.seed, fault.name(), subject, number) < rate;
+        let strikes = doomed || chance(self.settings.seed, fault.name(), subject, number) < rate;
         if strikes {
             let (when, about) = (self.begun.elapsed(), subject.to_owned());
             self.world(|world| {
@@ -170,6 +195,16 @@ impl Sim {
         tokio::time::sleep(time).await;
     }
 
+    /// A machine is not to be reached for a while.
+    fn away(&self, key: &Key) {
+        let until = Instant::now() + AWAY;
+        self.world(|world| {
+            if let Some(machine) = world.machines.get_mut(key) {
+                machine.away = Some(until);
+            }
+        });
+    }
+
     /// A request that outlives its sender.
     fn carry_out_later(&self, scope: &Scope, operation: &Operation) {
         let Some(this) = self.this.upgrade() else { return };
@@ -177,7 +212,12 @@ impl Sim {
         tokio::spawn(async move {
             tokio::time::sleep(LATE).await;
             // Nobody hears what came of it.
-            drop(this.world(|world| world.carry_out(&scope, &operation, false)));
+            this.world(|world| {
+                world.late.insert(operation.id.clone());
+                if world.admit(&scope, &operation, this.settings.fencing).is_ok() {
+                    drop(world.carry_out(&scope, &operation, false));
+                }
+            });
         });
     }
 
@@ -264,6 +304,7 @@ impl Backend for Sim {
             _ => format!("{verb} {}", name.split('/').next().unwrap_or_default()),
         };
         self.take_time(&what, &about).await;
+        self.world(|world| world.admit(scope, operation, self.settings.fencing))?;
         self.fails(scope, operation)?;
         // Whoever is killed here leaves nothing, a half or the whole behind.
         if let Some(leaves) = self.moments.inside() {

@@ -33,9 +33,15 @@ pub struct Moments {
     end: Mutex<Option<(u64, Leaves)>>,
     dead: AtomicBool,
     died: Notify,
+    inside: Mutex<Vec<u64>>,
 }
 
 impl Moments {
+    /// The numbers of those moments so far that were inside a call, where it matters what the call leaves.
+    pub fn inside_calls(&self) -> Vec<u64> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// How many moments there were.
     pub fn passed(&self) -> u64 {
         self.passed.load(Ordering::SeqCst)
@@ -89,6 +95,11 @@ impl Moments {
         if self.is_dead() {
             return Some(Leaves::Nothing);
         }
+        let number = self.passed() + 1;
+        self.inside
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(number);
         self.strike()
     }
 

@@ -73,7 +73,8 @@ pub(super) fn serve(sim: Arc<Sim>, key: Key, node: Arc<Mutex<Node>>) -> Process 
             let left = breaks.then(|| 1 + sim.drawn("line", &about, 6));
             let agent = Agent {
                 sim,
-                name: key.1,
+                name: key.1.clone(),
+                key,
                 node,
             };
             let mut out = Out { answers, left };
@@ -113,6 +114,7 @@ impl Out {
 
 struct Agent {
     sim: Arc<Sim>,
+    key: Key,
     name: String,
     node: Arc<Mutex<Node>>,
 }
@@ -216,6 +218,9 @@ impl Agent {
     }
 
     fn look_up(&self, operation: &str) -> OperationState {
+        if !self.sim.remembers() {
+            return OperationState::Unseen;
+        }
         let node = self.node();
         match node.operations.get(operation) {
             Some(OperationState::Running) if !node.busy => OperationState::Broken,
@@ -242,6 +247,7 @@ impl Agent {
         } = planned;
         let subject = format!("{}/{}", self.name, step.address);
         let known = self.node().operations.get(&operation).cloned();
+        let known = known.filter(|_| self.sim.remembers());
         if let Some(OperationState::Done { changed, prior }) = known
             && (verb == Verb::Remove || self.observe(&step) == Observation::InSync)
         {
@@ -268,7 +274,12 @@ impl Agent {
             Verb::Remove => format!("removal {}", step.action),
         };
         self.sim.take_time(&what, &subject).await;
-        if self.sim.strikes(Fault::AgentKilled, &subject) || self.sim.strikes(Fault::Reboot, &subject) {
+        if self.sim.strikes(Fault::AgentKilled, &subject) {
+            return self.broken_off(&step, once, &subject);
+        }
+        if self.sim.strikes(Fault::Reboot, &subject) {
+            self.node().boots += 1;
+            self.sim.away(&self.key);
             return self.broken_off(&step, once, &subject);
         }
         for (fault, class) in [

@@ -71,6 +71,12 @@ pub struct World {
     pub struck: Vec<(Duration, Fault, String)>,
     /// What must never happen and did: two agents at work on one node, for example.
     pub violations: Vec<String>,
+    /// Operations whose requests outlived their sender: they may be done when nobody expects it any more.
+    pub late: BTreeSet<String>,
+    /// Faults that are bound to strike, and how often.
+    pub doomed: BTreeMap<(Fault, String), u32>,
+    /// The newest writer's epoch, by the id of the deploy.
+    pub epochs: BTreeMap<String, u64>,
     /// How often each thing was attempted.
     pub counts: BTreeMap<String, u64>,
     /// Machines that are gone, for lists that lag.
@@ -112,6 +118,41 @@ fn terminal(message: &str) -> BackendError {
 }
 
 impl World {
+    /// Lets in the newest writer and no older one, as the real backends do; without `fences` it only tells.
+    pub(super) fn admit(
+        &mut self,
+        scope: &Scope,
+        operation: &Operation,
+        fences: bool,
+    ) -> Result<(), BackendError> {
+        let newest = self.epochs.entry(scope.deploy_id.clone()).or_default();
+        if operation.epoch >= *newest {
+            *newest = operation.epoch;
+            return Ok(());
+        }
+        let (_, name) = subject(&operation.action);
+        let what = format!("epoch {} changes {name} after epoch {newest}", operation.epoch);
+        if fences {
+            return Err(terminal(&what));
+        }
+        self.violations.push(format!("I6: {what}"));
+        Ok(())
+    }
+
+    /// Whether a fault is bound to strike; it counts as one time if so.
+    pub(super) fn is_doomed(&mut self, fault: Fault, about: &str) -> bool {
+        if self.doomed.is_empty() {
+            return false;
+        }
+        match self.doomed.get_mut(&(fault, about.to_owned())) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
     /// Carries out a change; with `half`, so that a machine is left half-made.
     pub(super) fn carry_out(
         &mut self,
