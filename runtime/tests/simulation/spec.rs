@@ -368,6 +368,7 @@ fn run_instance(run: &Run) -> RunInstance {
             canary: (run.canary > 0).then_some(run.canary),
             batch: (run.batch > 0).then_some(run.batch),
             settle: (run.batch > 2).then_some(1_000_000_000),
+            ..Rollout::default()
         },
         waits: run.after.iter().map(wait).collect(),
         span: Span::default(),
