@@ -115,7 +115,10 @@ fn a_state_file_cut_short() {
         let _ = fs::remove_file(world.project.join(".rebar").join(file));
     }
     fs::write(&state, &cut).unwrap();
-    insta::assert_snapshot!(said(&world, &world.run(&["apply", "laptop_shop", "--yes"])));
+    // How long the file is depends on how many tables there are.
+    let said = said(&world, &world.run(&["apply", "laptop_shop", "--yes"]));
+    let said = said.replace(&format!("{} of {} bytes", cut.len(), whole.len()), "HALF of WHOLE bytes");
+    insta::assert_snapshot!(said);
     assert_eq!(fs::read(&state).unwrap(), cut, "the file is as it was");
 }
 

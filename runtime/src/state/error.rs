@@ -236,7 +236,7 @@ impl StateError {
                 )
             }
             StateError::Damaged { path, .. } => format!(
-                "nothing was changed; put back a copy of `{}` together with its `-wal` file, or look at it with `sqlite3`; without it rebar does not know what it made",
+                "nothing was changed; move `{}` away, then put a copy in its place (`rebar state backup` makes them, `.rebar/backups` keeps some), or make the record anew from what stands: `rebar state rebuild <deploy>`",
                 path.display()
             ),
             StateError::Newer { .. } => "use the newer rebar; nothing was changed".to_owned(),
