@@ -117,7 +117,10 @@ fn a_state_file_cut_short() {
     fs::write(&state, &cut).unwrap();
     // How long the file is depends on how many tables there are.
     let said = said(&world, &world.run(&["apply", "laptop_shop", "--yes"]));
-    let said = said.replace(&format!("{} of {} bytes", cut.len(), whole.len()), "HALF of WHOLE bytes");
+    let said = said.replace(
+        &format!("{} of {} bytes", cut.len(), whole.len()),
+        "HALF of WHOLE bytes",
+    );
     insta::assert_snapshot!(said);
     assert_eq!(fs::read(&state).unwrap(), cut, "the file is as it was");
 }

@@ -148,10 +148,22 @@ impl Calls {
         self.look(asked, &format!("what became of {subject}")).await
     }
 
-    /// What is there.
+    /// What is there; asked again where that may help, since nothing can go on without it.
     pub(super) async fn observe(&self) -> Result<World, BackendError> {
-        self.look(self.backend.observe(&self.scope), "what is there")
-            .await
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let asked = self.backend.observe(&self.scope);
+            let error = match self.look(asked, "what is there").await {
+                Ok(world) => return Ok(world),
+                Err(error) => error,
+            };
+            let passes = matches!(error.class, FailureClass::Transient | FailureClass::Busy);
+            let pause = self.retry.pause_after(tries, "observe", error.retry_after);
+            if !passes || tries >= self.retry.attempts || !self.cancel.sleep(pause).await {
+                return Err(error);
+            }
+        }
     }
 
     async fn look<T>(

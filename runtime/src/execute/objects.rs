@@ -143,7 +143,12 @@ async fn attempt(
     let subject = &wanted.subject;
     if lost {
         match calls.probe(call, subject).await {
-            Ok(Probed::Complete(applied)) => return Ok(Ended::Done(applied, None)),
+            Ok(Probed::Complete(applied)) => {
+                // Its last word was that it failed: only a new Intent may be followed by Done.
+                let intent = calls.intent(&call.id, subject, wanted.request());
+                calls.append(vec![intent]).await?;
+                return Ok(Ended::Done(applied, None));
+            }
             Ok(Probed::Partial | Probed::Absent) => {}
             Err(error) => {
                 let (half, lost) = (false, true);
