@@ -45,6 +45,15 @@ Exit codes: 0 done · 1 failed · 2 wrong usage · 3 changes found (plan --exit-
 
 Traces on standard error: -v, or REBAR_LOG=rebar_runtime=info; REBAR_LOG_FORMAT=json writes JSON lines";
 
+/// A whole number that is not 0.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|_| "it is no whole number".to_owned())?;
+    if number == 0 {
+        return Err("nothing would ever begin".to_owned());
+    }
+    Ok(number)
+}
+
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -222,9 +231,10 @@ pub(crate) struct CompareArgs {
 }
 
 const COMPARE_HELP: &str = "\
-A pattern is all that is done to each node of a group: runs, steps and their fields. It leaves out on what and on how many
-nodes that is done, so that a laptop and a rack can have the same one. Where two patterns differ, the first differing place
-of each field is shown. Backend, image, networks and hardware are listed apart, and so is what each site emulates or lacks.
+A pattern is all that is done to each node of a group: runs, steps and their fields. It leaves out on what
+and on how many nodes that is done, so that a laptop and a rack can have the same one. Where two patterns
+differ, the first differing place of each field is shown. Backend, image, networks and hardware are listed
+apart, and so is what each site emulates or lacks.
 
   rebar compare laptop_shop lab_shop      is what is tried on the laptop what the lab will get?
   rebar compare before.plan lab_shop      what does this change of the spec do to the steps?
@@ -264,11 +274,11 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// How many nodes are worked on at a time [default: 32].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) parallel: Option<usize>,
     /// How many nodes of one failure domain are worked on at a time [default: no limit]. A group with a `spread` counts
     /// as one domain.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) parallel_per_domain: Option<usize>,
     /// Say whether a command that must run only once, and was broken off, has happened (see `rebar explain E1204`).
     /// On a terminal you are asked.
@@ -394,9 +404,10 @@ pub(crate) struct ConformanceArgs {
 }
 
 const REHEARSE_HELP: &str = "\
-The plan is real and so is what carries it out; machines, faults and time are simulated, and as slow as they were measured to
-be in earlier applies. Nothing is touched, nobody needs to be root, and any backend's plan can be rehearsed. A run that is not
-done is applied again, up to three times. What came of it is kept in the project's state, and `rebar plan` mentions it.
+The plan is real and so is what carries it out; machines, faults and time are simulated, and as slow
+as they were measured to be in earlier applies. Nothing is touched, nobody needs to be root, and any
+backend's plan can be rehearsed. A run that is not done is applied again, up to three times. What came of it is
+kept in the project's state, and `rebar plan` mentions it.
 
   rebar rehearse my_deploy                            the change that an apply would make now
   rebar rehearse my_deploy --from-scratch             all of it, as if nothing stood
@@ -424,7 +435,7 @@ pub(crate) struct RehearseArgs {
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,
     /// How many nodes are worked on at a time [default: 32].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) parallel: Option<usize>,
     /// Only this run, with its story.
     #[arg(long, value_name = "K", conflicts_with = "runs", value_parser = clap::value_parser!(u64).range(1..))]

@@ -92,6 +92,26 @@ impl Project {
         })
     }
 
+    /// Refuses to write what somebody asks for into the folder of the state: it would replace the state itself.
+    ///
+    /// # Errors
+    /// `E1626` when `path` is in that folder.
+    pub(crate) fn refuse_own(&self, path: &Path) -> Result<(), Failure> {
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        let target = real(path).or_else(|| std::path::absolute(path).ok());
+        let folder = target.as_deref().and_then(Path::parent).and_then(real);
+        let own = real(&self.root.join(".rebar"));
+        match (folder, own) {
+            (Some(folder), Some(own)) if folder.starts_with(&own) => {
+                let message = format!("`{}` is in the folder of the state", path.display());
+                Err(Failure::new("E1626", message)
+                    .help("give a file elsewhere: what is in `.rebar` is rebar's own")
+                    .exit(Exit::Usage))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Forgets it, when no machine stands any more.
     pub(crate) fn forget_data(&self) {
         // A file that stays only binds the next apply to the same folder.

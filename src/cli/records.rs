@@ -86,6 +86,7 @@ pub(crate) enum StateCommand {
 }
 
 pub(crate) const HISTORY_HELP: &str = "\
+Examples:
   rebar history                    the latest runs of all deploys
   rebar history shop -n 5          the latest five of one
   rebar history --run 3f2a         what this run began, in order, and how each ended
@@ -108,6 +109,7 @@ pub(crate) struct HistoryArgs {
 }
 
 pub(crate) const LOGS_HELP: &str = "\
+Examples:
   rebar logs shop                  all that the latest run heard
   rebar logs shop web-1 edge       of two nodes
   rebar logs shop --step pages     of one run's steps, or of one step: pages.index

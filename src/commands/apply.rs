@@ -8,7 +8,7 @@ use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
 use rebar_runtime::state::{Practised, State, Where};
 
-use super::compile::{Made, make, undrained};
+use super::compile::{Made, make_part};
 use super::{Context, ask, carry, doctor, node, select};
 use crate::backends;
 use crate::cli::ApplyArgs;
@@ -24,6 +24,7 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
     };
+    ask::known(&answers, &plan)?;
     let backend = backends::backend(&plan.backend.name, &context.project.folders()?)?;
     // An empty plan that follows a run that was broken off is carried out all the same: it closes that run.
     let state = node::state(context)?;
@@ -95,17 +96,14 @@ fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan, unsure: bool) -> 
 /// The plan of a file, if the argument looks like one, else of a deploy.
 async fn plan(context: &Context, args: &ApplyArgs) -> Result<Made, Failure> {
     if !super::is_file(&args.what) {
-        let made = make(context, &args.what, Depth::Nodes, args.diagnostics.format).await?;
-        let mut made = undrained(made, &args.drain.nodes)?;
-        if let Made::Plan(plan, _) = &mut made {
-            select::part(plan, &args.select)?;
-        }
-        return Ok(made);
+        let part = (&args.select, &args.drain);
+        return make_part(context, &args.what, Depth::Nodes, args.diagnostics.format, part).await;
     }
     if let Some(node) = args.drain.nodes.first() {
         let message = format!("`--no-drain {node}` does not go with a plan file: it is carried out as it is");
         return Err(Failure::new("E1625", message)
-            .help("give it to `rebar plan -o`, or apply the deploy by its name"));
+            .help("give it to `rebar plan -o`, or apply the deploy by its name")
+            .exit(Exit::Usage));
     }
     select::refuse_for_file(&args.select)?;
     context.project.exists()?;

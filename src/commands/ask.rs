@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use rebar_compiler::plan::Plan;
 use rebar_runtime::execute::{Answers, Asker, Told};
 
 use crate::exit::Exit;
@@ -16,13 +17,43 @@ use crate::report::Failure;
 /// # Errors
 /// `E1630` for an answer that is none.
 pub(crate) fn answers(assume: &[String], json: bool) -> Result<Answers, Failure> {
-    let assumed = assume
-        .iter()
-        .map(|text| assumed(text))
-        .collect::<Result<BTreeMap<_, _>, _>>()?;
+    let mut all = BTreeMap::new();
+    for text in assume {
+        let (step, done) = assumed(text)?;
+        if all.insert(step.clone(), done).is_some_and(|other| other != done) {
+            return Err(
+                Failure::new("E1630", format!("`{step}` is said to be both done and not done"))
+                    .help("give one answer for each step")
+                    .exit(Exit::Usage),
+            );
+        }
+    }
+    let assumed = all;
     let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let asker = (terminal && !json).then(|| Arc::new(ask) as Asker);
     Ok(Answers { assumed, asker })
+}
+
+/// Fails when an answer is about a step that the plan does not have: it would be waited for in vain.
+///
+/// # Errors
+/// `E1630`.
+pub(crate) fn known(answers: &Answers, plan: &Plan) -> Result<(), Failure> {
+    for subject in answers.assumed.keys() {
+        let found = subject.split_once('/').and_then(|(node, step)| {
+            let row = plan.nodes.iter().find(|row| row.name == node)?;
+            let (run, name) = step.split_once('.')?;
+            let segments = &plan.patterns.get(row.pattern)?.segments;
+            let segment = segments.iter().find(|segment| segment.run == run)?;
+            segment.steps.iter().find(|step| step.name == name)
+        });
+        if found.is_none() {
+            return Err(Failure::new("E1630", format!("the plan has no step `{subject}`"))
+                .help("write node, run and step as the error names them: `web-1/cluster.init=done`")
+                .exit(Exit::Usage));
+        }
+    }
+    Ok(())
 }
 
 fn assumed(text: &str) -> Result<(String, bool), Failure> {

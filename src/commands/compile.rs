@@ -8,9 +8,9 @@ use rebar_compiler::plan::{Ledger, Plan, Snapshot, leave_undrained};
 use rebar_runtime::observe::{self, Depth};
 use rebar_runtime::state::State;
 
-use super::Context;
+use super::{Context, select};
 use crate::backends;
-use crate::cli::Format;
+use crate::cli::{DrainArgs, Format, SelectArgs};
 use crate::exit::Exit;
 use crate::report::Failure;
 
@@ -34,8 +34,43 @@ pub(crate) async fn make(
     depth: Depth,
     format: Format,
 ) -> Result<Made, Failure> {
+    Ok(compiled(context, deploy, depth, format).await?.0)
+}
+
+/// As [`make`], of the part that is asked for; of these nodes, none is drained before it goes.
+///
+/// # Errors
+/// Those of [`make`], and when there is no such part.
+pub(crate) async fn make_part(
+    context: &Context,
+    deploy: &str,
+    depth: Depth,
+    format: Format,
+    (part, undrained): (&SelectArgs, &DrainArgs),
+) -> Result<Made, Failure> {
+    let (mut made, snapshot) = compiled(context, deploy, depth, format).await?;
+    if let Made::Plan(plan, _) = &mut made {
+        select::part(plan, part, &snapshot)?;
+        for node in &undrained.nodes {
+            if !leave_undrained(plan, node) {
+                let message = format!("`{node}` is no node that leaves or is replaced");
+                return Err(Failure::new("E1625", message)
+                    .help("`rebar plan` shows which nodes go")
+                    .exit(Exit::Usage));
+            }
+        }
+    }
+    Ok(made)
+}
+
+async fn compiled(
+    context: &Context,
+    deploy: &str,
+    depth: Depth,
+    format: Format,
+) -> Result<(Made, Snapshot), Failure> {
     let mut analysis = super::analyse(context);
-    let (mut made, mut unsure) = (None, false);
+    let (mut made, mut unsure, mut found) = (None, false, Snapshot::default());
     if !analysis.diagnostics.has_errors() {
         let (ledger, snapshot, unknown) = look(context, &analysis, deploy, depth).await?;
         for (name, because) in &unknown {
@@ -44,6 +79,7 @@ pub(crate) async fn make(
         }
         unsure = !unknown.is_empty();
         made = analysis.plan(deploy, &ledger, &snapshot);
+        found = snapshot;
         if let Some(plan) = &made {
             refuse_other_place(context, plan).await?;
         }
@@ -51,10 +87,11 @@ pub(crate) async fn make(
     // Where there is a plan, standard output is for it alone.
     let format = if made.is_some() { Format::Human } else { format };
     let exit = super::show(context, format, &analysis.diagnostics, &analysis.sources)?;
-    Ok(match made {
+    let made = match made {
         Some(plan) if exit == Exit::Done => Made::Plan(Box::new(plan), unsure),
         _ => Made::Ended(Exit::Failed),
-    })
+    };
+    Ok((made, found))
 }
 
 /// What the ledger and the record know of a deploy, and how it was found.
@@ -124,17 +161,4 @@ pub(super) fn is_new(folder: &Path) -> bool {
 fn site(analysis: &Analysis, deploy: &str) -> Option<String> {
     let found = analysis.typed.deploys.iter().find(|d| d.name == deploy)?;
     Some(analysis.typed.resolved.item_name(found.site)?.text.clone())
-}
-
-/// The plan with these nodes let go as they are.
-pub(crate) fn undrained(mut made: Made, nodes: &[String]) -> Result<Made, Failure> {
-    if let Made::Plan(plan, _) = &mut made {
-        for node in nodes {
-            if !leave_undrained(plan, node) {
-                let message = format!("`{node}` is no node that leaves or is replaced");
-                return Err(Failure::new("E1625", message).help("`rebar plan` shows which nodes go"));
-            }
-        }
-    }
-    Ok(made)
 }

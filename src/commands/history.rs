@@ -84,10 +84,10 @@ fn line(shown: &HistoryRun, paint: Palette) -> String {
         None => paint.change("open"),
         Some("done") => paint.create("done"),
         Some("abandoned") => paint.faint("abandoned"),
-        Some(other) => paint.remove(other),
+        Some(other) => paint.remove(&plain(other)),
     };
     let took = run.closed.map_or(String::new(), |closed| {
-        format!(" in {}", duration(closed - run.opened))
+        format!(" in {}", duration(closed.saturating_sub(run.opened)))
     });
     let mut counts = vec![format!("{} done", shown.done)];
     if shown.failed > 0 {

@@ -3,8 +3,8 @@
 use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
 
-use super::compile::{Made, make, undrained};
-use super::{Context, expect, select};
+use super::compile::{Made, make_part};
+use super::{Context, expect};
 use crate::cli::{PlanArgs, Refresh};
 use crate::exit::Exit;
 use crate::render;
@@ -16,19 +16,15 @@ const FORESEEN: usize = 2000;
 
 /// Shows what an apply would change.
 pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
-    let (mut plan, unsure) = match make(
-        context,
-        &args.deploy,
-        depth(args.refresh),
-        args.diagnostics.format,
-    )
-    .await
-    .and_then(|made| undrained(made, &args.drain.nodes))?
-    {
+    if let Some(path) = &args.out {
+        context.project.refuse_own(path)?;
+    }
+    let part = (&args.select, &args.drain);
+    let (depth, format) = (depth(args.refresh), args.diagnostics.format);
+    let (plan, unsure) = match make_part(context, &args.deploy, depth, format, part).await? {
         Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
     };
-    select::part(&mut plan, &args.select)?;
     let wanted = args.facts || !args.json && !Summary::of(&plan).is_empty() && plan.nodes.len() <= FORESEEN;
     let facts = if wanted {
         Some(expect::of(context, &plan).await?)

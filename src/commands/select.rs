@@ -1,6 +1,6 @@
 //! The part of a plan that was asked for: `--only`, `--except`, `--replace`.
 
-use rebar_compiler::plan::{Plan, SelectError, Wanted, select};
+use rebar_compiler::plan::{Plan, SelectError, Snapshot, Wanted, select};
 
 use crate::cli::SelectArgs;
 use crate::exit::Exit;
@@ -10,8 +10,8 @@ use crate::report::Failure;
 ///
 /// # Errors
 /// `E1631` where nothing is called like that, `E1632` where the part cannot be carried out without the rest.
-pub(crate) fn part(plan: &mut Plan, args: &SelectArgs) -> Result<(), Failure> {
-    select(plan, &wanted(args)).map_err(|error| failure(&error))
+pub(crate) fn part(plan: &mut Plan, args: &SelectArgs, snapshot: &Snapshot) -> Result<(), Failure> {
+    select(plan, &wanted(args), snapshot).map_err(|error| failure(&error))
 }
 
 /// A plan file is carried out as it is, or not at all.

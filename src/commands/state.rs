@@ -93,6 +93,9 @@ async fn show(context: &Context, deploy: Option<&str>, json: bool) -> Result<Exi
 
 async fn export(context: &Context, out: Option<&Path>) -> Result<Exit, Failure> {
     let state = needed(context)?;
+    if let Some(file) = out {
+        context.project.refuse_own(file)?;
+    }
     match out {
         None => {
             let document = state.export().await.map_err(|error| failed(&error))?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rebar_compiler::plan::{Plan, StepVerbs};
+use rebar_compiler::plan::{NodeRow, ObjectVerb, Plan, StepVerbs};
 
 use super::palette::count;
 
@@ -23,20 +23,34 @@ fn selected(plan: &Plan, node: &str) -> bool {
     !plan.selection.as_ref().is_some_and(out)
 }
 
+/// What is made before anything runs on it; nothing where all of it stands.
+fn making(plan: &Plan) -> Option<Turn> {
+    let networks = plan
+        .networks
+        .values()
+        .filter(|network| network.verb != ObjectVerb::Keep);
+    let machines = plan
+        .nodes
+        .iter()
+        .filter(|row| row.machine != ObjectVerb::Keep && selected(plan, &row.name));
+    let networks = count(networks.count(), "network");
+    let machines = count(machines.count(), "machine");
+    let what = match (networks.starts_with("0 "), machines.starts_with("0 ")) {
+        (true, true) => return None,
+        (true, false) => machines,
+        (false, true) => networks,
+        (false, false) => format!("{networks}, then {machines}"),
+    };
+    Some(Turn {
+        stage: 1,
+        what,
+        waits: Vec::new(),
+    })
+}
+
 /// The turns of a plan in order.
 pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
-    let mut turns = vec![Turn {
-        stage: 1,
-        what: format!(
-            "{}, then {}",
-            count(plan.networks.len(), "network"),
-            count(
-                plan.nodes.iter().filter(|row| selected(plan, &row.name)).count(),
-                "machine"
-            )
-        ),
-        waits: Vec::new(),
-    }];
+    let mut turns: Vec<Turn> = making(plan).into_iter().collect();
     let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
     // Gates always point from a run that is written earlier to one written later, so one pass over
     // the runs in an order in which all predecessors come first suffices; repeat until nothing moves.
@@ -76,7 +90,8 @@ pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
         if waits.is_empty() {
             waits.push("each node as soon as its own machine runs".to_owned());
         }
-        let nodes = count(nodes_of(plan, run.name), "node");
+        waits.extend(pace(plan, run.name));
+        let nodes = count(busy_nodes(plan, run.name), "node");
         let what = format!("`{}` on {nodes} of {}", run.name, run.group);
         turns.push(Turn {
             stage: stages[run.name],
@@ -112,9 +127,43 @@ fn runs(plan: &Plan) -> Vec<Run<'_>> {
     runs
 }
 
+/// How the changes of nodes that serve already are spread over time, if any serves.
+fn pace(plan: &Plan, run: &str) -> Option<String> {
+    let segments = plan.patterns.iter().flat_map(|pattern| &pattern.segments);
+    let rollout = &segments.into_iter().find(|segment| segment.run == run)?.rollout;
+    let serving = plan
+        .nodes
+        .iter()
+        .filter(|row| row.machine == ObjectVerb::Keep || matches!(row.machine, ObjectVerb::Replace { .. }))
+        .filter(|row| is_busy(plan, row, run))
+        .count();
+    let mut parts = Vec::new();
+    parts.extend(rollout.canary.map(|nodes| format!("{nodes} first")));
+    parts.extend(rollout.batch.map(|nodes| format!("{nodes} at a time")));
+    parts.extend(rollout.max_unavailable.map(|most| format!("at most {most} away")));
+    parts.extend(rollout.quorum.map(|least| format!("at least {least} serving")));
+    parts.extend(
+        rollout
+            .settle
+            .map(|rest| format!("{} s of rest after each batch", rest as f64 / 1e9)),
+    );
+    parts.extend(rollout.error_budget.map(|most| format!("{most} may fail")));
+    (serving > 0 && !parts.is_empty())
+        .then(|| format!("of those that serve already ({serving}): {}", parts.join(", ")))
+}
+
 /// Whether there is anything to do in a run.
 fn busy(plan: &Plan, run: &str) -> bool {
-    plan.nodes.iter().any(|row| match &row.steps {
+    busy_nodes(plan, run) > 0
+}
+
+/// On how many nodes there is anything to do in a run.
+fn busy_nodes(plan: &Plan, run: &str) -> usize {
+    plan.nodes.iter().filter(|row| is_busy(plan, row, run)).count()
+}
+
+fn is_busy(plan: &Plan, row: &NodeRow, run: &str) -> bool {
+    match &row.steps {
         StepVerbs::All => {
             let pattern = plan.patterns.get(row.pattern);
             pattern.is_some_and(|pattern| pattern.segments.iter().any(|segment| segment.run == run))
@@ -123,7 +172,7 @@ fn busy(plan: &Plan, run: &str) -> bool {
             let of_run = |address: &str| address.split_once('.').is_some_and(|(name, _)| name == run);
             ensure.keys().any(|address| of_run(address)) || remove.iter().any(|step| of_run(&step.address))
         }
-    })
+    }
 }
 
 /// On how many nodes a run runs.

@@ -240,7 +240,12 @@ fn by_group(plan: &Plan) -> Vec<(&str, Vec<&NodeRow>)> {
             groups.push((&pattern.group, Vec::new()));
         }
     }
-    for node in &plan.nodes {
+    // What is left out is told apart.
+    let left_out = |name: &str| {
+        let selection = plan.selection.as_ref();
+        selection.is_some_and(|selection| selection.left_out.contains_key(name))
+    };
+    for node in plan.nodes.iter().filter(|node| !left_out(&node.name)) {
         let group = plan
             .patterns
             .get(node.pattern)

@@ -254,3 +254,73 @@ fn records(world: &World) {
     let older = world.run(&["state", "import", &file, "--yes"]);
     assert!(older.code == 4 && older.err.contains("E1013"), "{older:?}");
 }
+
+#[test]
+fn nothing_is_written_over_the_state_by_mistake() {
+    let world = World::of_spec(SPEC);
+    world.good(&["status"]);
+    let state = world.project.join(".rebar/state.db");
+    rebar_runtime::state::State::open(&state).unwrap();
+    let before = fs::read(&state).unwrap();
+    let (file, log) = (state.display().to_string(), format!("{}-wal", state.display()));
+    for arguments in [
+        &["state", "export", "--out", &file][..],
+        &["state", "export", "--out", &log],
+        &["plan", "pair", "-o", &file],
+    ] {
+        let ran = world.run(arguments);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.err.contains("E1626"), "{ran:?}");
+    }
+    assert_eq!(fs::read(&state).unwrap(), before);
+    // A device stays a device, a link leads where it led.
+    let full = world.run(&["state", "export", "--out", "/dev/full"]);
+    assert!(
+        full.code != 0 && !fs::metadata("/dev/full").unwrap().is_file(),
+        "{full:?}"
+    );
+    let (link, target) = (world.project.join("link.json"), world.project.join("target.json"));
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    fs::write(&target, "").unwrap();
+    world.good(&["state", "export", "--out", &link.display().to_string()]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && fs::metadata(&target).unwrap().len() > 100);
+}
+
+#[test]
+fn answers_and_numbers_that_lead_nowhere_are_refused() {
+    let world = World::of_spec(SPEC);
+    for (arguments, says) in [
+        (
+            &["apply", "pair", "--yes", "--assume", "web-9/apps.first=done"][..],
+            "E1630",
+        ),
+        (
+            &["apply", "pair", "--yes", "--assume", "web-1/apps.nope=done"],
+            "E1630",
+        ),
+        (
+            &[
+                "apply",
+                "pair",
+                "--assume",
+                "web-1/apps.first=done",
+                "--assume",
+                "web-1/apps.first=not-done",
+            ],
+            "E1630",
+        ),
+        (
+            &["apply", "pair", "--yes", "--parallel", "0"],
+            "nothing would ever begin",
+        ),
+        (
+            &["rehearse", "pair", "--parallel", "0"],
+            "nothing would ever begin",
+        ),
+        (&["plan", "pair", "--no-drain", "web-1"], "E1625"),
+    ] {
+        let ran = world.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {ran:?}");
+        assert!(ran.err.contains(says), "{arguments:?}: {ran:?}");
+    }
+}

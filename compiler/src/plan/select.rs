@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{NodeRow, ObjectVerb, Plan, StepVerbs};
+use super::leave::leave_steps;
+use super::{NodeRow, ObjectVerb, Plan, Snapshot, StepVerbs};
 
 /// What of a plan is wanted. Each entry is a node's name, a pattern with `*` such as `web-*`, or a group's name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -79,12 +80,12 @@ pub enum SelectError {
     Both(String),
 }
 
-/// Takes the wanted part of `plan`. A plan with a part left out, or with more replaced, is another plan: its hash
+/// Takes the wanted part of `plan`, which was made on `snapshot`. A plan with a part left out, or with more replaced, is another plan: its hash
 /// differs.
 ///
 /// # Errors
 /// When a pattern means no node, or the part cannot be carried out without the rest.
-pub fn select(plan: &mut Plan, wanted: &Wanted) -> Result<(), SelectError> {
+pub fn select(plan: &mut Plan, wanted: &Wanted, snapshot: &Snapshot) -> Result<(), SelectError> {
     let replaced = matching(plan, &wanted.replace)?;
     if let Some(node) = plan.leaving.iter().find(|node| replaced.contains(&node.name)) {
         return Err(SelectError::Leaves(node.name.clone()));
@@ -96,6 +97,7 @@ pub fn select(plan: &mut Plan, wanted: &Wanted) -> Result<(), SelectError> {
                 because: "asked for".to_owned(),
             };
             row.steps = StepVerbs::All;
+            row.leave = snapshot.nodes.get(&row.name).map(leave_steps).unwrap_or_default();
         }
     }
     if wanted.only.is_empty() && wanted.except.is_empty() {

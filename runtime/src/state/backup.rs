@@ -125,12 +125,28 @@ fn place(draft: &Path, file: &Path) -> Result<(), StateError> {
     work().map_err(|error| open::denied("write", file, &error))
 }
 
-/// Writes a private file so that it is there as a whole or not at all, in the place of one that may be there.
+/// Writes a private file so that it is there as a whole or not at all, in the place of one that may be there. A link is
+/// followed; what is no file, such as a pipe or a device, is written to and stays what it is.
 ///
 /// # Errors
 /// When it cannot be written.
 pub(super) fn write_private(file: &Path, text: &[u8]) -> Result<(), StateError> {
-    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let found = std::fs::metadata(file);
+    if found
+        .as_ref()
+        .is_ok_and(|found| !found.is_file() && !found.is_dir())
+    {
+        let written = OpenOptions::new()
+            .write(true)
+            .open(file)
+            .and_then(|mut device| device.write_all(text));
+        return written.map_err(|error| open::denied("write", file, &error));
+    }
+    let named = match found {
+        Ok(_) => std::fs::canonicalize(file),
+        Err(_) => std::path::absolute(file),
+    };
+    let file = named.unwrap_or_else(|_| file.to_owned());
     let draft = draft(&file);
     let work = || -> std::io::Result<()> {
         let mut open = OpenOptions::new()

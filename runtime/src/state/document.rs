@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::{Fault, StateError};
 use super::lease::{self, Holder, take};
-use super::{State, backup, open, surgery};
+use super::{State, backup, open, sound, surgery};
 use crate::journal::Surgery;
 
 /// The version of the document's form.
@@ -40,6 +40,12 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Json(serde_json::Value);
+
+impl Json {
+    pub(super) fn value(&self) -> &serde_json::Value {
+        &self.0
+    }
+}
 
 impl rusqlite::types::FromSql for Json {
     fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
@@ -195,6 +201,7 @@ impl Document {
         if document.hash != document.computed() {
             return Err(wrong("its hash is not that of its content".to_owned()));
         }
+        sound::check(&document.tables).map_err(|what| wrong(format!("it cannot be a state: {what}")))?;
         Ok(document)
     }
 

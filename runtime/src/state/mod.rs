@@ -19,6 +19,7 @@ mod practice;
 mod record;
 mod rehearsals;
 mod runs;
+mod sound;
 mod store;
 mod surgery;
 mod writer;

@@ -229,14 +229,16 @@ impl State {
         .await
     }
 
-    /// Which of `operations` are in the journal, of whatever run.
+    /// Which of `operations` are in the journal, of whatever run, as begun and not as done. What was done and is not
+    /// recorded any more was forgotten on purpose.
     ///
     /// # Errors
     /// Those of reading.
     pub async fn journalled(&self, operations: BTreeSet<String>) -> Result<BTreeSet<String>, StateError> {
         self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT id FROM operation WHERE id IN (SELECT value FROM json_each(?1))")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT id FROM operation WHERE state <> 'done' AND id IN (SELECT value FROM json_each(?1))",
+            )?;
             let found =
                 statement.query_map(params![serde_json::to_string(&operations)?], |row| row.get(0))?;
             Ok(found.collect::<rusqlite::Result<_>>()?)

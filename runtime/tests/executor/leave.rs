@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use rebar_agent::protocol::FailureClass;
-use rebar_compiler::plan::leave_undrained;
+use rebar_compiler::plan::{Wanted, leave_undrained, select};
 use rebar_runtime::execute::{Event, Outcome, Status, execute};
+use rebar_runtime::observe::{Depth, observe};
 use rebar_runtime::state::State;
 
 use crate::project::compiled;
@@ -190,4 +191,22 @@ async fn a_machine_that_is_replaced_is_drained_in_its_batch() {
             assert!(bed.at(&format!("end {node}/pages.web")) < bed.at(&format!("begin {next}/pages.note")));
         }
     }
+}
+
+#[tokio::test]
+async fn a_machine_that_is_replaced_on_request_is_drained_too() {
+    let bed = Bed::new().await;
+    let mut plan = compiled(SHOP, &bed.state, &bed.world).await;
+    let snapshot = observe(&bed.state, bed.world.as_ref(), "here", "laptop", Depth::Nodes)
+        .await
+        .unwrap();
+    let wanted = Wanted {
+        replace: vec!["web-3".to_owned()],
+        ..Wanted::default()
+    };
+    select(&mut plan, &wanted, &snapshot).unwrap();
+    let outcome = execute(&plan, &context(&bed.state, &bed.world)).await.unwrap();
+    assert_eq!(outcome.status, Status::Done, "{outcome:#?}");
+    assert_eq!(bed.drains(), 1);
+    assert!(bed.at("end web-3/pages.last") < bed.at("destroy machine/web-3"));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rebar_compiler::plan::{Plan, SelectError, Wanted, canonical_bytes, hash, read, select};
+use rebar_compiler::plan::{Plan, SelectError, Snapshot, Wanted, canonical_bytes, hash, read, select};
 use rebar_runtime::execute::{Outcome, Status, execute};
 use rebar_runtime::state::State;
 
@@ -37,7 +37,7 @@ fn replace(names: &[&str]) -> Wanted {
 
 async fn part(state: &State, world: &Arc<TestWorld>, spec: &Spec, wanted: &Wanted) -> Plan {
     let mut part = plan(state, world, spec).await;
-    select(&mut part, wanted).unwrap();
+    select(&mut part, wanted, &Snapshot::default()).unwrap();
     part
 }
 
@@ -193,7 +193,7 @@ async fn wrong_selections_are_refused_in_words() {
     let (folder, world) = (folder(), TestWorld::new());
     let state = State::in_folder(folder.path()).unwrap();
     let whole = plan(&state, &world, &Spec::default()).await;
-    let refused = |wanted: &Wanted| select(&mut whole.clone(), wanted).unwrap_err();
+    let refused = |wanted: &Wanted| select(&mut whole.clone(), wanted, &Snapshot::default()).unwrap_err();
     match refused(&only(&["wbe-1"])) {
         SelectError::Unknown { pattern, known } => {
             assert_eq!((pattern.as_str(), known.len()), ("wbe-1", 4), "{known:?}");
@@ -210,6 +210,6 @@ async fn wrong_selections_are_refused_in_words() {
     network.networks.get_mut("front").unwrap().verb = rebar_compiler::plan::ObjectVerb::Replace {
         because: "its addresses were others".to_owned(),
     };
-    let error = select(&mut network, &only(&["web-1"])).unwrap_err();
+    let error = select(&mut network, &only(&["web-1"]), &Snapshot::default()).unwrap_err();
     assert!(error.to_string().contains("`edge` cannot be left out"), "{error}");
 }

@@ -430,3 +430,68 @@ async fn a_table_or_a_trigger_that_was_taken_out_is_noticed() {
         assert!(error.to_string().contains("is gone"), "{error}");
     }
 }
+
+/// Forgetting is for what is to stay: no later apply takes it for a leftover.
+#[tokio::test]
+async fn what_is_forgotten_is_never_destroyed() {
+    let folder = folder();
+    let (state, world) = applied(folder.path()).await;
+    state.forget("shop", Some("web-2")).await.unwrap();
+    let before = world.log();
+    for web in [2, 1] {
+        let spec = Spec {
+            web,
+            ..Spec::default()
+        };
+        let next = plan(&state, &world, &spec).await;
+        let outcome = execute(&next, &context(&state, &world)).await.unwrap();
+        if web == 2 {
+            assert_eq!(outcome.failed[0].code, "E1209", "{outcome:#?}");
+        }
+        assert!(world.with(|w| w.machines.contains_key("web-2")), "{outcome:#?}");
+    }
+    let destroyed = world.log()[before.len()..]
+        .iter()
+        .any(|entry| entry == "destroy machine/web-2");
+    assert!(!destroyed);
+}
+
+/// The hash that goes with what a document says now.
+fn sealed(mut document: Document) -> Vec<u8> {
+    use sha2::{Digest, Sha256};
+    document.hash = String::new();
+    let digest = Sha256::digest(serde_json::to_vec(&document).unwrap());
+    document.hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    document.text().into_bytes()
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_a_state_is_refused() {
+    let folder = folder();
+    let (state, _) = applied(folder.path()).await;
+    let whole = state.export().await.unwrap();
+    assert_eq!(Document::read(&sealed(whole.clone())).unwrap(), whole);
+    type Damage = fn(&mut serde_json::Value);
+    let damages: [(&str, Damage); 9] = [
+        ("machine `", |t| t["machine"][0]["addresses"] = 7.into()),
+        ("machine `", |t| t["machine"][0]["spec"] = serde_json::json!({})),
+        ("step `", |t| t["step"][0]["recipe"] = serde_json::Value::Null),
+        ("line `", |t| t["journal"][0]["payload"] = serde_json::json!({})),
+        ("`seq`", |t| t["journal"][0]["seq"] = i64::MAX.into()),
+        ("`epoch`", |t| t["deploy"][0]["epoch"] = (-1).into()),
+        ("outcome", |t| t["run"][0]["outcome"] = "\u{1b}[2J".into()),
+        ("not what its journal says", |t| {
+            t["step"].as_array_mut().unwrap().pop();
+        }),
+        ("the journal of `shop`", |t| {
+            t["journal"].as_array_mut().unwrap().remove(0);
+        }),
+    ];
+    for (says, damage) in damages {
+        let mut value = serde_json::to_value(&whole).unwrap();
+        damage(&mut value["tables"]);
+        let document: Document = serde_json::from_value(value).unwrap();
+        let error = Document::read(&sealed(document)).unwrap_err();
+        assert!(error.to_string().contains(says), "{says}: {error}");
+    }
+}
