@@ -373,7 +373,7 @@ fn conclude(tally: Tally) -> Outcome {
     debug_assert!(
         blocked
             .iter()
-            .all(|b| is_left_out(&b.cause) || rollouts::named(&b.cause).all(|cause| seen.contains(cause)))
+            .all(|b| is_left_out(&b.cause) || b.causes().all(|cause| seen.contains(cause)))
     );
     let status = if left > 0 {
         Status::Interrupted

@@ -77,6 +77,17 @@ pub struct Blocked {
     pub cause: String,
 }
 
+impl Blocked {
+    /// The subjects of the failures that its cause names; of a rollout whose budget is spent, the first few.
+    pub fn causes(&self) -> impl Iterator<Item = &str> {
+        let list = match self.cause.rsplit_once(" and ") {
+            Some((list, more)) if more.ends_with(" more") => list,
+            _ => &self.cause,
+        };
+        list.split(", ")
+    }
+}
+
 /// Why nothing could be executed, or no more could be.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ExecuteError {

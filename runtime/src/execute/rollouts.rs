@@ -255,12 +255,3 @@ fn causes<'c>(all: impl Iterator<Item = &'c str>) -> String {
     }
     text
 }
-
-/// What a cause names: the subjects of failures.
-pub(super) fn named(cause: &str) -> impl Iterator<Item = &str> {
-    let list = match cause.rsplit_once(" and ") {
-        Some((list, more)) if more.ends_with(" more") => list,
-        _ => cause,
-    };
-    list.split(", ")
-}

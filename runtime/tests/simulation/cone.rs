@@ -108,21 +108,25 @@ pub(crate) fn violations(plan: &Plan, outcome: &Outcome) -> Vec<String> {
     };
     let mut violations = Vec::new();
     let mut reach: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for blocked in &outcome.blocked {
-        if !failed.contains(&blocked.cause) {
+    for (blocked, cause) in outcome
+        .blocked
+        .iter()
+        .flat_map(|blocked| blocked.causes().map(move |cause| (blocked, cause)))
+    {
+        if !failed.contains(cause) {
             violations.push(format!(
-                "I8: {} is blocked by {}, which did not fail",
-                blocked.subject, blocked.cause
+                "I8: {} is blocked by {cause}, which did not fail",
+                blocked.subject
             ));
             continue;
         }
         let below = reach
-            .entry(&blocked.cause)
-            .or_insert_with(|| edges.descendants(&segment(&blocked.cause)));
+            .entry(cause)
+            .or_insert_with(|| edges.descendants(&segment(cause)));
         if !below.contains(&blocked.subject) {
             violations.push(format!(
-                "I8: {} is blocked by {}, on which it does not depend",
-                blocked.subject, blocked.cause
+                "I8: {} is blocked by {cause}, on which it does not depend",
+                blocked.subject
             ));
         }
     }
