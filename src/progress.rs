@@ -210,7 +210,7 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
             paint.remove(&format!("{node} goes without being drained: {because}"))
         }
         Event::Settling { run, pause } => paint.faint(&format!(
-            "`{run}` rests for {:.0} s before the next batch",
+            "`{run}` rests for {:.0} s",
             *pause as f64 / 1000.0
         )),
         Event::BackendSilent {

@@ -65,8 +65,12 @@ pub(crate) async fn run(context: &Context, args: &LogsArgs) -> Result<Exit, Fail
             tokio::time::sleep(LOOK).await;
         }
     }
+    if !shown && (!args.nodes.is_empty() || args.step.is_some()) {
+        return Err(Failure::new("E1623", "nothing was heard of that node or step")
+            .help("without names all that was heard is shown; `rebar status` lists the nodes"));
+    }
     if !shown && !args.json {
-        super::tell("nothing was heard of that\n");
+        super::tell("nothing was heard\n");
     }
     Ok(Exit::Done)
 }

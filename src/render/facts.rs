@@ -71,7 +71,8 @@ fn workers(facts: &Facts) -> String {
         (Some(one), Some(best)) if best.lanes > 1 => format!(
             "{peak}; one node at a time: {}, more than {} gain nothing (machines are made {} at a time)",
             spoken(one.expected),
-            best.lanes,
+            // Limits of other kinds can make a few more lanes than can ever be busy look useful.
+            best.lanes.min(facts.peak.max(1)),
             facts.objects
         ),
         _ => format!("{peak}; more workers gain nothing"),

@@ -92,7 +92,11 @@ fn endings(out: &mut String, report: &Report, paint: Palette) {
     let which = if never.is_empty() {
         String::new()
     } else {
-        paint.remove(&format!("runs {}", never.join(", ")))
+        let more = match report.never_done.len() - never.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        paint.remove(&format!("runs {}{more}", never.join(", ")))
     };
     row(out, "never done", report.never_done.len() as u64, &which);
 }
