@@ -209,10 +209,9 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
         Event::LeaveSkipped { node, because } => {
             paint.remove(&format!("{node} goes without being drained: {because}"))
         }
-        Event::Settling { run, pause } => paint.faint(&format!(
-            "`{run}` rests for {:.0} s",
-            *pause as f64 / 1000.0
-        )),
+        Event::Settling { run, pause } => {
+            paint.faint(&format!("`{run}` rests for {:.0} s", *pause as f64 / 1000.0))
+        }
         Event::BackendSilent {
             backend,
             message,

@@ -12,7 +12,7 @@ use super::event::Event;
 use super::objects::{ObjectChange, change};
 use super::outcome::{Blocked, ExecuteError, Outcome, Stop};
 use super::schedule::Tally;
-use super::{Context, Status, begin, conclude, recover};
+use super::{Context, Status, begin, conclude, recover, while_held};
 use crate::backend::ObjectAction;
 use crate::state::{CloseAs, DeployRecord, Lease, Opening, RunKind};
 
@@ -29,7 +29,8 @@ pub async fn destroy(deploy: &str, context: &Context) -> Result<Outcome, Execute
         .ok_or_else(|| ExecuteError::UnknownDeploy(deploy.to_owned()))?;
     let lease = state.lease(deploy, &record.site, &record.backend).await?;
     let span = tracing::info_span!("run", kind = "destroy", %deploy, run = tracing::field::Empty);
-    let result = carry_out(deploy, &record, context, &lease).instrument(span).await;
+    let work = carry_out(deploy, &record, context, &lease).instrument(span);
+    let result = while_held(&lease, work).await;
     let released = lease.release().await;
     let outcome = result?;
     released?;

@@ -203,7 +203,7 @@ async fn carry_out(
     tracing::Span::current().record("run", &run);
     let calls = context.calls(&token, &run);
     let operations = state.operations(&run).await?;
-    recover::settle(&calls, &operations, false).await?;
+    while_held(lease, recover::settle(&calls, &operations, false)).await?;
     let world = calls.observe().await;
     let world = world.map_err(|cause| ExecuteError::Backend {
         what: "what is there".to_owned(),
@@ -350,6 +350,30 @@ fn begun(operations: &BTreeMap<String, OperationState>) -> BTreeSet<String> {
         Request::Object { .. } | Request::Surgery { .. } => None,
     })
     .collect()
+}
+
+/// Does work that takes its time, and holds the lease meanwhile: other hosts wait no longer than its term.
+///
+/// # Errors
+/// Those of the work, and [`StateError::LeaseLost`] when another process has taken the lease over.
+async fn while_held<T>(
+    lease: &Lease,
+    work: impl Future<Output = Result<T, ExecuteError>>,
+) -> Result<T, ExecuteError> {
+    let held = async {
+        let mut renewal = tokio::time::interval(schedule::RENEWAL);
+        loop {
+            renewal.tick().await;
+            if let Err(lost) = lease.renew().await {
+                return lost;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        lost = held => Err(lost.into()),
+    }
 }
 
 fn runs(world: &World, machine: &str) -> bool {

@@ -20,7 +20,7 @@ use super::work::{Work, perform};
 use crate::state::Lease;
 
 /// The lease is renewed this often.
-const RENEWAL: Duration = Duration::from_secs(15);
+pub(super) const RENEWAL: Duration = Duration::from_secs(15);
 
 /// What came of all the work.
 #[derive(Debug, Default)]
