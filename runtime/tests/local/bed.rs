@@ -483,10 +483,10 @@ pub(crate) fn traces() -> BTreeSet<String> {
     traces
 }
 
-/// What has appeared since; the kernel gets a moment to take things away.
+/// What has appeared since; the kernel gets a moment to take things away, on a busy machine fifteen seconds.
 pub(crate) fn new_traces(before: &BTreeSet<String>) -> Vec<String> {
     let mut left = Vec::new();
-    for _ in 0..30 {
+    for _ in 0..150 {
         left = traces().difference(before).cloned().collect();
         if left.is_empty() {
             break;
