@@ -144,7 +144,17 @@ async fn drive<'a>(
             break;
         }
         tokio::select! {
+            // What is rare comes first: pieces of work that end one after the other must not drown it.
             biased;
+            () = cancel.beyond(urgency) => {
+                urgency = cancel.urgency();
+                if urgency == Urgency::Leave {
+                    return Err(ExecuteError::Left);
+                }
+                owner.work.calls.tell(Event::Interrupting);
+            }
+            _ = renewal.tick() => lease.renew().await?,
+            Some(message) = messages.recv() => owner.heard(message),
             Some(joined) = tasks.join_next_with_id() => match joined {
                 Ok((id, result)) => owner.ended(id, result)?,
                 Err(error) => {
@@ -153,15 +163,6 @@ async fn drive<'a>(
                     owner.ended(error.id(), Err(Stop::Failed(Box::new(failure))))?;
                 }
             },
-            Some(message) = messages.recv() => owner.heard(message),
-            _ = renewal.tick() => lease.renew().await?,
-            () = cancel.beyond(urgency) => {
-                urgency = cancel.urgency();
-                if urgency == Urgency::Leave {
-                    return Err(ExecuteError::Left);
-                }
-                owner.work.calls.tell(Event::Interrupting);
-            }
         }
     }
     let unfinished = owner

@@ -9,6 +9,7 @@ use rebar_compiler::plan::{Plan, RecordedStep};
 use super::filled::NodeWork;
 use super::graph::{Barrier, Task};
 use super::lane::LaneStep;
+use super::leave;
 use crate::state::{Durations, step_measured_as, usual};
 
 /// What is known of durations.
@@ -62,19 +63,7 @@ impl Weights {
                 .map_or(Duration::ZERO, |node| self.steps(&node.removals)),
             Task::Barrier(Barrier::Batch(_, _, rest)) => Duration::from_nanos(*rest),
             Task::Leave(node) => {
-                let recipes = plan
-                    .nodes
-                    .iter()
-                    .find(|row| row.name == *node)
-                    .map(|row| &row.leave);
-                let left = || {
-                    plan.leaving
-                        .iter()
-                        .find(|left| left.name == *node)
-                        .map(|left| &left.leave)
-                };
-                let recipes = recipes.filter(|leave| !leave.is_empty()).or_else(left);
-                let recipes = recipes.into_iter().flatten();
+                let recipes = leave::of(plan, node).iter();
                 recipes.map(|recipe| self.step(Verb::Ensure, recipe)).sum()
             }
             Task::KeepMachine(_)

@@ -17,6 +17,10 @@ use super::errors;
 use super::launcher::{AGENT, ARGUMENT, Answer, LINE, Request};
 use crate::backend::{BackendError, Progress};
 
+/// How often, and how long apart, sealing the agent program is tried again.
+const SEAL_TRIES: u32 = 100;
+const SEAL_PAUSE: Duration = Duration::from_millis(50);
+
 /// A launcher at work.
 pub(crate) struct Launched {
     /// The process; killed when dropped.
@@ -178,9 +182,57 @@ pub(super) fn program_file(program: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(file);
     file.write_all(program)?;
     file.rewind()?;
-    rustix::fs::fcntl_add_seals(
-        &file,
-        SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
-    )?;
+    seal(&file)?;
     Ok(file.into())
+}
+
+/// Forbids every further change of a file in memory.
+///
+/// The kernel says `EBUSY` while anybody else holds one of its pages, which memory compaction and page monitors do
+/// for moments (`memfd_wait_for_pins` in its `mm/memfd.c` waits about 150 ms by itself): it is asked again for 5 s.
+fn seal(file: &File) -> io::Result<()> {
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    for _ in 0..SEAL_TRIES {
+        match rustix::fs::fcntl_add_seals(file, seals) {
+            Err(rustix::io::Errno::BUSY) => std::thread::sleep(SEAL_PAUSE),
+            ended => return Ok(ended?),
+        }
+    }
+    Ok(rustix::fs::fcntl_add_seals(file, seals)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+    use super::*;
+
+    #[test]
+    fn a_file_in_memory_is_sealed_once_its_pages_are_free() {
+        let file = memfd_create("held", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+        let mut file = File::from(file);
+        file.write_all(&[1; 4096]).unwrap();
+        // SAFETY: a fresh mapping of a page that the file has; nobody else knows its address.
+        let page = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                4096,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                &file,
+                0,
+            )
+        };
+        let page = page.unwrap() as usize;
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            // SAFETY: the mapping made above, which nobody uses.
+            unsafe { munmap(page as *mut _, 4096) }.unwrap();
+        });
+        seal(&file).unwrap();
+        holder.join().unwrap();
+        assert!(file.write_all(&[2]).is_err(), "a sealed file can be written");
+    }
 }
