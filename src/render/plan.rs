@@ -406,6 +406,8 @@ fn because(reason: &Reason) -> String {
         Reason::Changed(fields) => format!("{} changed", fields.join(", ")),
         Reason::Drifted(found) => format!("found {found}"),
         Reason::Unfinished => "a broken-off run did not finish it".to_owned(),
+        Reason::Awaits(steps) if steps.is_empty() => "known after apply".to_owned(),
+        Reason::Awaits(steps) => format!("known after apply: what {} finds out", steps.join(", ")),
         Reason::Verify => "looks again after what is done before it".to_owned(),
     }
 }

@@ -16,6 +16,13 @@ fn text(template: &Template) -> String {
         Template::Value(serde_json::Value::String(text)) => text.clone(),
         Template::Value(value) => value.to_string(),
         Template::Column { node, column } => format!("{{{}}}", column_text(node, column)),
+        Template::Output { node, step, output } => {
+            let owner = match node {
+                NodeReference::Own => String::new(),
+                NodeReference::Member(group) => format!("{group}/"),
+            };
+            format!("{{{owner}{step}.{output}}}")
+        }
         Template::Each { group, element } => format!("[{} for each of {group}]", text(element)),
         Template::Apply { function, arguments } => apply(*function, arguments),
         Template::List(items) => format!("[{}]", items.iter().map(text).collect::<Vec<_>>().join(", ")),

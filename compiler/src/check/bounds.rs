@@ -106,7 +106,7 @@ fn fits(value: &Template, depth: usize, left: &mut usize) -> bool {
     *left -= 1;
     match value {
         Template::Value(value) => fits_value(value, depth, left),
-        Template::Column { .. } => true,
+        Template::Column { .. } | Template::Output { .. } => true,
         Template::Each { element, .. } => fits(element, depth - 1, left),
         Template::Apply { arguments: list, .. } | Template::List(list) => {
             list.iter().all(|inner| fits(inner, depth - 1, left))

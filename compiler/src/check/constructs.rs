@@ -127,6 +127,7 @@ impl Checker<'_> {
                 ty,
                 default,
                 key: false,
+                known: false,
                 span: None,
             });
         }

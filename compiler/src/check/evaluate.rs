@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::bounds;
 use super::operators;
+use super::phases;
 use super::rules;
 use super::typed::{Check, Construct, Expression, ExpressionKind, Typed};
 use super::types::{Thing, Type};
@@ -28,6 +29,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) interfaces: Option<(&'a str, Vec<String>)>,
     /// Groups that comprehensions at hand go through, with their variables.
     pub(crate) turns: Vec<(String, String)>,
+    /// Where the steps are written that find something out, by `run.step`.
+    pub(crate) later: BTreeMap<String, Span>,
     /// How much more names may be replaced by, and how much more comprehensions may compute: see [`bounds`].
     pub(crate) left: usize,
     /// Comprehensions around what is being evaluated.
@@ -61,6 +64,7 @@ impl<'a> Scope<'a> {
             constructs: &typed.constructs,
             interfaces: None,
             turns: Vec::new(),
+            later: BTreeMap::new(),
             left: bounds::MAX_PARTS,
             loops: 0,
         }
@@ -150,7 +154,7 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
             }
         }
         ExpressionKind::Unary(operator, operand) => {
-            let value = known(evaluate(operand, scope)?, operand.span, "this operator")?;
+            let value = known(evaluate(operand, scope)?, operand.span, "this operator", scope)?;
             Template::Value(match operator {
                 UnaryOperator::Not => Value::Bool(value != Value::Bool(true)),
                 UnaryOperator::Negate => operators::negate(&value, &operand.ty, span)?,
@@ -191,12 +195,15 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
 
 /// Whether a condition holds; one that depends on the node is an error that says so.
 pub(crate) fn truth(condition: &Expression, scope: &mut Scope<'_>, decides: &str) -> Result<bool, Stop> {
-    let value = known(evaluate(condition, scope)?, condition.span, decides)?;
+    let value = known(evaluate(condition, scope)?, condition.span, decides, scope)?;
     Ok(value == Value::Bool(true))
 }
 
 /// The value of something that must be known before anything runs.
-pub(crate) fn known(value: Template, span: Span, decides: &str) -> Result<Value, Stop> {
+pub(crate) fn known(value: Template, span: Span, decides: &str, scope: &Scope<'_>) -> Result<Value, Stop> {
+    if let Some(step) = value.later_step() {
+        return Err(phases::later_decides(step, scope.later.get(step), span, decides).into());
+    }
     match value {
         Template::Value(value) => Ok(value),
         _ => Err(Stop::from(Box::new(
@@ -319,9 +326,11 @@ fn comprehend(
         }
         Template::List(elements) => elements,
         Template::Value(Value::Array(elements)) => elements.into_iter().map(Template::Value).collect(),
-        Template::Value(_) | Template::Column { .. } | Template::Apply { .. } | Template::Record(_) => {
-            Vec::new()
-        }
+        Template::Value(_)
+        | Template::Column { .. }
+        | Template::Output { .. }
+        | Template::Apply { .. }
+        | Template::Record(_) => Vec::new(),
     };
     let mut result = Vec::new();
     for value in elements {
@@ -362,7 +371,7 @@ fn binary(
             };
         }
         BinaryOperator::And | BinaryOperator::Or => {
-            let first = known(first, left.span, "a condition")? == Value::Bool(true);
+            let first = known(first, left.span, "a condition", scope)? == Value::Bool(true);
             let decided = first == (operator == BinaryOperator::Or);
             let value = if decided {
                 first
@@ -384,8 +393,8 @@ fn binary(
         _ => {}
     }
     let second = evaluate(right, scope)?;
-    let first = known(first, left.span, operators::decides(operator))?;
-    let second = known(second, right.span, operators::decides(operator))?;
+    let first = known(first, left.span, operators::decides(operator), scope)?;
+    let second = known(second, right.span, operators::decides(operator), scope)?;
     Ok(Template::Value(operators::compute(
         operator, &first, &second, &left.ty, &right.ty, span,
     )?))

@@ -177,6 +177,7 @@ impl Checker<'_> {
             ty,
             default,
             key,
+            known: parameter.known,
             span,
         }
     }

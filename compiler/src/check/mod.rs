@@ -13,6 +13,7 @@ mod fields;
 mod items;
 mod members;
 mod operators;
+pub(crate) mod phases;
 mod provisions;
 pub(crate) mod rules;
 mod templates;

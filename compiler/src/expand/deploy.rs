@@ -33,6 +33,8 @@ pub(super) struct Layout<'a> {
     pub(super) outputs: BTreeMap<String, Template>,
     /// How many more parts values of roles may have.
     pub(super) parts: usize,
+    /// Where the steps are written that find something out, by `run.step`.
+    pub(super) later: BTreeMap<String, Span>,
 }
 
 pub(super) fn lay_out(
@@ -53,6 +55,7 @@ pub(super) fn lay_out(
         steps: Vec::new(),
         outputs: BTreeMap::new(),
         parts: Scope::of(typed).left,
+        later: BTreeMap::new(),
     };
     let site = typed.sites.get(&deploy.site)?;
     let backend = layout.backend(site);
@@ -124,7 +127,9 @@ impl Layout<'_> {
         scope: &mut Scope<'_>,
         decides: &str,
     ) -> Option<Value> {
-        let value = evaluate(expression, scope).and_then(|value| known(value, expression.span, decides));
+        scope.later.clone_from(&self.later);
+        let value =
+            evaluate(expression, scope).and_then(|value| known(value, expression.span, decides, scope));
         value
             .map_err(|stop| self.stopped(stop))
             .ok()

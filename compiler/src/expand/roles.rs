@@ -16,6 +16,8 @@ use crate::source::Span;
 
 /// What a role gives on a group.
 pub(super) struct Expanded {
+    /// The run.
+    run: String,
     pub(super) steps: Vec<Step>,
     /// Of each step, and then of each that is kept for when the node leaves.
     pub(super) kinds: Vec<(ItemId, Span)>,
@@ -34,6 +36,7 @@ impl Layout<'_> {
         arguments: BTreeMap<String, Template>,
     ) -> Expanded {
         let mut expanded = Expanded {
+            run: run.name.clone(),
             steps: Vec::new(),
             kinds: Vec::new(),
             leave: (Vec::new(), Vec::new()),
@@ -47,12 +50,14 @@ impl Layout<'_> {
         let mut scope = Scope::of(self.typed);
         scope.variables = arguments;
         scope.left = self.parts;
+        scope.later = self.later.clone();
         scope.interfaces = Some((&group.name, group.hardware.nics.values().cloned().collect()));
         let mut outputs = BTreeMap::new();
         let mut symbolic = Sha256::new();
         absorb(&mut symbolic, &role.name);
         self.role_statements(&role.body, &mut scope, &mut expanded, &mut outputs, &mut symbolic);
         self.parts = scope.left;
+        self.later = std::mem::take(&mut scope.later);
         let (leave, kinds) = std::mem::take(&mut expanded.leave);
         if !leave.is_empty() {
             expanded.steps.push(keeping(&run.name, &leave));
@@ -163,6 +168,18 @@ impl Layout<'_> {
             }
         }
         let mut members = fields.clone();
+        let address = format!("{}.{}", expanded.run, step.name);
+        for output in kind.outputs.keys() {
+            members.insert(
+                output.clone(),
+                Template::Output {
+                    node: NodeReference::Own,
+                    step: address.clone(),
+                    output: output.clone(),
+                },
+            );
+            scope.later.insert(address.clone(), step.span);
+        }
         for field in &kind.fields {
             members
                 .entry(field.name.clone())
@@ -191,6 +208,7 @@ impl Layout<'_> {
             removal: kind.removal,
             hash,
             place: step.place.clone(),
+            outputs: kind.outputs.clone(),
         });
         expanded.kinds.push((step.kind, step.span));
     }
@@ -237,6 +255,18 @@ fn outside(value: Template, group: &str, within: bool) -> Option<Template> {
             column,
         },
         Template::Column { node, column } => Template::Column { node, column },
+        Template::Output {
+            node: NodeReference::Own,
+            ..
+        } if within => return None,
+        Template::Output { node, step, output } => Template::Output {
+            node: match node {
+                NodeReference::Own => NodeReference::Member(group.to_owned()),
+                member => member,
+            },
+            step,
+            output,
+        },
         Template::Each {
             group: through,
             element,

@@ -24,25 +24,25 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
 
 /// Parts with their lengths, so that no two lists of parts give the same bytes.
 #[derive(Clone)]
-struct Parts(Sha256);
+pub(super) struct Parts(Sha256);
 
 impl Parts {
-    fn new(purpose: &str) -> Parts {
+    pub(super) fn new(purpose: &str) -> Parts {
         let mut parts = Parts(Sha256::new());
         parts.add(purpose);
         parts
     }
 
-    fn add(&mut self, part: impl AsRef<[u8]>) {
+    pub(super) fn add(&mut self, part: impl AsRef<[u8]>) {
         self.0.update((part.as_ref().len() as u64).to_le_bytes());
         self.0.update(part.as_ref());
     }
 
-    fn add_json(&mut self, value: &impl serde::Serialize) {
+    pub(super) fn add_json(&mut self, value: &impl serde::Serialize) {
         self.add(json(value));
     }
 
-    fn finish(self) -> String {
+    pub(super) fn finish(self) -> String {
         hex(&self.0.finalize())
     }
 }
@@ -96,6 +96,8 @@ struct Uses<'a> {
     hash: &'a str,
     own: BTreeSet<&'a Column>,
     groups: BTreeSet<&'a str>,
+    /// Outputs of steps: those of the own node first.
+    outputs: BTreeSet<(&'a NodeReference, &'a str, &'a str)>,
 }
 
 impl<'a> Digests<'a> {
@@ -113,6 +115,7 @@ impl<'a> Digests<'a> {
                             let inner = steps[first + index].clone();
                             used.own.extend(inner.own);
                             used.groups.extend(inner.groups);
+                            used.outputs.extend(inner.outputs);
                         }
                     }
                     steps.push(used);
@@ -154,6 +157,16 @@ impl<'a> Digests<'a> {
             return Vec::new();
         };
         uses.iter().map(|uses| self.digest(uses, node)).collect()
+    }
+
+    /// The outputs that each of a pattern's steps, or a step that it loads, uses. Where there are any, the digests of
+    /// [`Digests::node`] are but a part: see [`super::later::digest_with`].
+    pub(crate) fn outputs(
+        &self,
+        pattern: usize,
+    ) -> impl Iterator<Item = &BTreeSet<(&'a NodeReference, &'a str, &'a str)>> {
+        let uses = self.uses.get(pattern).into_iter().flatten();
+        uses.map(|uses| &uses.outputs)
     }
 
     fn digest(&self, uses: &Uses<'a>, node: &NodeRow) -> Cow<'a, str> {
@@ -203,6 +216,12 @@ fn uses_of(step: &Step) -> Uses<'_> {
             } => {
                 uses.groups.insert(group);
             }
+            Template::Output { node, step, output } => {
+                if let NodeReference::Member(group) = node {
+                    uses.groups.insert(group);
+                }
+                uses.outputs.insert((node, step, output));
+            }
             Template::Each { group, element } => {
                 uses.groups.insert(group);
                 open.push(element);
@@ -216,7 +235,7 @@ fn uses_of(step: &Step) -> Uses<'_> {
 }
 
 /// The digest of one step on one node: it changes when the filled step changes, or may change. `None` if the
-/// plan has no such step there. For many steps make one [`super::Filler`] and use that.
+/// plan has no such step there, or if it uses what other steps find out. For many steps make one [`super::Filler`] and use that.
 pub fn step_digest(plan: &Plan, node: &NodeRow, address: &str) -> Option<String> {
     let pattern = plan.patterns.get(node.pattern)?;
     let mut addresses = pattern
@@ -229,8 +248,8 @@ pub fn step_digest(plan: &Plan, node: &NodeRow, address: &str) -> Option<String>
             .and_then(|rest| rest.strip_prefix('.'))
             == Some(&step.name)
     })?;
-    let digests = Digests::new(plan).node(node);
-    digests.into_iter().nth(index).map(Cow::into_owned)
+    let digests = super::Filler::new(plan).digests(node);
+    digests.into_iter().nth(index)?.map(Cow::into_owned)
 }
 
 /// The digest of all that a node's machine is made from: image, hardware, interfaces with addresses, and the

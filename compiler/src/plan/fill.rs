@@ -10,6 +10,7 @@ use handlebars::Handlebars;
 use serde_json::{Map, Value};
 
 use super::functions::{self, FunctionError};
+use super::later::Outputs;
 use super::render;
 use super::template::{Column, Function, NodeReference, Template};
 use super::{Addresses, Plan};
@@ -46,6 +47,19 @@ pub enum FillError {
     /// The value is too large.
     #[error("the value is too large")]
     TooLarge,
+    /// An output of a step that has not been carried out.
+    #[error("`{node}/{step}` has not told its `{output}` yet")]
+    NotYet {
+        /// The node.
+        node: String,
+        /// The step.
+        step: String,
+        /// The output.
+        output: String,
+    },
+    /// The identity of a step hangs on what is not known yet.
+    #[error("the key `{0}` cannot wait for what other steps find out")]
+    LaterKey(String),
     /// A function has no result.
     #[error(transparent)]
     Function(#[from] FunctionError),
@@ -55,6 +69,8 @@ pub enum FillError {
 /// costs no more than the value has parts; rendered templates are compiled once.
 pub struct FillContext<'a> {
     groups: HashMap<&'a str, Members<'a>>,
+    /// What steps have found out, as far as it is known.
+    outputs: Option<&'a Outputs>,
     registry: Mutex<Handlebars<'static>>,
 }
 
@@ -99,6 +115,7 @@ impl<'a> FillContext<'a> {
         let groups = plan.groups.iter().map(members).collect();
         FillContext {
             groups,
+            outputs: None,
             registry: Mutex::new(render::registry()),
         }
     }
@@ -123,7 +140,16 @@ impl<'a> FillContext<'a> {
         let groups = groups.iter().map(members).collect();
         FillContext {
             groups,
+            outputs: None,
             registry: Mutex::new(render::registry()),
+        }
+    }
+
+    /// The same, with what steps have found out.
+    pub fn with_outputs(self, outputs: &'a Outputs) -> FillContext<'a> {
+        FillContext {
+            outputs: Some(outputs),
+            ..self
         }
     }
 
@@ -143,7 +169,7 @@ impl<'a> FillContext<'a> {
         Ok(filling.rendered.max(MAX_VALUES - filling.left))
     }
 
-    fn filling<'f>(&'f self, own: Option<(&'f str, usize)>) -> Filling<'f, 'a> {
+    pub(super) fn filling<'f>(&'f self, own: Option<(&'f str, usize)>) -> Filling<'f, 'a> {
         Filling {
             context: self,
             own,
@@ -154,7 +180,7 @@ impl<'a> FillContext<'a> {
     }
 }
 
-struct Filling<'a, 'c> {
+pub(super) struct Filling<'a, 'c> {
     context: &'a FillContext<'c>,
     own: Option<(&'a str, usize)>,
     /// Groups that are gone through, with the node in turn; the innermost last.
@@ -165,26 +191,32 @@ struct Filling<'a, 'c> {
 }
 
 impl<'a, 'c> Filling<'a, 'c> {
-    fn fill(&mut self, template: &'a Template, depth: usize) -> Result<Value, FillError> {
-        if depth > MAX_DEPTH {
-            return Err(FillError::TooDeep);
-        }
-        self.left = self.left.checked_sub(1).ok_or(FillError::TooLarge)?;
+    pub(super) fn fill(&mut self, template: &'a Template, depth: usize) -> Result<Value, FillError> {
+        self.enter(depth)?;
         match template {
             Template::Value(value) => {
                 self.spend(value)?;
                 Ok(value.clone())
             }
             Template::Column { node, column } => self.column(node, column),
+            Template::Output { node, step, output } => {
+                let name = self.node(node)?.name;
+                match self.context.outputs.and_then(|o| o.get(name, step, output)) {
+                    Some(value) => {
+                        self.spend(value)?;
+                        Ok(value.clone())
+                    }
+                    None => Err(FillError::NotYet {
+                        node: name.to_owned(),
+                        step: step.clone(),
+                        output: output.clone(),
+                    }),
+                }
+            }
             Template::Each { group, element } => {
-                let members = self.members(group)?;
-                let count = members.nodes.len();
                 let mut list = Vec::new();
-                for index in 0..count {
-                    self.turns.push((group, index));
-                    let value = self.fill(element, depth + 1);
-                    self.turns.pop();
-                    list.push(value?);
+                for index in 0..self.count(group)? {
+                    list.push(self.turn(group, index, |this| this.fill(element, depth + 1))?);
                 }
                 Ok(Value::Array(list))
             }
@@ -193,12 +225,7 @@ impl<'a, 'c> Filling<'a, 'c> {
                 for argument in arguments {
                     values.push(self.fill(argument, depth + 1)?);
                 }
-                let value = match (function, values.as_slice()) {
-                    (Function::Render, [Value::String(text), record]) => self.render(text, record)?.into(),
-                    _ => functions::apply(*function, &values)?,
-                };
-                self.spend(&value)?;
-                Ok(value)
+                self.apply(*function, &values)
             }
             Template::List(list) => {
                 let mut values = Vec::with_capacity(list.len());
@@ -215,6 +242,48 @@ impl<'a, 'c> Filling<'a, 'c> {
                 Ok(Value::Object(values))
             }
         }
+    }
+
+    /// Counts one more part, at `depth`.
+    pub(super) fn enter(&mut self, depth: usize) -> Result<(), FillError> {
+        if depth > MAX_DEPTH {
+            return Err(FillError::TooDeep);
+        }
+        self.left = self.left.checked_sub(1).ok_or(FillError::TooLarge)?;
+        Ok(())
+    }
+
+    /// How many nodes a group has.
+    pub(super) fn count(&self, group: &str) -> Result<usize, FillError> {
+        Ok(self.members(group)?.nodes.len())
+    }
+
+    /// Does something with one node of a group in turn.
+    pub(super) fn turn<T>(
+        &mut self,
+        group: &'a str,
+        index: usize,
+        within: impl FnOnce(&mut Self) -> Result<T, FillError>,
+    ) -> Result<T, FillError> {
+        self.turns.push((group, index));
+        let value = within(self);
+        self.turns.pop();
+        value
+    }
+
+    /// The result of a function.
+    pub(super) fn apply(&mut self, function: Function, values: &[Value]) -> Result<Value, FillError> {
+        let value = match (function, values) {
+            (Function::Render, [Value::String(text), record]) => self.render(text, record)?.into(),
+            _ => functions::apply(function, values)?,
+        };
+        self.spend(&value)?;
+        Ok(value)
+    }
+
+    /// The name of the node that is meant.
+    pub(super) fn name_of(&self, node: &NodeReference) -> Result<&'c str, FillError> {
+        Ok(self.node(node)?.name)
     }
 
     /// Counts what a value holds: few words of a plan file can ask for it once for each node.
@@ -255,7 +324,7 @@ impl<'a, 'c> Filling<'a, 'c> {
             .ok_or_else(|| FillError::NoGroup(group.to_owned()))
     }
 
-    fn column(&self, node: &NodeReference, column: &Column) -> Result<Value, FillError> {
+    fn node(&self, node: &NodeReference) -> Result<&'a Columns<'c>, FillError> {
         let (group, index) = match node {
             NodeReference::Own => self.own.ok_or(FillError::NoOwnNode)?,
             NodeReference::Member(group) => {
@@ -274,11 +343,11 @@ impl<'a, 'c> Filling<'a, 'c> {
                 (group.as_str(), index)
             }
         };
-        let columns = self
-            .members(group)?
-            .nodes
-            .get(index)
-            .ok_or(FillError::NoOwnNode)?;
+        self.members(group)?.nodes.get(index).ok_or(FillError::NoOwnNode)
+    }
+
+    fn column(&self, node: &NodeReference, column: &Column) -> Result<Value, FillError> {
+        let columns = self.node(node)?;
         let missing = |network: String| FillError::NoAddress {
             node: columns.name.to_owned(),
             network,

@@ -12,6 +12,7 @@ mod file;
 mod fill;
 mod filler;
 pub(crate) mod functions;
+mod later;
 mod leave;
 mod planning;
 pub(crate) mod render;
@@ -32,6 +33,7 @@ pub(crate) use fill::MAX_VALUES;
 pub use fill::{FillContext, FillError, fill};
 pub use filler::{FilledStep, Filler, filled_steps};
 pub use functions::FunctionError;
+pub use later::{Later, LaterStep, OutputUse, Outputs, ValueType};
 pub(crate) use leave::keeping;
 pub use leave::{LEAVE, leave_undrained};
 pub use planning::plan;
@@ -227,6 +229,9 @@ pub struct Step {
     pub hash: String,
     /// Where it is written: `main.rebar:12:3`.
     pub place: String,
+    /// What it finds out when it is carried out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, ValueType>,
 }
 
 /// What happens when a step leaves the spec. Only what we introduced is undone.
@@ -345,6 +350,8 @@ pub enum Reason {
     Unfinished,
     /// It only looks, and something before it in its lane is done; or its machine was stopped and is started.
     Verify,
+    /// It uses what these steps find out, which are carried out as well: it is known then whether it changes.
+    Awaits(Vec<String>),
 }
 
 /// A step as it was applied to one node: the recipe that its removal is made from.
@@ -365,6 +372,9 @@ pub struct RecordedStep {
     pub removal: Removal,
     /// Its place among the node's steps; removal goes from the highest to the lowest.
     pub position: u32,
+    /// What it found out when it was carried out last.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, serde_json::Value>,
 }
 impl Eq for RecordedStep {}
 

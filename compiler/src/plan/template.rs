@@ -21,6 +21,15 @@ pub enum Template {
         /// Which column.
         column: Column,
     },
+    /// What a step finds out when it is carried out: known only then, and from the record ever after.
+    Output {
+        /// On whose node.
+        node: NodeReference,
+        /// The step: `run.step`.
+        step: String,
+        /// Which of its outputs.
+        output: String,
+    },
     /// A list with one element for each node of a group, in name order.
     Each {
         /// The group.
@@ -39,6 +48,25 @@ pub enum Template {
     List(Vec<Template>),
     /// A record of templates.
     Record(BTreeMap<String, Template>),
+}
+
+impl Template {
+    /// A step whose output this uses, if it uses any: then it exists only later.
+    pub fn later_step(&self) -> Option<&str> {
+        // Not recursive, so that depth does not matter.
+        let mut open = vec![self];
+        while let Some(template) = open.pop() {
+            match template {
+                Template::Output { step, .. } => return Some(step),
+                Template::Value(_) | Template::Column { .. } => {}
+                Template::Each { element, .. } => open.push(element),
+                Template::Apply { arguments, .. } => open.extend(arguments),
+                Template::List(list) => open.extend(list),
+                Template::Record(fields) => open.extend(fields.values()),
+            }
+        }
+        None
+    }
 }
 
 /// Whose row a column is taken from.

@@ -1,12 +1,14 @@
 //! Carrying out one segment of one lane: the agent does the steps, this end keeps the journal. It needs a backend
 //! that reaches the node and somewhere to write lines, and nothing else of the executor.
 
+mod later;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rebar_agent::protocol::{Event as AgentEvent, FailureClass, PROTOCOL, PlannedStep, Request as Ask, Verb};
-use rebar_compiler::plan::RecordedStep;
+use rebar_compiler::plan::{LaterStep, RecordedStep, ValueType};
 
 use super::calls::Calls;
 use super::event::Event;
@@ -37,6 +39,10 @@ pub struct LaneStep {
     pub recipe: RecordedStep,
     /// For steps that load others: address → digest of what is desired of each.
     pub loads: BTreeMap<String, String>,
+    /// What is missing of it until other steps have told what they found out.
+    pub later: Option<LaterStep>,
+    /// What it is to find out.
+    pub outputs: BTreeMap<String, ValueType>,
 }
 
 /// How a conversation ended.
@@ -60,6 +66,8 @@ struct Session<'a> {
     /// Operations in the order of the segment's steps.
     operations: Vec<String>,
     changed: usize,
+    /// Steps that waited for what others find out, as they are now that it is known.
+    completed: BTreeMap<usize, (RecordedStep, BTreeMap<String, String>)>,
     /// When each step was begun, as far as that was heard.
     begun: BTreeMap<usize, tokio::time::Instant>,
     /// What was heard in one go, in order: it is written down together and told when that is durable.
@@ -84,6 +92,7 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
         segment,
         operations,
         changed: 0,
+        completed: BTreeMap::new(),
         begun: BTreeMap::new(),
         heard: Vec::new(),
         spans: BTreeMap::new(),
@@ -125,7 +134,9 @@ async fn carry_out(session: &mut Session<'_>) -> Result<(), Stop> {
         }
         calls.pass().await?;
         let begun = tokio::time::Instant::now();
-        let end = session.converse(session.until_wait(&rest)).await?;
+        let rest = session.until_later(session.until_wait(&rest));
+        session.complete(rest)?;
+        let end = session.converse(rest).await?;
         let taken = begun.elapsed();
         let (index, waits, cause) = match end {
             End::Done => continue,
@@ -220,6 +231,17 @@ impl Session<'_> {
         Duration::from_nanos(limits.max().unwrap_or(0))
     }
 
+    /// A step as it is carried out.
+    fn recipe(&self, index: usize) -> (&RecordedStep, &BTreeMap<String, String>) {
+        match self.completed.get(&index) {
+            Some((recipe, loads)) => (recipe, loads),
+            None => (
+                &self.segment.steps[index].recipe,
+                &self.segment.steps[index].loads,
+            ),
+        }
+    }
+
     /// Up to the first step that only waits for something on its node, which may take long: while it does, the lane gives
     /// its place to others, and what follows waits for a place again.
     fn until_wait<'b>(&self, rest: &'b [usize]) -> &'b [usize] {
@@ -242,7 +264,7 @@ impl Session<'_> {
             let request = Request::Step {
                 node: self.segment.node.clone(),
                 verb: step.verb,
-                step: Box::new(step.recipe.clone()),
+                step: Box::new(self.recipe(*i).0.clone()),
             };
             calls.intent(&self.operations[*i], &self.subject(*i), request)
         });
@@ -250,10 +272,7 @@ impl Session<'_> {
         let steps = rest.iter().map(|i| PlannedStep {
             operation: self.operations[*i].clone(),
             verb: self.segment.steps[*i].verb,
-            step: agent_step(
-                &self.segment.steps[*i].recipe,
-                self.segment.steps[*i].loads.clone(),
-            ),
+            step: agent_step(self.recipe(*i).0, self.recipe(*i).1.clone()),
         });
         let request = Ask::Apply {
             protocol: PROTOCOL,
@@ -335,6 +354,17 @@ impl Session<'_> {
                 }
                 self.spans.remove(&index);
                 let begun = self.begun.get(&index);
+                let outputs = match later::told_outputs(outputs, &self.segment.steps[index]) {
+                    Ok(outputs) => outputs,
+                    Err(message) => {
+                        return Some(End::Step {
+                            index,
+                            class: FailureClass::Terminal,
+                            message,
+                            detail: String::new(),
+                        });
+                    }
+                };
                 let entry = Entry::Done {
                     changed,
                     note: note.clone(),

@@ -106,11 +106,14 @@ mod tests {
             fields: BTreeMap::new(),
             removal: Removal::Remove,
             position: 0,
+            outputs: BTreeMap::new(),
         };
         LaneStep {
             verb,
             recipe,
             loads: BTreeMap::new(),
+            later: None,
+            outputs: BTreeMap::new(),
         }
     }
 

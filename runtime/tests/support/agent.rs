@@ -220,6 +220,7 @@ impl Agent {
                 OperationState::Done {
                     changed,
                     prior: Prior::Absent,
+                    outputs: BTreeMap::new(),
                 },
             );
             self.log(format!("end {subject}"));

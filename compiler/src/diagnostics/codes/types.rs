@@ -45,6 +45,11 @@ pub const NOT_CONSTANT: Code = Code("E0320");
 /// A level in `provides` that is none.
 pub const BAD_LEVEL: Code = Code("E0321");
 
+/// A value that exists only later decides what there is.
+pub const LATER_DECIDES: Code = Code("E0366");
+/// An output of a kind that cannot be one.
+pub const KIND_OUTPUT: Code = Code("E0367");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     MISMATCH,
@@ -68,4 +73,6 @@ pub const ALL: &[Code] = &[
     NO_TEXT,
     NOT_CONSTANT,
     BAD_LEVEL,
+    LATER_DECIDES,
+    KIND_OUTPUT,
 ];
