@@ -167,7 +167,7 @@ pub enum TestWord {
     Policy,
 }
 
-/// `name: Type = default`
+/// `name: Type = default`, `known name: Type`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
     /// Its name.
@@ -176,6 +176,8 @@ pub struct Parameter {
     pub ty: Type,
     /// Its value when the caller gives none.
     pub default: Option<Expression>,
+    /// Whether it is marked `known`: it may decide what there is.
+    pub known: bool,
     /// All of it.
     pub span: Span,
 }

@@ -78,6 +78,7 @@ impl Builder<'_> {
                     name,
                     ty,
                     default,
+                    known: false,
                     span,
                 },
             });
