@@ -127,7 +127,6 @@ impl Layout<'_> {
         scope: &mut Scope<'_>,
         decides: &str,
     ) -> Option<Value> {
-        scope.later.clone_from(&self.later);
         let value =
             evaluate(expression, scope).and_then(|value| known(value, expression.span, decides, scope));
         value
@@ -268,6 +267,7 @@ impl Layout<'_> {
             return;
         };
         let expanded = self.role(run, group, arguments);
+        scope.later.clone_from(&self.later);
         scope.variables.insert(run.name.clone(), expanded.outputs);
         let rollout = self.rollout(run, group, scope);
         let mut waits: Vec<WaitInstance> = Vec::new();
