@@ -178,11 +178,18 @@ impl Checker<'_> {
         wanted: &BTreeMap<String, Type>,
         expected: &Expected,
     ) -> Expression {
+        let mut slips = Vec::new(); // A mistyped name is told; that it is missing would be said twice.
         for (name, _) in fields.iter().filter(|(n, _)| !wanted.contains_key(&n.text)) {
             let message = format!("this record has no field `{}`", name.text);
             let room = self.diagnostics.look_through(wanted.len());
-            let mut unknown = Diagnostic::error(types::UNKNOWN_FIELD, name.span, message)
-                .suggest(&name.text, wanted.keys().map(String::as_str).take(room));
+            let free = wanted
+                .keys()
+                .map(String::as_str)
+                .take(room)
+                .filter(|f| !fields.iter().any(|(n, _)| n.text == *f));
+            let mut unknown =
+                Diagnostic::error(types::UNKNOWN_FIELD, name.span, message).suggest(&name.text, free);
+            slips.extend(unknown.fix.as_ref().map(|fix| fix.replacement.clone()));
             if let Some(declared) = expected.declared {
                 unknown = unknown.label(declared, format!("declared here as `{}`", expected.ty));
             }
@@ -197,7 +204,7 @@ impl Checker<'_> {
             if record.contains_key(name) {
                 continue;
             }
-            if !matches!(ty, Type::Optional(_)) {
+            if !matches!(ty, Type::Optional(_)) && !slips.contains(name) {
                 let message = format!("this record lacks the field `{name}`");
                 let mut missing = Diagnostic::error(types::MISSING_FIELD, span, message);
                 if let Some(declared) = expected.declared {
