@@ -457,7 +457,7 @@ pub(super) fn no_text(value: &Expression) -> Diagnostic {
 }
 
 /// `{ greeting }` means `{ greeting = greeting }`.
-fn same_name(name: &ast::Name) -> ast::Expression {
+pub(super) fn same_name(name: &ast::Name) -> ast::Expression {
     ast::Expression {
         kind: ast::ExpressionKind::Name(name.clone()),
         span: name.span,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::expressions::same_name;
 use super::typed::{Expression, ExpressionKind};
 use super::types::Type;
 use super::{Checker, Expected};
