@@ -15,6 +15,7 @@ mod members;
 mod operators;
 pub(crate) mod phases;
 mod provisions;
+mod records;
 pub(crate) mod rules;
 mod templates;
 mod typed;

@@ -44,6 +44,8 @@ pub const NO_TEXT: Code = Code("E0319");
 pub const NOT_CONSTANT: Code = Code("E0320");
 /// A level in `provides` that is none.
 pub const BAD_LEVEL: Code = Code("E0321");
+/// A pattern of a type leaves an end of the text open.
+pub const OPEN_PATTERN: Code = Code("E0322");
 
 /// A value that exists only later decides what there is.
 pub const LATER_DECIDES: Code = Code("E0366");
@@ -75,4 +77,5 @@ pub const ALL: &[Code] = &[
     BAD_LEVEL,
     LATER_DECIDES,
     KIND_OUTPUT,
+    OPEN_PATTERN,
 ];
