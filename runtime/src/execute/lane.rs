@@ -66,6 +66,8 @@ struct Session<'a> {
     /// Operations in the order of the segment's steps.
     operations: Vec<String>,
     changed: usize,
+    /// Steps of the last conversation: their Intents are written.
+    asked: Vec<usize>,
     /// Steps that waited for what others find out, as they are now that it is known.
     completed: BTreeMap<usize, (RecordedStep, BTreeMap<String, String>)>,
     /// When each step was begun, as far as that was heard.
@@ -92,6 +94,7 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
         segment,
         operations,
         changed: 0,
+        asked: Vec::new(),
         completed: BTreeMap::new(),
         begun: BTreeMap::new(),
         heard: Vec::new(),
@@ -214,6 +217,12 @@ impl Session<'_> {
             .collect()
     }
 
+    /// Indexes of steps that were asked for last and are not done.
+    fn open(&self) -> Vec<usize> {
+        let done = |i: &usize| self.calls.known.is_done(&self.operations[*i]);
+        self.asked.iter().copied().filter(|i| !done(i)).collect()
+    }
+
     fn subject(&self, index: usize) -> String {
         step_subject(&self.segment.node, &self.segment.steps[index].recipe)
     }
@@ -268,7 +277,9 @@ impl Session<'_> {
             };
             calls.intent(&self.operations[*i], &self.subject(*i), request)
         });
-        calls.append(intents.collect()).await?;
+        let intents = intents.collect();
+        calls.append(intents).await?;
+        self.asked = rest.to_vec();
         let steps = rest.iter().map(|i| PlannedStep {
             operation: self.operations[*i].clone(),
             verb: self.segment.steps[*i].verb,
@@ -443,7 +454,7 @@ impl Session<'_> {
         message: &str,
         detail: &str,
     ) -> Result<(), Stop> {
-        let lines = self.rest().into_iter().map(|i| {
+        let lines = self.open().into_iter().map(|i| {
             if i == index {
                 self.calls
                     .failed(&self.operations[i], &self.subject(i), class, message, detail)
@@ -463,7 +474,7 @@ impl Session<'_> {
     /// After a broken line: asks the node's own journal what became of the steps, and writes that down.
     async fn look_up(&mut self, error: &LineError) -> Result<(), Stop> {
         self.spans.clear();
-        let rest = self.rest();
+        let rest = self.open();
         let asked: Vec<String> = rest.iter().map(|i| self.operations[*i].clone()).collect();
         let states = match error {
             LineError::Open(_) | LineError::Refused { .. } => None,

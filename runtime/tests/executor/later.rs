@@ -264,3 +264,18 @@ async fn what_a_node_answers_is_held_against_what_it_was_to() {
         );
     }
 }
+
+/// Steps after one that is waited for are asked for in a conversation of their own: nothing is said of them before.
+#[tokio::test]
+async fn what_was_not_asked_for_yet_is_not_told_as_failed() {
+    let bed = Bed::new();
+    let probing = CLUSTER
+        .replace("use std.linux {", "use std.linux { probe,")
+        .replace("  file copy", "  probe up { url = \"http://{node.address}/\" }\n  file copy");
+    bed.world
+        .fail_step("head/first.up", rebar_agent::protocol::FailureClass::Terminal, 1);
+    let outcome = bed.apply(&probing).await;
+    assert_eq!(outcome.failed.len(), 1, "{outcome:#?}");
+    assert_eq!(outcome.failed[0].step.as_deref(), Some("first.up"));
+    assert_eq!(bed.apply(&probing).await.status, Status::Done);
+}
