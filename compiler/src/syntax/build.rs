@@ -53,6 +53,7 @@ pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, R
                 | Rule::comma
                 | Rule::bar
                 | Rule::dot
+                | Rule::arrow
                 | Rule::separator
                 | Rule::end_of_item
                 | Rule::end_of_statement
@@ -71,6 +72,7 @@ fn entry(word: &str) -> Option<Rule> {
         "role" | "workload" => Some(Rule::function_entry),
         "deploy" => Some(Rule::deploy_entry),
         "test" => Some(Rule::test_entry),
+        "moved" => Some(Rule::moved_entry),
         _ => None,
     }
 }
@@ -187,6 +189,7 @@ impl<'t> Builder<'t> {
                     | Rule::kw_enum
                     | Rule::kw_let
                     | Rule::kw_test
+                    | Rule::kw_moved
                     | Rule::EOI
             )
         });
@@ -249,6 +252,16 @@ impl<'t> Builder<'t> {
                 })
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
+            Rule::moved_entry => {
+                let from = self.dotted(parts.next()?);
+                let to = self.dotted(parts.next()?);
+                for part in [&from, &to] {
+                    if part.names.len() < 2 {
+                        self.report(explain::moved_without_owner(part.span, &part.text()));
+                    }
+                }
+                Some(ItemKind::Moved { from, to })
+            }
             Rule::test_entry => {
                 let title = self.plain_string(&parts.next()?);
                 Some(ItemKind::Test {

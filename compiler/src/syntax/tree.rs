@@ -44,6 +44,7 @@ pub enum NodeKind {
     Role,
     Workload,
     Deploy,
+    Moved,
     Test,
     Field,
     Declaration,
@@ -79,6 +80,7 @@ impl NodeKind {
             NodeKind::Role => "role",
             NodeKind::Workload => "workload",
             NodeKind::Deploy => "deploy",
+            NodeKind::Moved => "moved",
             NodeKind::Test => "test",
             NodeKind::Field => "field",
             NodeKind::Declaration => "declaration",
@@ -246,6 +248,7 @@ fn item(item: &Item) -> Node {
             (kind, block(b))
         }
         ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        ItemKind::Moved { .. } => (NodeKind::Moved, Vec::new()),
         ItemKind::Test { block: b, .. } => (NodeKind::Test, block(b)),
         ItemKind::Error => (NodeKind::Error, Vec::new()),
     };

@@ -157,7 +157,7 @@ fn write(
     )
 }
 
-fn operation(run: &str, subject: &str) -> String {
+pub(super) fn operation(run: &str, subject: &str) -> String {
     Uuid::new_v5(
         &Uuid::NAMESPACE_OID,
         format!("{run}\nsurgery\n{subject}").as_bytes(),
@@ -165,7 +165,7 @@ fn operation(run: &str, subject: &str) -> String {
     .to_string()
 }
 
-fn lines(operation: String, subject: &str, request: Request, note: String) -> [Line; 2] {
+pub(super) fn lines(operation: String, subject: &str, request: Request, note: String) -> [Line; 2] {
     let line = |operation, entry| Line {
         operation,
         subject: subject.to_owned(),

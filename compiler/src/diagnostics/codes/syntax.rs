@@ -43,6 +43,9 @@ pub const RESERVED_WORD: Code = Code("E0119");
 /// The file is too large.
 pub const TOO_LARGE: Code = Code("E0120");
 
+/// A `moved` that does not say of which workload or role.
+pub const MOVED_WITHOUT_OWNER: Code = Code("E0130");
+
 /// All of them.
 pub const ALL: &[Code] = &[
     UNEXPECTED,
@@ -65,4 +68,5 @@ pub const ALL: &[Code] = &[
     MISSING_SEPARATOR,
     RESERVED_WORD,
     TOO_LARGE,
+    MOVED_WITHOUT_OWNER,
 ];

@@ -45,6 +45,9 @@ pub const NOT_CONSTANT: Code = Code("E0320");
 /// A level in `provides` that is none.
 pub const BAD_LEVEL: Code = Code("E0321");
 
+/// A name that is moved from, or to, twice.
+pub const MOVED_TWICE: Code = Code("E0395");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     MISMATCH,
@@ -68,4 +71,5 @@ pub const ALL: &[Code] = &[
     NO_TEXT,
     NOT_CONSTANT,
     BAD_LEVEL,
+    MOVED_TWICE,
 ];
