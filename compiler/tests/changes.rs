@@ -478,14 +478,14 @@ fn renamed(spec: &str) -> String {
         .replace(") on web", ") on page_servers")
         .replace("run pages =", "run content =")
         .replace("backends = pages.url", "backends = content.url")
-        .replace("file index {", "file front {")
-        .replace("reload_on = [index]", "reload_on = [front]")
+        .replace("file index {", "file home {")
+        .replace("reload_on = [index]", "reload_on = [home]")
         .replace("probe up {", "probe answers {")
         .replace("= up.url", "= answers.url")
         .replace("node edge {", "node gate {")
         .replace("on edge", "on gate");
     let moves = "moved shop.web -> shop.page_servers\nmoved shop.edge -> shop.gate\nmoved shop.pages -> shop.content\n\
-                 moved page.index -> page.start\nmoved page.start -> page.front\nmoved page.up -> page.answers\n";
+                 moved page.index -> page.start\nmoved page.start -> page.home\nmoved page.up -> page.answers\n";
     format!("{moves}{spec}")
 }
 
@@ -512,7 +512,7 @@ fn what_is_moved_keeps_its_names_machines_and_records() {
             "group web -> page_servers",
             "group edge -> gate",
             "run pages -> content",
-            "step content.index -> content.front",
+            "step content.index -> content.home",
             "step content.up -> content.answers"
         ]
     );

@@ -145,7 +145,10 @@ fn still_there(from: &End, noun: &str, span: Span) -> Diagnostic {
     Diagnostic::error(names::MOVED_STILL_THERE, from.span, message)
         .here("what has another name now")
         .label(span, format!("this {noun} has the old name"))
-        .help("a name that was moved is free only when nothing was applied under it any more: choose another one, or take the `moved` out")
+        .help(format!(
+            "give this {noun} a name that was not used before, or take the `moved` out: which of the two was applied \
+             cannot be told"
+        ))
 }
 
 fn to_nothing(to: &End, owner: &Name, known: &[&str]) -> Diagnostic {
