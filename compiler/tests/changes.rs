@@ -525,7 +525,10 @@ fn what_is_moved_keeps_its_names_machines_and_records() {
     }
     assert!(second.leaving.is_empty());
     let counts = plan::counts(&second);
-    assert_eq!((counts.create, counts.change, counts.remove, counts.moved), (0, 0, 0, 5));
+    assert_eq!(
+        (counts.create, counts.change, counts.remove, counts.moved),
+        (0, 0, 0, 5)
+    );
     assert!(!plan::is_empty(&second), "the record is to be changed");
     assert_eq!(plan::read(&plan::canonical_bytes(&second)).as_ref(), Ok(&second));
 
@@ -542,8 +545,15 @@ fn what_is_moved_keeps_its_names_machines_and_records() {
 fn a_moved_group_grows_under_its_name_of_now_and_gives_no_name_twice() {
     let first = make(&spec(2, "hi"), &Ledger::default(), &Snapshot::default());
     let grown = make(&renamed(&spec(3, "hi")), &first.ledger, &applied(&first));
-    assert_eq!(grown.groups["page_servers"].nodes, ["web-1", "web-2", "page_servers-3"]);
-    let shrunk = make(&renamed(&spec(1, "hi")), &grown.ledger, &moved(&grown, applied(&grown)));
+    assert_eq!(
+        grown.groups["page_servers"].nodes,
+        ["web-1", "web-2", "page_servers-3"]
+    );
+    let shrunk = make(
+        &renamed(&spec(1, "hi")),
+        &grown.ledger,
+        &moved(&grown, applied(&grown)),
+    );
     assert_eq!(shrunk.groups["page_servers"].nodes, ["web-1"]);
     // A new group of the old name takes other names than those that are kept.
     let text = renamed(&spec(2, "hi"));
@@ -562,16 +572,23 @@ fn a_step_that_is_removed_after_it_was_moved_goes_under_the_name_that_the_node_k
     let first = make(&spec(1, "hi"), &Ledger::default(), &Snapshot::default());
     let second = make(&renamed(&spec(1, "hi")), &first.ledger, &applied(&first));
     let after = moved(&second, applied(&first));
-    let without = renamed(&spec(1, "hi")).replace("  probe answers { url = \"http://{node.address}:{port}/\" }\n", "");
-    let without = without
-        .replace("moved page.up -> page.answers\n", "")
-        .replace("out url: Url = answers.url", "out url: Url = \"http://{node.address}/\"");
+    let without = renamed(&spec(1, "hi")).replace(
+        "  probe answers { url = \"http://{node.address}:{port}/\" }\n",
+        "",
+    );
+    let without = without.replace("moved page.up -> page.answers\n", "").replace(
+        "out url: Url = answers.url",
+        "out url: Url = \"http://{node.address}/\"",
+    );
     let third = make(&without, &second.ledger, &after);
     let row = third.nodes.iter().find(|n| n.name == "web-1").unwrap();
     let StepVerbs::Some { remove, .. } = &row.steps else {
         panic!("{row:#?}")
     };
-    let goes: Vec<_> = remove.iter().map(|s| (s.address.as_str(), s.known_as.as_deref())).collect();
+    let goes: Vec<_> = remove
+        .iter()
+        .map(|s| (s.address.as_str(), s.known_as.as_deref()))
+        .collect();
     assert_eq!(goes, [("content.answers", Some("pages.up"))]);
 }
 
@@ -586,10 +603,15 @@ fn two_things_that_are_recorded_do_not_become_one() {
         ("moved shop.web -> shop.page_servers\n", "group `web`"),
         ("moved shop.pages -> shop.content\n", "run `pages`"),
     ] {
-        let mut spec = spec(1, "hi").replace("nodes web {", "nodes page_servers {").replace(") on web", ") on page_servers");
+        let mut spec = spec(1, "hi")
+            .replace("nodes web {", "nodes page_servers {")
+            .replace(") on web", ") on page_servers");
         if code.contains("run") {
             spec = both
-                .replace("run pages = page(text = text) on web", "run content = page(text = text) on web")
+                .replace(
+                    "run pages = page(text = text) on web",
+                    "run content = page(text = text) on web",
+                )
                 .replace("run content = page(text = \"b\") on page_servers\n", "")
                 .replace("backends = pages.url", "backends = content.url");
         }

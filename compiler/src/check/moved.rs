@@ -61,7 +61,10 @@ impl Checker<'_> {
             }
             let mut path: Vec<&(End, End)> = Vec::new();
             let mut at = to;
-            while let Some(step) = next.get(at.name.as_str()).filter(|_| !there.contains_key(&at.name)) {
+            while let Some(step) = next
+                .get(at.name.as_str())
+                .filter(|_| !there.contains_key(&at.name))
+            {
                 if path.iter().any(|earlier| earlier.0.name == step.0.name) {
                     break;
                 }
@@ -79,7 +82,9 @@ impl Checker<'_> {
                 }),
                 // It came back to where it was: told once for all names of the circle.
                 None if next.contains_key(at.name.as_str()) => {
-                    if !told_circles.contains(&from.name.as_str()) && path.iter().any(|m| m.0.name == from.name) {
+                    if !told_circles.contains(&from.name.as_str())
+                        && path.iter().any(|m| m.0.name == from.name)
+                    {
                         told_circles.extend(path.iter().map(|m| m.0.name.as_str()));
                         self.report(circle(&from.name, &next));
                     }
@@ -112,12 +117,9 @@ impl Checker<'_> {
             if let Some(first) = targets.insert(to.name.as_str(), to.span) {
                 let message = format!("two things cannot both become `{}`", to.name);
                 let twice = Diagnostic::error(types::MOVED_TWICE, to.span, message);
-                self.report(
-                    twice
-                        .here("again")
-                        .label(first, "first here")
-                        .help("keep the move of the one that it is now; write moves one after the other as a chain"),
-                );
+                self.report(twice.here("again").label(first, "first here").help(
+                    "keep the move of the one that it is now; write moves one after the other as a chain",
+                ));
                 once = false;
             }
         }

@@ -219,11 +219,7 @@ impl Pool {
             taken: HashSet::new(),
             next: first,
         };
-        pool.taken = taken
-            .into_iter()
-            .filter(|a| pool.usable(*a))
-            .map(bits)
-            .collect();
+        pool.taken = taken.into_iter().filter(|a| pool.usable(*a)).map(bits).collect();
         pool
     }
 

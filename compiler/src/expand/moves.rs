@@ -22,7 +22,11 @@ impl Layout<'_> {
                 Part::Run if moved.owner == deploy.workload => parts.push((Move::Run { from, to }, at)),
                 Part::Group | Part::Run => {}
                 Part::Step => {
-                    let of_role = self.runs.iter().zip(&self.roles).filter(|(_, r)| **r == moved.owner);
+                    let of_role = self
+                        .runs
+                        .iter()
+                        .zip(&self.roles)
+                        .filter(|(_, r)| **r == moved.owner);
                     for (run, _) in of_role {
                         let (run, from, to) = (run.name.clone(), from.clone(), to.clone());
                         steps.push((Move::Step { run, from, to }, at));
@@ -67,7 +71,11 @@ pub(crate) fn refuse_taken(instances: &Instances, snapshot: &Snapshot, diagnosti
                 let what = format!("node `{node}` has {what}");
                 diagnostics.push(taken(&instances.deploy, step, *at, &what));
             }
-            None => after.to_mut().nodes.values_mut().for_each(|node| step.apply(node)),
+            None => after
+                .to_mut()
+                .nodes
+                .values_mut()
+                .for_each(|node| step.apply(node)),
         }
     }
 }

@@ -142,7 +142,11 @@ pub(super) fn take_effect<'s>(wanted: &[Move], snapshot: &'s Snapshot) -> (Vec<M
     let (mut moves, mut after) = (Vec::new(), Cow::Borrowed(snapshot));
     for step in wanted {
         if step.finds(&after.nodes) {
-            after.to_mut().nodes.values_mut().for_each(|node| step.apply(node));
+            after
+                .to_mut()
+                .nodes
+                .values_mut()
+                .for_each(|node| step.apply(node));
             moves.push(step.clone());
         }
     }

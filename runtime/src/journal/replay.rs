@@ -197,15 +197,15 @@ impl Derived {
             return;
         }
         let steps = std::mem::take(&mut self.steps);
-        let moved = steps.into_iter().map(|((node, address), mut record)| {
-            match renamed.address(&address) {
+        let moved = steps
+            .into_iter()
+            .map(|((node, address), mut record)| match renamed.address(&address) {
                 Some(target) => {
                     record.recipe = moved_step(record.recipe, &target);
                     ((node, target), record)
                 }
                 None => ((node, address), record),
-            }
-        });
+            });
         self.steps = moved.collect();
     }
 }

@@ -6,8 +6,8 @@ use rusqlite::{Connection, params};
 
 use super::error::Fault;
 use super::lease::Token;
-use super::surgery::{lines, operation};
 use super::store;
+use super::surgery::{lines, operation};
 use crate::journal::{Request, Surgery};
 
 /// Journals the moves of a plan as lines of its run, which changes the record.
@@ -24,7 +24,12 @@ pub(super) fn journal(
             renamed: renamed.clone(),
         };
         let note = surgery.text();
-        let lines = lines(operation(run, &subject), &subject, Request::Surgery { surgery }, note);
+        let lines = lines(
+            operation(run, &subject),
+            &subject,
+            Request::Surgery { surgery },
+            note,
+        );
         store::append(connection, token, run, &lines, now)?;
     }
     Ok(())

@@ -30,7 +30,11 @@ impl Walker<'_> {
         };
         if old.text() != new.text() {
             let message = format!("nothing moves from `{}` to `{}`", old.text(), new.text());
-            let right = format!("{}.{}", new.text(), split(from).map_or("", |(_, n)| n.text.as_str()));
+            let right = format!(
+                "{}.{}",
+                new.text(),
+                split(from).map_or("", |(_, n)| n.text.as_str())
+            );
             self.diagnostics.push(
                 Diagnostic::error(names::MOVED_ELSEWHERE, old.span, message)
                     .here("what it was called")
