@@ -15,6 +15,7 @@ mod members;
 mod moved;
 mod operators;
 mod provisions;
+mod records;
 pub(crate) mod rules;
 mod templates;
 mod typed;

@@ -156,7 +156,10 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         },
         ItemKind::Deploy(_) => "a deploy",
         ItemKind::Moved { .. } => "a move",
-        ItemKind::Test { .. } => "a test",
+        ItemKind::Test { word, .. } => match word {
+            ast::TestWord::Test => "a test",
+            ast::TestWord::Policy => "a policy",
+        },
         ItemKind::Error => "something unreadable",
     }
 }

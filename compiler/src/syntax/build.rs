@@ -10,7 +10,7 @@ use crate::source::{SourceId, Span};
 
 use super::ast::{
     Argument, BlockWord, Deploy, DottedName, FunctionWord, Item, ItemKind, Name, Parameter, StringLiteral,
-    UseName,
+    TestWord, UseName,
 };
 use super::docs::Docs;
 use super::explain::{self, Reader};
@@ -71,8 +71,8 @@ fn entry(word: &str) -> Option<Rule> {
         "network" | "hardware" | "image" | "kind" | "backend" | "site" => Some(Rule::block_entry),
         "role" | "workload" => Some(Rule::function_entry),
         "deploy" => Some(Rule::deploy_entry),
-        "test" => Some(Rule::test_entry),
         "moved" => Some(Rule::moved_entry),
+        "test" | "policy" => Some(Rule::test_entry),
         _ => None,
     }
 }
@@ -188,7 +188,6 @@ impl<'t> Builder<'t> {
                     | Rule::kw_type
                     | Rule::kw_enum
                     | Rule::kw_let
-                    | Rule::kw_test
                     | Rule::kw_moved
                     | Rule::EOI
             )
@@ -263,8 +262,13 @@ impl<'t> Builder<'t> {
                 Some(ItemKind::Moved { from, to })
             }
             Rule::test_entry => {
+                let word = match parts.next()?.as_rule() {
+                    Rule::kw_policy => TestWord::Policy,
+                    _ => TestWord::Test,
+                };
                 let title = self.plain_string(&parts.next()?);
                 Some(ItemKind::Test {
+                    word,
                     title,
                     block: self.block(parts.next()?),
                 })

@@ -42,6 +42,8 @@ pub const MISSING_SEPARATOR: Code = Code("E0118");
 pub const RESERVED_WORD: Code = Code("E0119");
 /// The file is too large.
 pub const TOO_LARGE: Code = Code("E0120");
+/// `expect error` with something that is no code.
+pub const NO_ERROR_CODE: Code = Code("E0136");
 
 /// A `moved` that does not say of which workload or role.
 pub const MOVED_WITHOUT_OWNER: Code = Code("E0130");
@@ -69,4 +71,5 @@ pub const ALL: &[Code] = &[
     RESERVED_WORD,
     TOO_LARGE,
     MOVED_WITHOUT_OWNER,
+    NO_ERROR_CODE,
 ];

@@ -44,6 +44,8 @@ pub const NO_TEXT: Code = Code("E0319");
 pub const NOT_CONSTANT: Code = Code("E0320");
 /// A level in `provides` that is none.
 pub const BAD_LEVEL: Code = Code("E0321");
+/// A pattern of a type leaves an end of the text open.
+pub const OPEN_PATTERN: Code = Code("E0322");
 
 /// A name that is moved from, or to, twice.
 pub const MOVED_TWICE: Code = Code("E0395");
@@ -72,4 +74,5 @@ pub const ALL: &[Code] = &[
     NOT_CONSTANT,
     BAD_LEVEL,
     MOVED_TWICE,
+    OPEN_PATTERN,
 ];
