@@ -1,12 +1,12 @@
 //! The steps of a plan's nodes, filled and digested, for whoever carries them out.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::digest::Digests;
+use super::digest::{Digests, UsedOutput};
 use super::fill::{FillContext, FillError};
 use super::later::{Later, LaterStep, OutputUse, Outputs, digest_with};
 use super::{NodeReference, NodeRow, Plan, RecordedStep, Step, ValueType};
@@ -30,7 +30,7 @@ pub struct FilledStep {
 pub(crate) type Fields = (BTreeMap<String, Value>, BTreeMap<String, Later>);
 
 /// Outputs that a step uses, as its pattern says it.
-pub(crate) type Used<'a> = BTreeSet<(&'a NodeReference, &'a str, &'a str)>;
+pub(crate) type Used<'a> = Vec<UsedOutput<'a>>;
 
 /// Fills steps. Making one costs O(patterns + nodes); after that a node costs no more than its steps.
 pub struct Filler<'a> {
@@ -141,6 +141,7 @@ impl<'a> Filler<'a> {
                     removal: step.removal,
                     position: position as u32,
                     outputs: BTreeMap::new(),
+                    known_as: None,
                 };
                 // Where all is known already, nothing is left for later.
                 let mut later = Some(later).filter(|later| !later.uses.is_empty());
@@ -220,11 +221,7 @@ impl<'a> Filler<'a> {
         self.digests.outputs(pattern)
     }
 
-    fn output_digest(
-        &self,
-        node: &NodeRow,
-        (of, step, output): (&'a NodeReference, &'a str, &'a str),
-    ) -> Option<String> {
+    fn output_digest(&self, node: &NodeRow, (of, step, output): UsedOutput<'a>) -> Option<String> {
         let outputs = self.outputs?;
         let NodeReference::Member(group) = of else {
             return self.use_of(node, of, step, output).digest(outputs);

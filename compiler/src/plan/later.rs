@@ -138,8 +138,8 @@ pub struct OutputUse {
 impl OutputUse {
     /// A digest of the values; `None` if one is not known.
     pub(super) fn digest(&self, outputs: &Outputs) -> Option<String> {
+        // The step is not named here: it may be called otherwise one day.
         let mut parts = Parts::new("outputs");
-        parts.add(&self.step);
         parts.add(&self.output);
         for node in self.nodes.iter() {
             parts.add(node);

@@ -14,6 +14,7 @@ mod filler;
 pub(crate) mod functions;
 mod later;
 mod leave;
+mod moves;
 mod planning;
 pub(crate) mod render;
 mod select;
@@ -36,6 +37,8 @@ pub use functions::FunctionError;
 pub use later::{Later, LaterStep, OutputUse, Outputs, ValueType};
 pub(crate) use leave::keeping;
 pub use leave::{LEAVE, leave_undrained};
+pub(crate) use moves::move_groups;
+pub use moves::{Move, moved_step};
 pub use planning::plan;
 pub use render::RenderError;
 pub use select::{LeftOut, SelectError, Selection, Wanted, select};
@@ -87,6 +90,9 @@ pub struct Plan {
     pub ledger: Ledger,
     /// What the steps need of the site, by capability (`node.files`), and how far the site has it.
     pub capabilities: BTreeMap<String, Capability>,
+    /// What is called otherwise in the record before anything else is done; `nodes` and the rest go by the new names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
     /// Nodes that are left alone, if this is a part of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
@@ -375,6 +381,9 @@ pub struct RecordedStep {
     /// What it found out when it was carried out last.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, serde_json::Value>,
+    /// The address under which the node knows it, where it was moved since it was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_as: Option<String>,
 }
 impl Eq for RecordedStep {}
 

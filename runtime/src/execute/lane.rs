@@ -17,7 +17,7 @@ use super::outcome::{Failure, Stop};
 use super::seat;
 use super::tries::{Tries, Waits, line_failed};
 use crate::journal::{Entry, FailedClass, Line as JournalLine, Request};
-use crate::observe::{Line, LineError, agent_step};
+use crate::observe::{Line, LineError, agent_step, removed_step};
 
 /// Steps of one run on one node, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -283,7 +283,10 @@ impl Session<'_> {
         let steps = rest.iter().map(|i| PlannedStep {
             operation: self.operations[*i].clone(),
             verb: self.segment.steps[*i].verb,
-            step: agent_step(self.recipe(*i).0, self.recipe(*i).1.clone()),
+            step: match self.segment.steps[*i].verb {
+                Verb::Ensure => agent_step(self.recipe(*i).0, self.recipe(*i).1.clone()),
+                Verb::Remove => removed_step(self.recipe(*i).0),
+            },
         });
         let request = Ask::Apply {
             protocol: PROTOCOL,

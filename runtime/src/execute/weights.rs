@@ -107,6 +107,7 @@ mod tests {
             removal: Removal::Remove,
             position: 0,
             outputs: BTreeMap::new(),
+            known_as: None,
         };
         LaneStep {
             verb,

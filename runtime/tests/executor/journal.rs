@@ -125,6 +125,7 @@ fn request(act: &Act) -> Request {
                 removal: Removal::Restore,
                 position: u32::from(*s),
                 outputs: BTreeMap::new(),
+                known_as: None,
             }),
         },
     }
@@ -219,6 +220,7 @@ fn opening() -> Opening {
         backend: "test".to_owned(),
         base: Base::default(),
         ledger: BTreeMap::new(),
+        moves: Vec::new(),
     }
 }
 

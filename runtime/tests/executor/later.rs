@@ -271,7 +271,10 @@ async fn what_was_not_asked_for_yet_is_not_told_as_failed() {
     let bed = Bed::new();
     let probing = CLUSTER
         .replace("use std.linux {", "use std.linux { probe,")
-        .replace("  file copy", "  probe up { url = \"http://{node.address}/\" }\n  file copy");
+        .replace(
+            "  file copy",
+            "  probe up { url = \"http://{node.address}/\" }\n  file copy",
+        );
     bed.world
         .fail_step("head/first.up", rebar_agent::protocol::FailureClass::Terminal, 1);
     let outcome = bed.apply(&probing).await;

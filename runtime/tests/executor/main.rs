@@ -13,6 +13,7 @@ mod files;
 mod journal;
 mod later;
 mod leave;
+mod moved;
 mod order;
 mod priority;
 mod project;

@@ -51,6 +51,8 @@ pub const OPEN_PATTERN: Code = Code("E0322");
 pub const LATER_DECIDES: Code = Code("E0366");
 /// An output of a kind that cannot be one.
 pub const KIND_OUTPUT: Code = Code("E0367");
+/// A name that is moved from, or to, twice.
+pub const MOVED_TWICE: Code = Code("E0395");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
@@ -77,5 +79,6 @@ pub const ALL: &[Code] = &[
     BAD_LEVEL,
     LATER_DECIDES,
     KIND_OUTPUT,
+    MOVED_TWICE,
     OPEN_PATTERN,
 ];
