@@ -96,6 +96,8 @@ struct Uses<'a> {
     hash: &'a str,
     own: BTreeSet<&'a Column>,
     groups: BTreeSet<&'a str>,
+    /// Ids of secrets.
+    secrets: BTreeSet<String>,
 }
 
 impl<'a> Digests<'a> {
@@ -113,6 +115,7 @@ impl<'a> Digests<'a> {
                             let inner = steps[first + index].clone();
                             used.own.extend(inner.own);
                             used.groups.extend(inner.groups);
+                            used.secrets.extend(inner.secrets);
                         }
                     }
                     steps.push(used);
@@ -157,7 +160,7 @@ impl<'a> Digests<'a> {
     }
 
     fn digest(&self, uses: &Uses<'a>, node: &NodeRow) -> Cow<'a, str> {
-        if uses.own.is_empty() && uses.groups.is_empty() {
+        if uses.own.is_empty() && uses.groups.is_empty() && uses.secrets.is_empty() {
             return Cow::Borrowed(uses.hash);
         }
         let mut parts = Parts::new("step on a node");
@@ -177,6 +180,12 @@ impl<'a> Digests<'a> {
             parts.add(group);
             parts.add(self.groups.get(group).map_or("", String::as_str));
         }
+        for id in &uses.secrets {
+            // Without a MAC it is another secret than any that was applied with one.
+            let mac = self.plan.secrets.get(id).and_then(|secret| secret.mac.as_deref());
+            parts.add(id);
+            parts.add(mac.unwrap_or_default());
+        }
         Cow::Owned(parts.finish())
     }
 }
@@ -191,6 +200,9 @@ fn uses_of(step: &Step) -> Uses<'_> {
     while let Some(template) = open.pop() {
         match template {
             Template::Value(_) => {}
+            Template::Secret(reference) => {
+                uses.secrets.insert(reference.id());
+            }
             Template::Column {
                 node: NodeReference::Own,
                 column,

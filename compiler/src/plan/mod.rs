@@ -15,6 +15,7 @@ pub(crate) mod functions;
 mod leave;
 mod planning;
 pub(crate) mod render;
+mod secret;
 mod select;
 mod template;
 pub(crate) mod url;
@@ -36,6 +37,10 @@ pub(crate) use leave::keeping;
 pub use leave::{LEAVE, leave_undrained};
 pub use planning::plan;
 pub use render::RenderError;
+pub use secret::{
+    PlannedSecret, Recipe, SecretKnown, SecretReference, holds_secret, know_secrets, macs_in, open, recorded,
+    secrets_in, shown, without_secrets,
+};
 pub use select::{LeftOut, SelectError, Selection, Wanted, select};
 pub use template::{Column, Function, NodeReference, Template};
 
@@ -85,6 +90,9 @@ pub struct Plan {
     pub ledger: Ledger,
     /// What the steps need of the site, by capability (`node.files`), and how far the site has it.
     pub capabilities: BTreeMap<String, Capability>,
+    /// Secrets that its steps and outputs use, by id: which they are and a keyed MAC of each, never what they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, PlannedSecret>,
     /// Nodes that are left alone, if this is a part of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
