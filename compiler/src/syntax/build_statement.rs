@@ -76,6 +76,7 @@ impl Builder<'_> {
                     name,
                     ty,
                     default,
+                    known: false,
                     span,
                 },
             });
