@@ -19,8 +19,6 @@ use crate::syntax::walk::plain_text;
 const USUAL_LENGTH: u32 = 32;
 /// The fewest and the most.
 const LENGTHS: std::ops::RangeInclusive<u32> = 16..=1024;
-/// Characters of a secret's name.
-const LONGEST_NAME: usize = 64;
 /// Permissions of a file with a secret in it, unless it says otherwise.
 const PRIVATE: &str = "0600";
 
@@ -61,7 +59,9 @@ impl Sink {
                 "if what it is used for takes a secret, declare the parameter so: `{name}: Secret<String>`"
             ),
             Sink::Output => format!("declare the output as a secret: `out {name}: Secret<String>`"),
-            Sink::Shape => "what there is, how much of it and how it is called never depends on a secret".to_owned(),
+            Sink::Shape => {
+                "what there is, how much of it and how it is called never depends on a secret".to_owned()
+            }
         }
     }
 }
@@ -126,7 +126,8 @@ impl Checker<'_> {
             return error(span);
         };
         let Some(name) = self.secret_name(&first.value) else {
-            rest.iter().for_each(|argument| drop(self.infer(&argument.value, None)));
+            rest.iter()
+                .for_each(|argument| drop(self.infer(&argument.value, None)));
             return error(span);
         };
         let generated = match builtin {
@@ -160,13 +161,14 @@ impl Checker<'_> {
             }
             return None;
         };
-        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
-        if starts && name.chars().all(good) && name.len() <= LONGEST_NAME {
+        if crate::manifest::is_secret_name(&name) {
             return Some(name);
         }
-        let message = format!("`{}` is no name of a secret", name.chars().take(80).collect::<String>());
-        let help = format!("a name has up to {LONGEST_NAME} small letters, digits and `_`, and begins with a letter");
+        let message = format!(
+            "`{}` is no name of a secret",
+            name.chars().take(80).collect::<String>()
+        );
+        let help = "a name has up to 64 small letters, digits and `_`, and begins with a letter";
         self.report(Diagnostic::error(types::SECRET_NAME, written.span, message).help(help));
         None
     }
@@ -188,7 +190,11 @@ impl Checker<'_> {
                 "version" => 1..=u32::MAX,
                 _ => {
                     let message = "`generated` takes a name, `length` and `version`";
-                    self.report(Diagnostic::error(types::TOO_MANY_ARGUMENTS, argument.span, message));
+                    self.report(Diagnostic::error(
+                        types::TOO_MANY_ARGUMENTS,
+                        argument.span,
+                        message,
+                    ));
                     return None;
                 }
             };
@@ -197,11 +203,18 @@ impl Checker<'_> {
                 return None;
             }
             let number = self.constant(&value).as_ref().and_then(Value::as_u64);
-            match number.and_then(|n| u32::try_from(n).ok()).filter(|n| limits.contains(n)) {
+            match number
+                .and_then(|n| u32::try_from(n).ok())
+                .filter(|n| limits.contains(n))
+            {
                 Some(number) if word == "length" => recipe.length = number,
                 Some(number) => recipe.version = number,
                 None => {
-                    let message = format!("`{word}` of a generated secret must be written out, from {} to {}", limits.start(), limits.end());
+                    let message = format!(
+                        "`{word}` of a generated secret must be written out, from {} to {}",
+                        limits.start(),
+                        limits.end()
+                    );
                     self.report(Diagnostic::error(types::GENERATED, argument.value.span, message));
                     good = false;
                 }
@@ -215,7 +228,9 @@ impl Checker<'_> {
             let message = format!("the generated secret `{name}` is described in two ways");
             let twice = Diagnostic::error(types::GENERATED, span, message);
             let twice = twice.here("otherwise here").label(first, "first described here");
-            self.report(twice.help("write it once, `let key = generated(…)`, or give the two different names"));
+            self.report(
+                twice.help("write it once, `let key = generated(…)`, or give the two different names"),
+            );
             return None;
         }
         Some(recipe)
@@ -227,8 +242,8 @@ impl Checker<'_> {
             "" => "a secret would be shown, or decide something, here".to_owned(),
             name => format!("`{name}` would show a secret"),
         };
-        let mut diagnostic =
-            Diagnostic::error(types::SECRET_SHOWN, value.span, message).here(format!("this is {}", noun(&value.ty)));
+        let mut diagnostic = Diagnostic::error(types::SECRET_SHOWN, value.span, message)
+            .here(format!("this is {}", noun(&value.ty)));
         if let Some(origin) = self.origin(value).filter(|origin| *origin != value.span) {
             diagnostic = diagnostic.label(origin, "it became a secret here");
         }
@@ -291,7 +306,9 @@ impl Checker<'_> {
         if ty.holds_secret() {
             let message = format!("{what} cannot be a secret");
             let diagnostic = Diagnostic::error(types::SECRET_DECLARED, at, message);
-            self.report(diagnostic.help("it is written into names, plans and records; declare it without `Secret`"));
+            self.report(
+                diagnostic.help("it is written into names, plans and records; declare it without `Secret`"),
+            );
         }
     }
 
@@ -305,14 +322,19 @@ impl Checker<'_> {
             return;
         };
         let (content, origin) = (secret.span, self.origin(secret));
-        let Some(mode) = fields.get_mut("mode") else { return };
+        let Some(mode) = fields.get_mut("mode") else {
+            return;
+        };
         if given.is_none() {
             mode.kind = ExpressionKind::Value(PRIVATE.into());
             return;
         }
         let (at, mode) = (mode.span, mode.clone());
         let known = self.constant(&mode);
-        let bits = known.as_ref().and_then(Value::as_str).and_then(|text| u32::from_str_radix(text, 8).ok());
+        let bits = known
+            .as_ref()
+            .and_then(Value::as_str)
+            .and_then(|text| u32::from_str_radix(text, 8).ok());
         if bits.is_some_and(|bits| bits & 0o007 != 0) {
             let message = "everybody on the node can read a secret";
             let mut warning = Diagnostic::warning(types::SECRET_READABLE, at, message)

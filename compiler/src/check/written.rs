@@ -151,7 +151,9 @@ impl Checker<'_> {
         {
             let message = format!("a secret is text, and `{inner}` is not plain text");
             let diagnostic = Diagnostic::error(types::SECRET_DECLARED, ty.span, message);
-            self.report(diagnostic.help("write `Secret<String>`; a list of secrets is `List<Secret<String>>`"));
+            self.report(
+                diagnostic.help("write `Secret<String>`; a list of secrets is `List<Secret<String>>`"),
+            );
             return Type::Error;
         }
         if let Type::Map(key, _) = &simple

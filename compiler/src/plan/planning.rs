@@ -89,7 +89,9 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
         },
     });
     let fields = patterns.iter().flat_map(|pattern: &Pattern| &pattern.segments);
-    let fields = fields.flat_map(|segment| &segment.steps).flat_map(|step| step.fields.values());
+    let fields = fields
+        .flat_map(|segment| &segment.steps)
+        .flat_map(|step| step.fields.values());
     let secrets = super::secret::of_plan(fields.chain(instances.outputs.values()));
     Plan {
         format: FORMAT,

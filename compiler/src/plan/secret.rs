@@ -286,10 +286,7 @@ mod tests {
     fn sealed() -> Value {
         let value = Template::Apply {
             function: Function::Concat,
-            arguments: vec![
-                Template::Value("key=".into()),
-                Template::Secret(reference("a")),
-            ],
+            arguments: vec![Template::Value("key=".into()), Template::Secret(reference("a"))],
         };
         seal(value, BTreeMap::from([("a".to_owned(), "m".to_owned())]))
     }
@@ -305,7 +302,10 @@ mod tests {
         assert_eq!(open(&value, &BTreeMap::new()), Err(FillError::Sealed));
         assert_eq!(secrets_in(&value), BTreeSet::from([reference("a")]));
         assert_eq!(macs_in(&value)["a"], "m");
-        assert_eq!(without_secrets(&value).unwrap(), json!({ "A": "plain", "list": [1] }));
+        assert_eq!(
+            without_secrets(&value).unwrap(),
+            json!({ "A": "plain", "list": [1] })
+        );
         assert_eq!(shown(&value)["B"], json!("(secret a)"));
     }
 
