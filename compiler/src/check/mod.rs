@@ -15,6 +15,7 @@ mod literals;
 mod members;
 mod operators;
 mod provisions;
+mod records;
 pub(crate) mod rules;
 mod secrets;
 mod templates;

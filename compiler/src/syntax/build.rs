@@ -10,7 +10,7 @@ use crate::source::{SourceId, Span};
 
 use super::ast::{
     Argument, BlockWord, Deploy, DottedName, FunctionWord, Item, ItemKind, Name, Parameter, StringLiteral,
-    UseName,
+    TestWord, UseName,
 };
 use super::docs::Docs;
 use super::explain::{self, Reader};
@@ -70,7 +70,7 @@ fn entry(word: &str) -> Option<Rule> {
         "network" | "hardware" | "image" | "kind" | "backend" | "site" => Some(Rule::block_entry),
         "role" | "workload" => Some(Rule::function_entry),
         "deploy" => Some(Rule::deploy_entry),
-        "test" => Some(Rule::test_entry),
+        "test" | "policy" => Some(Rule::test_entry),
         _ => None,
     }
 }
@@ -181,13 +181,7 @@ impl<'t> Builder<'t> {
         let mut parts = parts(pair).filter(|p| {
             !matches!(
                 p.as_rule(),
-                Rule::kw_pub
-                    | Rule::kw_use
-                    | Rule::kw_type
-                    | Rule::kw_enum
-                    | Rule::kw_let
-                    | Rule::kw_test
-                    | Rule::EOI
+                Rule::kw_pub | Rule::kw_use | Rule::kw_type | Rule::kw_enum | Rule::kw_let | Rule::EOI
             )
         });
         match rule {
@@ -250,8 +244,13 @@ impl<'t> Builder<'t> {
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
             Rule::test_entry => {
+                let word = match parts.next()?.as_rule() {
+                    Rule::kw_policy => TestWord::Policy,
+                    _ => TestWord::Test,
+                };
                 let title = self.plain_string(&parts.next()?);
                 Some(ItemKind::Test {
+                    word,
                     title,
                     block: self.block(parts.next()?),
                 })

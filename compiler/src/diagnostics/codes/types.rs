@@ -44,6 +44,8 @@ pub const NO_TEXT: Code = Code("E0319");
 pub const NOT_CONSTANT: Code = Code("E0320");
 /// A level in `provides` that is none.
 pub const BAD_LEVEL: Code = Code("E0321");
+/// A pattern of a type leaves an end of the text open.
+pub const OPEN_PATTERN: Code = Code("E0322");
 
 /// A secret where plans, records or names would show it.
 pub const SECRET_SHOWN: Code = Code("E0375");
@@ -90,4 +92,5 @@ pub const ALL: &[Code] = &[
     GENERATED,
     NOT_SECRET,
     SECRET_READABLE,
+    OPEN_PATTERN,
 ];
