@@ -13,6 +13,7 @@ mod fields;
 mod items;
 mod literals;
 mod members;
+mod moved;
 mod operators;
 mod provisions;
 mod records;
@@ -25,8 +26,8 @@ mod written;
 
 pub use dump::dump;
 pub use typed::{
-    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter, Provision,
-    Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
+    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Moved, Parameter,
+    Part, Provision, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
@@ -73,6 +74,7 @@ pub fn check(
         generated: BTreeMap::new(),
     };
     checker.items();
+    checker.moves();
     let mut typed = checker.typed;
     typed.spec = digest(sources);
     typed.resolved = resolved;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::fill::{FillContext, FillError};
+use super::moves::take_effect;
 use super::template::Template;
 use super::{Plan, Snapshot};
 
@@ -252,6 +253,8 @@ pub enum SecretKnown {
 
 /// Tells a plan what is known of its secrets, by id, and decides anew what is to be done.
 pub fn know_secrets(plan: &mut Plan, snapshot: &Snapshot, known: &BTreeMap<String, SecretKnown>) {
+    let (_, snapshot) = take_effect(&plan.moves, snapshot);
+    let snapshot = snapshot.as_ref();
     for (id, secret) in &mut plan.secrets {
         (secret.mac, secret.assumed) = match known.get(id) {
             Some(SecretKnown::Mac(mac)) => (Some(mac.clone()), false),

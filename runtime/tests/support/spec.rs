@@ -207,6 +207,7 @@ impl Spec {
             ledger,
             capabilities: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            moves: Vec::new(),
             selection: None,
         };
         for index in 0..plan.nodes.len() {

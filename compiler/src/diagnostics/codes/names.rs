@@ -25,6 +25,13 @@ pub const TEST_NOT_RUN: Code = Code("E0210");
 /// A definition that needs itself.
 pub const CIRCULAR_DEFINITION: Code = Code("E0211");
 
+/// A `moved` from one workload or role to another.
+pub const MOVED_ELSEWHERE: Code = Code("E0217");
+/// A `moved` to something that is not there.
+pub const MOVED_TO_NOTHING: Code = Code("E0218");
+/// A `moved` of something that is still there.
+pub const MOVED_STILL_THERE: Code = Code("E0219");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     UNKNOWN_NAME,
@@ -38,4 +45,7 @@ pub const ALL: &[Code] = &[
     MISPLACED_STATEMENT,
     TEST_NOT_RUN,
     CIRCULAR_DEFINITION,
+    MOVED_ELSEWHERE,
+    MOVED_TO_NOTHING,
+    MOVED_STILL_THERE,
 ];

@@ -61,6 +61,8 @@ pub const GENERATED: Code = Code("E0379");
 pub const NOT_SECRET: Code = Code("E0380");
 /// A file with a secret that everybody can read.
 pub const SECRET_READABLE: Code = Code("E0381");
+/// A name that is moved from, or to, twice.
+pub const MOVED_TWICE: Code = Code("E0395");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
@@ -92,5 +94,6 @@ pub const ALL: &[Code] = &[
     GENERATED,
     NOT_SECRET,
     SECRET_READABLE,
+    MOVED_TWICE,
     OPEN_PATTERN,
 ];
