@@ -116,6 +116,7 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
             }
             None => Template::Value(item_value(*id)),
         },
+        ExpressionKind::Secret(reference) => Template::Secret(reference.clone()),
         ExpressionKind::Column(column) => own_column(column, scope, span)?,
         ExpressionKind::Member(of, name) => {
             let value = evaluate(of, scope)?;
@@ -330,7 +331,8 @@ fn comprehend(
         | Template::Column { .. }
         | Template::Output { .. }
         | Template::Apply { .. }
-        | Template::Record(_) => Vec::new(),
+        | Template::Record(_)
+        | Template::Secret(_) => Vec::new(),
     };
     let mut result = Vec::new();
     for value in elements {

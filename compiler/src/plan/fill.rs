@@ -2,7 +2,7 @@
 //!
 //! Templates may come from a hostile plan file: depth and size are bounded, and whatever is wrong is an error.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::functions::{self, FunctionError};
 use super::later::Outputs;
 use super::render;
+use super::secret::{self, PlannedSecret, SecretReference};
 use super::template::{Column, Function, NodeReference, Template};
 use super::{Addresses, Plan};
 use crate::expand::GroupInstance;
@@ -63,6 +64,9 @@ pub enum FillError {
     /// A function has no result.
     #[error(transparent)]
     Function(#[from] FunctionError),
+    /// A secret would decide something, or what is sealed cannot be opened. What it is made of is not told.
+    #[error("a value that holds a secret cannot be put together")]
+    Sealed,
 }
 
 /// The columns of all nodes, by group: what templates are filled from. Making one costs O(nodes), using it
@@ -71,7 +75,17 @@ pub struct FillContext<'a> {
     groups: HashMap<&'a str, Members<'a>>,
     /// What steps have found out, as far as it is known.
     outputs: Option<&'a Outputs>,
+    secrets: Secrets<'a>,
     registry: Mutex<Handlebars<'static>>,
+}
+
+/// What is known of secrets while templates are filled.
+#[derive(Clone, Copy)]
+enum Secrets<'a> {
+    /// Nothing but their MACs: they stay sealed.
+    Sealed(Option<&'a BTreeMap<String, PlannedSecret>>),
+    /// What they are, by id.
+    Known(&'a BTreeMap<String, String>),
 }
 
 struct Members<'a> {
@@ -116,6 +130,17 @@ impl<'a> FillContext<'a> {
         FillContext {
             groups,
             outputs: None,
+            secrets: Secrets::Sealed(Some(&plan.secrets)),
+            registry: Mutex::new(render::registry()),
+        }
+    }
+
+    /// No nodes, and these secrets: for templates whose columns are filled in.
+    pub(super) fn opening(values: &'a BTreeMap<String, String>) -> FillContext<'a> {
+        FillContext {
+            groups: HashMap::new(),
+            outputs: None,
+            secrets: Secrets::Known(values),
             registry: Mutex::new(render::registry()),
         }
     }
@@ -141,6 +166,7 @@ impl<'a> FillContext<'a> {
         FillContext {
             groups,
             outputs: None,
+            secrets: Secrets::Sealed(None),
             registry: Mutex::new(render::registry()),
         }
     }
@@ -176,6 +202,7 @@ impl<'a> FillContext<'a> {
             turns: Vec::new(),
             left: MAX_VALUES,
             rendered: 0,
+            sealed: false,
         }
     }
 }
@@ -188,6 +215,8 @@ pub(super) struct Filling<'a, 'c> {
     left: usize,
     /// What the largest rendering used of its limits, as a part of [`MAX_VALUES`].
     rendered: usize,
+    /// Whether a secret was met.
+    sealed: bool,
 }
 
 impl<'a, 'c> Filling<'a, 'c> {
@@ -225,7 +254,7 @@ impl<'a, 'c> Filling<'a, 'c> {
                 for argument in arguments {
                     values.push(self.fill(argument, depth + 1)?);
                 }
-                self.apply(*function, &values)
+                self.apply(*function, values)
             }
             Template::List(list) => {
                 let mut values = Vec::with_capacity(list.len());
@@ -240,6 +269,25 @@ impl<'a, 'c> Filling<'a, 'c> {
                     values.insert(name.clone(), self.fill(value, depth + 1)?);
                 }
                 Ok(Value::Object(values))
+            }
+            Template::Secret(reference) => self.secret(reference),
+        }
+    }
+
+    /// A secret itself, or sealed.
+    fn secret(&mut self, reference: &SecretReference) -> Result<Value, FillError> {
+        let id = reference.id();
+        match self.context.secrets {
+            Secrets::Known(values) => {
+                let value = Value::String(values.get(&id).ok_or(FillError::Sealed)?.clone());
+                self.spend(&value)?;
+                Ok(value)
+            }
+            Secrets::Sealed(planned) => {
+                self.sealed = true;
+                let mac = planned.and_then(|all| all.get(&id)?.mac.clone());
+                let macs = mac.map(|mac| (id, mac)).into_iter().collect();
+                Ok(secret::seal(Template::Secret(reference.clone()), macs))
             }
         }
     }
@@ -272,10 +320,15 @@ impl<'a, 'c> Filling<'a, 'c> {
     }
 
     /// The result of a function.
-    pub(super) fn apply(&mut self, function: Function, values: &[Value]) -> Result<Value, FillError> {
-        let value = match (function, values) {
+    pub(super) fn apply(&mut self, function: Function, values: Vec<Value>) -> Result<Value, FillError> {
+        if self.sealed && values.iter().any(secret::holds_secret) {
+            let value = secret::apply_sealed(function, values)?;
+            self.spend(&value)?;
+            return Ok(value);
+        }
+        let value = match (function, values.as_slice()) {
             (Function::Render, [Value::String(text), record]) => self.render(text, record)?.into(),
-            _ => functions::apply(function, values)?,
+            _ => functions::apply(function, &values)?,
         };
         self.spend(&value)?;
         Ok(value)
@@ -297,7 +350,10 @@ impl<'a, 'c> Filling<'a, 'c> {
         self.left = self.left.checked_sub(parts).ok_or(FillError::TooLarge)?;
         match value {
             Value::Array(list) => list.iter().try_for_each(|inner| self.spend(inner)),
-            Value::Object(map) => map.values().try_for_each(|inner| self.spend(inner)),
+            Value::Object(map) => {
+                self.sealed |= secret::is_sealed(map);
+                map.values().try_for_each(|inner| self.spend(inner))
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }
     }

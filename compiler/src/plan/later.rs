@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::digest::Parts;
 use super::fill::{FillError, Filling};
 use super::functions;
+use super::secret;
 use super::template::{Function, Template};
 use super::{RecordedStep, Snapshot};
 
@@ -103,7 +104,13 @@ impl Later {
                 let value = outputs.get(node, step, output).cloned();
                 value.ok_or_else(|| not_yet(node, step, output))?
             }
-            Later::Apply(function, arguments) => functions::apply(*function, &all(arguments)?)?,
+            Later::Apply(function, arguments) => {
+                let values = all(arguments)?;
+                match values.iter().any(secret::holds_secret) {
+                    true => secret::apply_sealed(*function, values)?,
+                    false => functions::apply(*function, &values)?,
+                }
+            }
             Later::List(list) => Value::Array(all(list)?),
             Later::Record(fields) => {
                 let mut record = Map::new();
@@ -222,7 +229,9 @@ impl<'a> Filling<'a, '_> {
     pub(super) fn partly(&mut self, template: &'a Template, depth: usize) -> Result<Later, FillError> {
         self.enter(depth)?;
         Ok(match template {
-            Template::Value(_) | Template::Column { .. } => Later::Value(self.fill(template, depth)?),
+            Template::Value(_) | Template::Column { .. } | Template::Secret(_) => {
+                Later::Value(self.fill(template, depth)?)
+            }
             Template::Output { node, step, output } => match self.fill(template, depth) {
                 Ok(value) => Later::Value(value),
                 Err(FillError::NotYet { .. }) => Later::Output {
@@ -245,7 +254,7 @@ impl<'a> Filling<'a, '_> {
                     values.push(self.partly(argument, depth + 1)?);
                 }
                 match known(&values) {
-                    Some(values) => Later::Value(self.apply(*function, &values)?),
+                    Some(values) => Later::Value(self.apply(*function, values)?),
                     None => Later::Apply(*function, values),
                 }
             }

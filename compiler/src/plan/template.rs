@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::secret::SecretReference;
+
 /// A value, perhaps with columns of nodes in it.
 ///
 /// Values are plain JSON in base units: sizes in bytes, rates in bits per second, durations in nanoseconds,
@@ -48,9 +50,23 @@ pub enum Template {
     List(Vec<Template>),
     /// A record of templates.
     Record(BTreeMap<String, Template>),
+    /// A secret, which nobody knows before a step is carried out.
+    Secret(SecretReference),
 }
 
 impl Template {
+    /// The templates directly inside.
+    pub fn parts(&self) -> Vec<&Template> {
+        match self {
+            Template::Value(_) | Template::Column { .. } | Template::Output { .. } | Template::Secret(_) => {
+                Vec::new()
+            }
+            Template::Each { element, .. } => vec![element],
+            Template::Apply { arguments: list, .. } | Template::List(list) => list.iter().collect(),
+            Template::Record(fields) => fields.values().collect(),
+        }
+    }
+
     /// A step whose output this uses, if it uses any: then it exists only later.
     pub fn later_step(&self) -> Option<&str> {
         // Not recursive, so that depth does not matter.
@@ -58,11 +74,7 @@ impl Template {
         while let Some(template) = open.pop() {
             match template {
                 Template::Output { step, .. } => return Some(step),
-                Template::Value(_) | Template::Column { .. } => {}
-                Template::Each { element, .. } => open.push(element),
-                Template::Apply { arguments, .. } => open.extend(arguments),
-                Template::List(list) => open.extend(list),
-                Template::Record(fields) => open.extend(fields.values()),
+                other => open.extend(other.parts()),
             }
         }
         None
