@@ -1,5 +1,6 @@
 //! From names to types: every expression has one, every field is declared, every literal keeps its rules.
 
+mod assertions;
 mod bodies;
 mod bounds;
 mod calls;
@@ -13,6 +14,7 @@ mod fields;
 mod items;
 mod members;
 mod operators;
+mod parts;
 mod provisions;
 pub(crate) mod rules;
 mod templates;
@@ -20,10 +22,12 @@ mod typed;
 mod types;
 mod written;
 
+pub(crate) use bounds::MAX_PARTS;
 pub use dump::dump;
+pub(crate) use parts::SEPARATOR;
 pub use typed::{
-    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter, Provision,
-    Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
+    Assertion, Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter,
+    Provision, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Test, TestStatement, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
@@ -64,7 +68,7 @@ pub fn check(
         module: 0,
         types_in_progress: 0,
         type_parts: bounds::MAX_TYPES,
-        value_parts: bounds::MAX_PARTS,
+        value_parts: MAX_PARTS,
     };
     checker.items();
     let mut typed = checker.typed;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::types::{Rule, TextForm, Type};
+use crate::diagnostics::Diagnostic;
 use crate::plan::{Column, Function, Removal};
 use crate::resolve::{ItemId, Resolved};
 use crate::source::Span;
-use crate::syntax::ast::{BinaryOperator, UnaryOperator};
+use crate::syntax::ast::{self, BinaryOperator, UnaryOperator};
 
 /// A checked spec.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,68 @@ pub struct Typed {
     pub sites: BTreeMap<ItemId, Site>,
     /// Deploys in written order.
     pub deploys: Vec<Deploy>,
+    /// Tests and policies in the order of modules and text.
+    pub tests: Vec<Test>,
+}
+
+impl Typed {
+    /// All policies.
+    pub fn policies(&self) -> impl Iterator<Item = &Test> {
+        self.tests.iter().filter(|t| t.word == ast::TestWord::Policy)
+    }
+
+    /// The name of the module of an item.
+    pub fn module_of(&self, id: ItemId) -> &str {
+        &self.resolved.modules.list[id.module].name
+    }
+}
+
+/// A test or a policy.
+#[derive(Debug, Clone)]
+pub struct Test {
+    /// The item.
+    pub item: ItemId,
+    /// Which of the two.
+    pub word: ast::TestWord,
+    /// Its title.
+    pub title: String,
+    /// Where that is written.
+    pub span: Span,
+    /// What is in it.
+    pub statements: Vec<TestStatement>,
+}
+
+/// A statement of a test or policy.
+#[derive(Debug, Clone)]
+pub enum TestStatement {
+    /// A deploy of this test alone.
+    Deploy(Deploy),
+    /// A value with a name.
+    Let(String, Expression),
+    /// What must hold.
+    Assert(Assertion),
+    /// An error that must come.
+    ExpectError {
+        /// Its code.
+        code: String,
+        /// Where that is written.
+        span: Span,
+        /// What must give it.
+        deploys: Vec<Deploy>,
+        /// What has been found so far.
+        found: Vec<Diagnostic>,
+    },
+}
+
+/// What must hold of a plan.
+#[derive(Debug, Clone)]
+pub struct Assertion {
+    /// With types; parts of plans are variables called by their paths.
+    pub condition: Expression,
+    /// As it is written.
+    pub written: ast::Expression,
+    /// Why it must hold.
+    pub because: Option<String>,
 }
 
 /// An expression with its type.
@@ -329,6 +392,8 @@ pub struct Site {
     pub backend: Option<(ItemId, BTreeMap<String, Expression>, Span)>,
     /// Capabilities that it goes without, why, and where that is written.
     pub accepted: BTreeMap<String, (Expression, Span)>,
+    /// Policies that its deploys may break, why, and where that is written.
+    pub accepted_policies: BTreeMap<String, (Expression, Span)>,
 }
 
 /// A deploy.

@@ -1,6 +1,6 @@
 //! The body of a workload, for one deploy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -31,6 +31,8 @@ pub(super) struct Layout<'a> {
     /// For each run: each step's kind and the place where it is written.
     pub(super) steps: Vec<Vec<(ItemId, Span)>>,
     pub(super) outputs: BTreeMap<String, Template>,
+    /// Branches that were taken.
+    pub(super) branches: BTreeSet<(Span, usize)>,
     /// How many more parts values of roles may have.
     pub(super) parts: usize,
 }
@@ -52,6 +54,7 @@ pub(super) fn lay_out(
         runs: Vec::new(),
         steps: Vec::new(),
         outputs: BTreeMap::new(),
+        branches: BTreeSet::new(),
         parts: Scope::of(typed).left,
     };
     let site = typed.sites.get(&deploy.site)?;
@@ -90,6 +93,7 @@ pub(super) fn lay_out(
             .collect(),
         groups: layout.groups,
         runs: layout.runs,
+        branches: layout.branches,
         outputs: layout.outputs,
         ledger,
         capabilities,
@@ -137,9 +141,13 @@ impl Layout<'_> {
         otherwise: &'s [Statement],
         scope: &mut Scope<'_>,
     ) -> &'s [Statement] {
-        for (condition, body) in branches {
+        let place = branches.first().map(|(first, _)| first.span).unwrap_or_default();
+        for (index, (condition, body)) in branches.iter().enumerate() {
             match truth(condition, scope, "a condition") {
-                Ok(true) => return body,
+                Ok(true) => {
+                    self.branches.insert((place, index));
+                    return body;
+                }
                 Ok(false) => {}
                 Err(stop) => {
                     self.stopped(stop);
@@ -147,6 +155,7 @@ impl Layout<'_> {
                 }
             }
         }
+        self.branches.insert((place, branches.len()));
         otherwise
     }
 
