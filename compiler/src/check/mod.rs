@@ -16,6 +16,7 @@ mod members;
 mod operators;
 mod parts;
 mod provisions;
+mod records;
 pub(crate) mod rules;
 mod templates;
 mod typed;
