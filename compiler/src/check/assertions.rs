@@ -184,9 +184,8 @@ impl Checker<'_> {
                     let known = policies.iter().take(room).map(String::as_str);
                     let mut unknown = Diagnostic::error(tests::UNKNOWN_POLICY, title.span, message)
                         .suggest(&title.text, known);
-                    if let Some(fix) = &mut unknown.fix {
-                        fix.replacement = format!("\"{}\"", fix.replacement);
-                    }
+                    let edits = unknown.fixes.iter_mut().flat_map(|fix| &mut fix.edits);
+                    edits.for_each(|(_, text)| *text = format!("\"{text}\""));
                     let bare = unknown.help.is_none();
                     self.report(match bare {
                         true => unknown.help("write the title of a policy, as it stands after `policy`"),
