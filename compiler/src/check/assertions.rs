@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::constructs::Schema;
 use super::fields::{Owner, unreadable};
-use super::typed::{Assertion, Deploy, Expression, Test, TestStatement};
+use super::tested::{Assertion, Test, TestStatement};
+use super::typed::{Deploy, Expression};
 use super::types::{Thing, Type};
 use super::{Checker, Expected};
 use crate::diagnostics::codes::{tests, types};

@@ -13,12 +13,14 @@ mod expressions;
 mod fields;
 mod items;
 mod members;
+mod moved;
 mod operators;
 mod parts;
 mod provisions;
 mod records;
 pub(crate) mod rules;
 mod templates;
+mod tested;
 mod typed;
 mod types;
 mod written;
@@ -26,9 +28,10 @@ mod written;
 pub(crate) use bounds::MAX_PARTS;
 pub use dump::dump;
 pub(crate) use parts::SEPARATOR;
+pub use tested::{Assertion, Test, TestStatement};
 pub use typed::{
-    Assertion, Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter,
-    Provision, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Test, TestStatement, Typed, Wait,
+    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Moved, Parameter,
+    Part, Provision, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
@@ -72,6 +75,7 @@ pub fn check(
         value_parts: MAX_PARTS,
     };
     checker.items();
+    checker.moves();
     let mut typed = checker.typed;
     typed.spec = digest(sources);
     typed.resolved = resolved;

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::tested::Test;
 use super::types::{Rule, TextForm, Type};
-use crate::diagnostics::Diagnostic;
 use crate::plan::{Column, Function, Removal};
 use crate::resolve::{ItemId, Resolved};
 use crate::source::Span;
-use crate::syntax::ast::{self, BinaryOperator, UnaryOperator};
+use crate::syntax::ast::{BinaryOperator, UnaryOperator};
 
 /// A checked spec.
 #[derive(Debug, Clone, Default)]
@@ -34,66 +34,36 @@ pub struct Typed {
     pub deploys: Vec<Deploy>,
     /// Tests and policies in the order of modules and text.
     pub tests: Vec<Test>,
+    /// Parts of roles and workloads that had other names.
+    pub moves: Vec<Moved>,
 }
 
-impl Typed {
-    /// All policies.
-    pub fn policies(&self) -> impl Iterator<Item = &Test> {
-        self.tests.iter().filter(|t| t.word == ast::TestWord::Policy)
-    }
-
-    /// The name of the module of an item.
-    pub fn module_of(&self, id: ItemId) -> &str {
-        &self.resolved.modules.list[id.module].name
-    }
-}
-
-/// A test or a policy.
-#[derive(Debug, Clone)]
-pub struct Test {
-    /// The item.
-    pub item: ItemId,
-    /// Which of the two.
-    pub word: ast::TestWord,
-    /// Its title.
-    pub title: String,
-    /// Where that is written.
+/// A part of a role or workload that had another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The role or workload.
+    pub owner: ItemId,
+    /// What kind of part.
+    pub part: Part,
+    /// What it was called.
+    pub from: String,
+    /// What it is called now, at the end of all moves.
+    pub to: String,
+    /// Where the old name is written.
     pub span: Span,
-    /// What is in it.
-    pub statements: Vec<TestStatement>,
+    /// Where the name of now is written.
+    pub target: Span,
 }
 
-/// A statement of a test or policy.
-#[derive(Debug, Clone)]
-pub enum TestStatement {
-    /// A deploy of this test alone.
-    Deploy(Deploy),
-    /// A value with a name.
-    Let(String, Expression),
-    /// What must hold.
-    Assert(Assertion),
-    /// An error that must come.
-    ExpectError {
-        /// Its code.
-        code: String,
-        /// Where that is written.
-        span: Span,
-        /// What must give it.
-        deploys: Vec<Deploy>,
-        /// What has been found so far.
-        found: Vec<Diagnostic>,
-    },
-}
-
-/// What must hold of a plan.
-#[derive(Debug, Clone)]
-pub struct Assertion {
-    /// With types; parts of plans are variables called by their paths.
-    pub condition: Expression,
-    /// As it is written.
-    pub written: ast::Expression,
-    /// Why it must hold.
-    pub because: Option<String>,
+/// Parts that keep what was recorded of them under a new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A group of a workload.
+    Group,
+    /// A run of a workload.
+    Run,
+    /// A step of a role.
+    Step,
 }
 
 /// An expression with its type.

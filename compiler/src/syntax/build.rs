@@ -53,6 +53,7 @@ pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, R
                 | Rule::comma
                 | Rule::bar
                 | Rule::dot
+                | Rule::arrow
                 | Rule::separator
                 | Rule::end_of_item
                 | Rule::end_of_statement
@@ -70,6 +71,7 @@ fn entry(word: &str) -> Option<Rule> {
         "network" | "hardware" | "image" | "kind" | "backend" | "site" => Some(Rule::block_entry),
         "role" | "workload" => Some(Rule::function_entry),
         "deploy" => Some(Rule::deploy_entry),
+        "moved" => Some(Rule::moved_entry),
         "test" | "policy" => Some(Rule::test_entry),
         _ => None,
     }
@@ -181,7 +183,13 @@ impl<'t> Builder<'t> {
         let mut parts = parts(pair).filter(|p| {
             !matches!(
                 p.as_rule(),
-                Rule::kw_pub | Rule::kw_use | Rule::kw_type | Rule::kw_enum | Rule::kw_let | Rule::EOI
+                Rule::kw_pub
+                    | Rule::kw_use
+                    | Rule::kw_type
+                    | Rule::kw_enum
+                    | Rule::kw_let
+                    | Rule::kw_moved
+                    | Rule::EOI
             )
         });
         match rule {
@@ -243,6 +251,16 @@ impl<'t> Builder<'t> {
                 })
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
+            Rule::moved_entry => {
+                let from = self.dotted(parts.next()?);
+                let to = self.dotted(parts.next()?);
+                for part in [&from, &to] {
+                    if part.names.len() < 2 {
+                        self.report(explain::moved_without_owner(part.span, &part.text()));
+                    }
+                }
+                Some(ItemKind::Moved { from, to })
+            }
             Rule::test_entry => {
                 let word = match parts.next()?.as_rule() {
                     Rule::kw_policy => TestWord::Policy,

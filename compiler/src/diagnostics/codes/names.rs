@@ -23,6 +23,13 @@ pub const MISPLACED_STATEMENT: Code = Code("E0209");
 /// A definition that needs itself.
 pub const CIRCULAR_DEFINITION: Code = Code("E0211");
 
+/// A `moved` from one workload or role to another.
+pub const MOVED_ELSEWHERE: Code = Code("E0217");
+/// A `moved` to something that is not there.
+pub const MOVED_TO_NOTHING: Code = Code("E0218");
+/// A `moved` of something that is still there.
+pub const MOVED_STILL_THERE: Code = Code("E0219");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     UNKNOWN_NAME,
@@ -35,4 +42,7 @@ pub const ALL: &[Code] = &[
     WRONG_THING,
     MISPLACED_STATEMENT,
     CIRCULAR_DEFINITION,
+    MOVED_ELSEWHERE,
+    MOVED_TO_NOTHING,
+    MOVED_STILL_THERE,
 ];
