@@ -84,9 +84,17 @@ impl Checker<'_> {
                 let ty = Type::Record(fields.iter().map(|(n, e)| (n.clone(), e.ty.clone())).collect());
                 (ExpressionKind::Record(fields), ty)
             }
+            ast::ExpressionKind::SafeMember { .. }
+            | ast::ExpressionKind::Index { .. }
+            | ast::ExpressionKind::Match { .. }
+            | ast::ExpressionKind::Comprehension { key: Some(_), .. } => {
+                self.not_yet(span);
+                return error(span);
+            }
             ast::ExpressionKind::Comprehension {
+                key: None,
                 element,
-                variable,
+                variables: ast::Variables { value: variable, .. },
                 list,
                 condition,
             } => {
@@ -146,6 +154,12 @@ impl Checker<'_> {
             }
         };
         Expression { kind, ty, span }
+    }
+
+    /// What is read, and means nothing yet.
+    pub(super) fn not_yet(&mut self, span: Span) {
+        let message = "this version of rebar cannot compute this yet";
+        self.report(Diagnostic::error(types::MISMATCH, span, message));
     }
 
     /// The fields of a record, each once.

@@ -26,6 +26,17 @@ pub(crate) enum Place {
     Settings,
 }
 
+impl Place {
+    /// The blocks of an `if`, `match` or `for` that stands here.
+    pub(crate) fn inside(self) -> Place {
+        match self {
+            Place::Role | Place::RoleBranch => Place::RoleBranch,
+            Place::OnLeave | Place::Hardware => self,
+            _ => Place::WorkloadBranch,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Field,
@@ -36,6 +47,8 @@ enum Class {
     Run,
     Out,
     If,
+    Match,
+    For,
     Requires,
     Provides,
     Needs,
@@ -77,7 +90,7 @@ fn place_noun(place: Place) -> &'static str {
         Place::Role => "a role",
         Place::Workload => "a workload",
         Place::Test => "a test",
-        Place::RoleBranch | Place::WorkloadBranch => "an `if`",
+        Place::RoleBranch | Place::WorkloadBranch => "such a block",
         Place::OnLeave => "`on leave`",
         Place::Settings => "this block",
     }
@@ -98,6 +111,8 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
         StatementKind::Run { .. } => (Class::Run, "`run`".to_owned()),
         StatementKind::Out { .. } => (Class::Out, "`out`".to_owned()),
         StatementKind::If { .. } => (Class::If, "`if`".to_owned()),
+        StatementKind::Match { .. } => (Class::Match, "`match`".to_owned()),
+        StatementKind::For { .. } => (Class::For, "`for`".to_owned()),
         StatementKind::Requires { .. } => (Class::Requires, "`requires`".to_owned()),
         StatementKind::Provides { .. } => (Class::Provides, "`provides`".to_owned()),
         StatementKind::Needs { .. } => (Class::Needs, "`needs`".to_owned()),
@@ -144,6 +159,12 @@ fn belongs(class: Class, place: Place) -> &'static str {
         Class::If => {
             "`if` with blocks belongs into roles and workloads; for a value write `if … then … else …`"
         }
+        Class::Match => {
+            "`match` with blocks belongs into roles, workloads and hardware; for a value write `match … { A => 1 }`"
+        }
+        Class::For => {
+            "`for` with a block belongs into roles; for a value write `[… for x in list]` or `{ for x in list: key = value }`"
+        }
         Class::Requires => "`requires` belongs into a kind: it says what its steps need of a backend",
         Class::Provides => "`provides` belongs into a backend",
         Class::Needs => "`needs` belongs into a kind: it says which fields a step cannot leave out",
@@ -174,6 +195,8 @@ fn head(statement: &Statement) -> crate::source::Span {
         StatementKind::Named { name, .. } | StatementKind::Nodes { name, .. } => to(name.span),
         StatementKind::Run { on, .. } => to(on.span),
         StatementKind::If { branches, .. } => branches.first().map_or(statement.span, |(c, _)| to(c.span)),
+        StatementKind::Match { subject, .. } => to(subject.span),
+        StatementKind::For { list, .. } => to(list.span),
         StatementKind::AcceptGap { capability, .. } => to(capability.span),
         StatementKind::OnLeave { block } => crate::source::Span {
             end: block.span.start,

@@ -76,7 +76,18 @@ pub enum ItemKind {
         /// The new name.
         name: Name,
         /// The variants, each beginning with a capital.
-        variants: Vec<Name>,
+        variants: Vec<Variant>,
+    },
+    /// `fn shards(hosts: Int, per: Int = 3): Int = (hosts + per - 1) / per`
+    Fn {
+        /// The new name.
+        name: Name,
+        /// Its parameters in order.
+        parameters: Vec<Parameter>,
+        /// The type of its value if written.
+        result: Option<Type>,
+        /// Its value.
+        body: Expression,
     },
     /// A value with a name: `let bookworm = debian(suite = "bookworm")`
     Let {
@@ -128,6 +139,15 @@ pub struct UseName {
     pub name: Name,
     /// The name here, if `as` gives another one.
     pub alias: Option<Name>,
+}
+
+/// A variant of an enum: `Local`, `Ceph(pool: String, size: Bytes)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// Its name.
+    pub name: Name,
+    /// What it holds.
+    pub fields: Vec<(Name, Type)>,
 }
 
 /// Words of items that are a name and a block.
@@ -288,6 +308,24 @@ pub enum StatementKind {
         /// The last `else`.
         otherwise: Option<Block>,
     },
+    /// `match os { Debian => { … } Suse => { … } }`
+    Match {
+        /// What is looked at.
+        subject: Expression,
+        /// What is done when it looks so, in order.
+        arms: Vec<Arm<Block>>,
+    },
+    /// `for site in sites by site.name { … }`
+    For {
+        /// The names for what is gone through.
+        variables: Variables,
+        /// The list or map.
+        list: Expression,
+        /// What tells one turn from the others; without it the element, or the key of a map.
+        by: Option<Expression>,
+        /// What is done for each.
+        block: Block,
+    },
     /// `requires node.files`
     Requires {
         /// The capability.
@@ -326,6 +364,57 @@ pub enum StatementKind {
     },
     /// Text that could not be read; a diagnostic tells why.
     Error,
+}
+
+/// The names of a `for`: one for each element, or two for each key and value of a map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variables {
+    /// The key of a map, if both are named.
+    pub key: Option<Name>,
+    /// The element, or the value of a map.
+    pub value: Name,
+}
+
+/// `pattern => value` of a `match`; the value is a block or an expression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arm<T> {
+    /// What it must look like.
+    pub pattern: Pattern,
+    /// What is meant then.
+    pub value: T,
+    /// All of it.
+    pub span: Span,
+}
+
+/// What a value may look like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern {
+    /// What it is.
+    pub kind: PatternKind,
+    /// All of it.
+    pub span: Span,
+}
+
+/// The forms of patterns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PatternKind {
+    /// `_`: anything.
+    Any,
+    /// A name that begins with a small letter: anything, which then has this name.
+    Binding(Name),
+    /// `Local`, `Ceph(pool, size = bytes)`, `None`. Fields that are not mentioned do not matter.
+    Variant {
+        /// The variant.
+        name: Name,
+        /// Its fields with what they must look like; a field alone gives its value that name.
+        fields: Vec<(Name, Option<Pattern>)>,
+    },
+    /// `80`, `"debian"`, `true`
+    Literal(Expression),
+    /// `1..10`, both ends included
+    Range(Expression, Expression),
+    /// `A | B`
+    Alternatives(Vec<Pattern>),
 }
 
 /// A type as written.
@@ -367,6 +456,13 @@ pub enum TypeKind {
         /// The pattern.
         pattern: StringLiteral,
     },
+    /// `Int where it mod 2 == 0`
+    Where {
+        /// The base.
+        base: Box<Type>,
+        /// What must hold of each value, which is called `it`.
+        condition: Box<Expression>,
+    },
     /// Text that could not be read.
     Error,
 }
@@ -405,6 +501,20 @@ pub enum ExpressionKind {
         /// The member.
         name: Name,
     },
+    /// `node?.name`: the member of a value that may be missing
+    SafeMember {
+        /// What it is taken from.
+        of: Box<Expression>,
+        /// The member.
+        name: Name,
+    },
+    /// `ports["web"]`
+    Index {
+        /// The map.
+        of: Box<Expression>,
+        /// The key.
+        key: Box<Expression>,
+    },
     /// `template("page.hbs", { host = node.name })`, `t.entry.after(t.pages)`
     Call {
         /// What is called.
@@ -416,13 +526,15 @@ pub enum ExpressionKind {
     List(Vec<Expression>),
     /// `{ greeting, host = node.name }`; a field without a value takes that of the same name
     Record(Vec<(Name, Option<Expression>)>),
-    /// `[b.host for b in backends if b.port == 80]`
+    /// `[b.host for b in backends if b.port == 80]`, `{ for d in disks: d.name = d.size }`
     Comprehension {
+        /// The key of each, if a map is made.
+        key: Option<Box<Expression>>,
         /// What each element becomes.
         element: Box<Expression>,
-        /// The variable.
-        variable: Name,
-        /// The list.
+        /// The names for what is gone through.
+        variables: Variables,
+        /// The list or map.
         list: Box<Expression>,
         /// Which elements stay.
         condition: Option<Box<Expression>>,
@@ -435,6 +547,13 @@ pub enum ExpressionKind {
         then: Box<Expression>,
         /// The value when it does not.
         otherwise: Box<Expression>,
+    },
+    /// `match store { Local => 0, Ceph(size) => size / 1GiB }`
+    Match {
+        /// What is looked at.
+        subject: Box<Expression>,
+        /// The value when it looks so, in order.
+        arms: Vec<Arm<Expression>>,
     },
     /// `not x`, `-x`
     Unary {
