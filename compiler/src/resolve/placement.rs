@@ -67,7 +67,7 @@ fn allowed(place: Place) -> &'static [Class] {
     match place {
         Place::Network | Place::Image | Place::Settings => &[Field],
         Place::Hardware => &[Field, Named],
-        Place::Kind => &[Field, Declaration, Requires, Needs],
+        Place::Kind => &[Field, Declaration, Out, Requires, Needs],
         Place::Backend => &[Declaration, Provides],
         Place::Site => &[Field, AcceptGap],
         Place::Role => &[Let, Named, Out, If, OnLeave],
@@ -154,7 +154,7 @@ fn belongs(class: Class, place: Place) -> &'static str {
             Place::RoleBranch | Place::WorkloadBranch => {
                 "an output is always there: write it beside the `if`, with `if … then … else …` as its value"
             }
-            _ => "outputs belong into roles and workloads",
+            _ => "outputs belong into roles, workloads and kinds",
         },
         Class::If => {
             "`if` with blocks belongs into roles and workloads; for a value write `if … then … else …`"

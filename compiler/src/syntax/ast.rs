@@ -176,7 +176,7 @@ pub enum FunctionWord {
     Workload,
 }
 
-/// `name: Type = default`
+/// `name: Type = default`, `known name: Type`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
     /// Its name.
@@ -185,6 +185,8 @@ pub struct Parameter {
     pub ty: Type,
     /// Its value when the caller gives none.
     pub default: Option<Expression>,
+    /// Whether it is marked `known`: it may decide what there is.
+    pub known: bool,
     /// All of it.
     pub span: Span,
 }

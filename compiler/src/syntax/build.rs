@@ -307,13 +307,15 @@ impl<'t> Builder<'t> {
 
     pub(super) fn parameter(&self, pair: Pair<'_, Rule>) -> Option<Parameter> {
         let span = self.span(&pair);
-        let mut parts = parts(pair);
+        let mut parts = parts(pair).peekable();
+        let known = parts.next_if(|p| p.as_rule() == Rule::kw_known).is_some();
         let name = self.name(&parts.next()?);
         let ty = self.type_expression(parts.next()?);
         Some(Parameter {
             name,
             ty,
             default: parts.next().map(|p| self.expression(p).node),
+            known,
             span,
         })
     }

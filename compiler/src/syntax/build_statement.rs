@@ -82,6 +82,7 @@ impl Builder<'_> {
                     name,
                     ty,
                     default,
+                    known: false,
                     span,
                 },
             });

@@ -251,7 +251,8 @@ fn describe(around: &Around<'_>) -> (Code, String) {
     let head = around.expects(&[Rule::assign]) && around.expects(&[Rule::colon]);
     let names = around.expects(NAMES) && !(head && found != "{");
     let begun = head && STATEMENT_WORDS.contains(&around.before_text());
-    if (names || begun) && RESERVED_WORDS.contains(&found) {
+    let parameter = around.expects(&[Rule::parameter]);
+    if (names || begun || parameter) && RESERVED_WORDS.contains(&found) {
         return (
             codes::RESERVED_WORD,
             format!("`{found}` is a word of the language and cannot be a name"),
