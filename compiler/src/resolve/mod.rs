@@ -153,7 +153,10 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
             FunctionWord::Workload => "a workload",
         },
         ItemKind::Deploy(_) => "a deploy",
-        ItemKind::Test { .. } => "a test",
+        ItemKind::Test { word, .. } => match word {
+            ast::TestWord::Test => "a test",
+            ast::TestWord::Policy => "a policy",
+        },
         ItemKind::Error => "something unreadable",
     }
 }

@@ -3,6 +3,12 @@
 //! Blocks of all items hold the same [`Statement`]s; which ones may stand where is decided by
 //! [`crate::resolve`], so that a statement in the wrong place gets an error that teaches.
 
+mod literal;
+mod pattern;
+
+pub use literal::{BinaryOperator, Literal, UnaryOperator};
+pub use pattern::{Arm, Pattern, PatternKind, Variables};
+
 use crate::source::Span;
 
 /// An identifier as written.
@@ -121,8 +127,10 @@ pub enum ItemKind {
     },
     /// `deploy laptop_shop = shop(replicas = 2) on laptop`
     Deploy(Deploy),
-    /// `test "the entry waits" { … }`
+    /// `test "the entry waits" { … }` or `policy "nodes have room" { … }`
     Test {
+        /// Which of the two.
+        word: TestWord,
         /// What it says it tests.
         title: StringLiteral,
         /// What is in it.
@@ -174,6 +182,15 @@ pub enum FunctionWord {
     Role,
     /// Groups of nodes and the roles that run on them.
     Workload,
+}
+
+/// Words of items that make assertions about plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TestWord {
+    /// About plans of its own.
+    Test,
+    /// About each deploy.
+    Policy,
 }
 
 /// `name: Type = default`, `known name: Type`
@@ -354,10 +371,26 @@ pub enum StatementKind {
     },
     /// `deploy t = shop(replicas = 3) on lab` in a test
     Deploy(Deploy),
-    /// `assert condition` in a test
+    /// `assert condition, "why"` in a test or policy
     Assert {
         /// What must hold.
         condition: Expression,
+        /// Why it must, if that is written.
+        because: Option<StringLiteral>,
+    },
+    /// `expect error E0305 { deploy t = shop(replicas = 0) on lab }` in a test
+    ExpectError {
+        /// The code.
+        code: Name,
+        /// What must give it.
+        block: Block,
+    },
+    /// `accept policy "nodes have room" { because = "…" }` in a site
+    AcceptPolicy {
+        /// The policy's title.
+        title: StringLiteral,
+        /// Holds `because`.
+        block: Block,
     },
     /// `on leave { … }` in a role: steps that are done on a node before it goes.
     OnLeave {
@@ -366,57 +399,6 @@ pub enum StatementKind {
     },
     /// Text that could not be read; a diagnostic tells why.
     Error,
-}
-
-/// The names of a `for`: one for each element, or two for each key and value of a map.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variables {
-    /// The key of a map, if both are named.
-    pub key: Option<Name>,
-    /// The element, or the value of a map.
-    pub value: Name,
-}
-
-/// `pattern => value` of a `match`; the value is a block or an expression.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Arm<T> {
-    /// What it must look like.
-    pub pattern: Pattern,
-    /// What is meant then.
-    pub value: T,
-    /// All of it.
-    pub span: Span,
-}
-
-/// What a value may look like.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pattern {
-    /// What it is.
-    pub kind: PatternKind,
-    /// All of it.
-    pub span: Span,
-}
-
-/// The forms of patterns.
-#[derive(Debug, Clone, PartialEq)]
-pub enum PatternKind {
-    /// `_`: anything.
-    Any,
-    /// A name that begins with a small letter: anything, which then has this name.
-    Binding(Name),
-    /// `Local`, `Ceph(pool, size = bytes)`, `None`. Fields that are not mentioned do not matter.
-    Variant {
-        /// The variant.
-        name: Name,
-        /// Its fields with what they must look like; a field alone gives its value that name.
-        fields: Vec<(Name, Option<Pattern>)>,
-    },
-    /// `80`, `"debian"`, `true`
-    Literal(Expression),
-    /// `1..10`, both ends included
-    Range(Expression, Expression),
-    /// `A | B`
-    Alternatives(Vec<Pattern>),
 }
 
 /// A type as written.
@@ -586,78 +568,4 @@ pub enum StringPart {
     Text(String),
     /// `{name.member}` or `{(expression)}`
     Interpolation(Expression),
-}
-
-/// A literal, classified; numbers of all units in their base unit.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Literal {
-    /// `true`, `false`
-    Bool(bool),
-    /// `42`, `1_000`
-    Int(i64),
-    /// `2.5`
-    Float(f64),
-    /// `512MiB`, `8GB`; in bytes
-    Bytes(u64),
-    /// `10Gbps`; in bits per second
-    Rate(u64),
-    /// `30s`, `5min`, `500ms`; in nanoseconds
-    Duration(u64),
-    /// `2.4GHz`; in hertz
-    Frequency(u64),
-    /// `25%`; in percent
-    Percent(f64),
-    /// `10.20.0.1`, `fd00::1`
-    Ip(std::net::IpAddr),
-    /// `10.20.0.0/24`
-    Cidr(ipnet::IpNet),
-    /// `52:54:00:12:34:56`
-    Mac([u8; 6]),
-}
-
-/// Operators before an operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UnaryOperator {
-    /// `not`
-    Not,
-    /// `-`
-    Negate,
-}
-
-/// Operators between operands, from the loosest binding to the tightest:
-/// `??` · `or` · `and` · comparisons (not chained) · `..` · `+ -` · `* / mod`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BinaryOperator {
-    /// `??`
-    Otherwise,
-    /// `or`
-    Or,
-    /// `and`
-    And,
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-    /// `in`
-    In,
-    /// `..`, both ends included
-    Range,
-    /// `+`
-    Add,
-    /// `-`
-    Subtract,
-    /// `*`
-    Multiply,
-    /// `/`
-    Divide,
-    /// `mod`
-    Modulo,
 }

@@ -10,7 +10,7 @@ use crate::source::{SourceId, Span};
 
 use super::ast::{
     Argument, BlockWord, Deploy, DottedName, FunctionWord, Item, ItemKind, Name, Parameter, StringLiteral,
-    UseName, Variant,
+    TestWord, UseName, Variant,
 };
 use super::docs::Docs;
 use super::explain::{self, Reader};
@@ -72,7 +72,7 @@ fn entry(word: &str) -> Option<Rule> {
         "role" | "workload" => Some(Rule::function_entry),
         "fn" => Some(Rule::fn_entry),
         "deploy" => Some(Rule::deploy_entry),
-        "test" => Some(Rule::test_entry),
+        "test" | "policy" => Some(Rule::test_entry),
         _ => None,
     }
 }
@@ -189,7 +189,6 @@ impl<'t> Builder<'t> {
                     | Rule::kw_enum
                     | Rule::kw_fn
                     | Rule::kw_let
-                    | Rule::kw_test
                     | Rule::EOI
             )
         });
@@ -272,8 +271,13 @@ impl<'t> Builder<'t> {
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
             Rule::test_entry => {
+                let word = match parts.next()?.as_rule() {
+                    Rule::kw_policy => TestWord::Policy,
+                    _ => TestWord::Test,
+                };
                 let title = self.plain_string(&parts.next()?);
                 Some(ItemKind::Test {
+                    word,
                     title,
                     block: self.block(parts.next()?),
                 })

@@ -12,7 +12,7 @@ use super::token::{Token, TokenKind};
 /// Words that begin statements.
 pub const STATEMENT_WORDS: &[&str] = &[
     "let", "nodes", "node", "run", "out", "requires", "provides", "needs", "accept", "deploy", "assert",
-    "key", "if", "for", "match",
+    "expect", "key", "if", "for", "match",
 ];
 
 /// Words that cannot be names.
@@ -351,6 +351,8 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::variant => "a variant",
         Rule::pattern_field | Rule::variant_field => "a field",
         Rule::kw_gap => "`gap`",
+        Rule::kw_policy => "`policy`",
+        Rule::kw_error => "`error`",
         Rule::kw_leave => "`leave`",
         Rule::string => "text in quotes",
         Rule::statement => "a statement",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::source::Span;
 
-use super::ast::{Block, BlockWord, File, FunctionWord, Item, ItemKind, Statement, StatementKind};
+use super::ast::{Block, BlockWord, File, FunctionWord, Item, ItemKind, Statement, StatementKind, TestWord};
 use super::token::{Token, TokenKind};
 
 /// The tree of a file. It owns its text and can be sent to other threads.
@@ -46,6 +46,7 @@ pub enum NodeKind {
     Workload,
     Deploy,
     Test,
+    Policy,
     Field,
     Declaration,
     Named,
@@ -60,6 +61,8 @@ pub enum NodeKind {
     Needs,
     AcceptGap,
     OnLeave,
+    AcceptPolicy,
+    ExpectError,
     Assert,
     /// Text that could not be read.
     Error,
@@ -84,6 +87,7 @@ impl NodeKind {
             NodeKind::Workload => "workload",
             NodeKind::Deploy => "deploy",
             NodeKind::Test => "test",
+            NodeKind::Policy => "policy",
             NodeKind::Field => "field",
             NodeKind::Declaration => "declaration",
             NodeKind::Named => "named",
@@ -98,6 +102,8 @@ impl NodeKind {
             NodeKind::Needs => "needs",
             NodeKind::AcceptGap => "accept gap",
             NodeKind::OnLeave => "on leave",
+            NodeKind::AcceptPolicy => "accept policy",
+            NodeKind::ExpectError => "expect error",
             NodeKind::Assert => "assert",
             NodeKind::Error => "error",
         }
@@ -253,7 +259,13 @@ fn item(item: &Item) -> Node {
             (kind, block(b))
         }
         ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
-        ItemKind::Test { block: b, .. } => (NodeKind::Test, block(b)),
+        ItemKind::Test { word, block: b, .. } => {
+            let kind = match word {
+                TestWord::Test => NodeKind::Test,
+                TestWord::Policy => NodeKind::Policy,
+            };
+            (kind, block(b))
+        }
         ItemKind::Error => (NodeKind::Error, Vec::new()),
     };
     Node {
@@ -291,6 +303,8 @@ fn statement(statement: &Statement) -> Node {
         StatementKind::AcceptGap { block, .. } => (NodeKind::AcceptGap, statements(block)),
         StatementKind::OnLeave { block } => (NodeKind::OnLeave, statements(block)),
         StatementKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        StatementKind::AcceptPolicy { block, .. } => (NodeKind::AcceptPolicy, statements(block)),
+        StatementKind::ExpectError { block, .. } => (NodeKind::ExpectError, statements(block)),
         StatementKind::Assert { .. } => (NodeKind::Assert, Vec::new()),
         StatementKind::Error => (NodeKind::Error, Vec::new()),
     };

@@ -50,6 +50,8 @@ pub const MISSING_ARM_BLOCK: Code = Code("E0122");
 pub const MISSING_IN: Code = Code("E0123");
 /// A function without a value.
 pub const FUNCTION_WITHOUT_VALUE: Code = Code("E0124");
+/// `expect error` with something that is no code.
+pub const NO_ERROR_CODE: Code = Code("E0136");
 
 /// All of them.
 pub const ALL: &[Code] = &[
@@ -77,4 +79,5 @@ pub const ALL: &[Code] = &[
     MISSING_ARM_BLOCK,
     MISSING_IN,
     FUNCTION_WITHOUT_VALUE,
+    NO_ERROR_CODE,
 ];
