@@ -105,6 +105,7 @@ pub(super) fn continues(kind: TokenKind, text: &str) -> bool {
             matches!(
                 text,
                 "+" | "-"
+                    | "->"
                     | "*"
                     | "/"
                     | "|"

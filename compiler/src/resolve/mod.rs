@@ -9,6 +9,7 @@ mod scopes;
 pub use dump::dump;
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
+pub(crate) use scopes::{parts, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -127,7 +128,10 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         | ast::ItemKind::Block { name, .. }
         | ast::ItemKind::Function { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
-        ast::ItemKind::Use { .. } | ast::ItemKind::Test { .. } | ast::ItemKind::Error => None,
+        ast::ItemKind::Use { .. }
+        | ast::ItemKind::Moved { .. }
+        | ast::ItemKind::Test { .. }
+        | ast::ItemKind::Error => None,
     }
 }
 
@@ -153,6 +157,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
             FunctionWord::Workload => "a workload",
         },
         ItemKind::Deploy(_) => "a deploy",
+        ItemKind::Moved { .. } => "a move",
         ItemKind::Test { word, .. } => match word {
             ast::TestWord::Test => "a test",
             ast::TestWord::Policy => "a policy",

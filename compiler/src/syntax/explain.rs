@@ -313,7 +313,7 @@ fn describe(around: &Around<'_>) -> (Code, String) {
 fn construct(around: &Around<'_>) -> Option<(Code, String)> {
     let (after, but_found) = (around.after(), around.but_found());
     let told = |code, wanted: &str| Some((code, format!("expected {wanted}{after}{but_found}")));
-    if around.expects(&[Rule::arrow]) {
+    if around.expects(&[Rule::gives]) {
         return told(codes::MISSING_ARROW, "`=>`");
     }
     if around.before_text() == "=>" && around.expects(&[Rule::block, Rule::open_brace]) {
@@ -344,11 +344,12 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::close_paren => "`)`",
         Rule::close_bracket => "`]`",
         Rule::close_angle => "`>`",
+        Rule::arrow => "`->`",
         Rule::kw_on => "`on`",
         Rule::kw_then => "`then`",
         Rule::kw_else => "`else`",
         Rule::kw_in => "`in`",
-        Rule::arrow => "`=>`",
+        Rule::gives => "`=>`",
         Rule::pattern | Rule::value_arm | Rule::block_arm => "a pattern",
         Rule::variant => "a variant",
         Rule::pattern_field | Rule::variant_field => "a field",
@@ -451,6 +452,15 @@ pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnosti
         )),
         None => problem.help(format!("items begin with {}", listed(&quoted(ITEM_WORDS)))),
     }
+}
+
+/// `moved web -> pages`: whose group, run or step that is, is not said.
+pub(super) fn moved_without_owner(span: Span, name: &str) -> Diagnostic {
+    let message = format!("`{name}` does not say what it belongs to");
+    Diagnostic::error(codes::MOVED_WITHOUT_OWNER, span, message).help(
+        "write the workload or role before it: `moved shop.web -> shop.pages` for a group or run, \
+         `moved web_page.index -> web_page.page` for a step",
+    )
 }
 
 /// A `pub` with nothing after it.

@@ -45,6 +45,7 @@ pub enum NodeKind {
     Role,
     Workload,
     Deploy,
+    Moved,
     Test,
     Policy,
     Field,
@@ -86,6 +87,7 @@ impl NodeKind {
             NodeKind::Role => "role",
             NodeKind::Workload => "workload",
             NodeKind::Deploy => "deploy",
+            NodeKind::Moved => "moved",
             NodeKind::Test => "test",
             NodeKind::Policy => "policy",
             NodeKind::Field => "field",
@@ -259,6 +261,7 @@ fn item(item: &Item) -> Node {
             (kind, block(b))
         }
         ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        ItemKind::Moved { .. } => (NodeKind::Moved, Vec::new()),
         ItemKind::Test { word, block: b, .. } => {
             let kind = match word {
                 TestWord::Test => NodeKind::Test,

@@ -22,7 +22,11 @@ pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
                 self::block(block, visit);
             }
             ItemKind::Deploy(deploy) => arguments(&deploy.arguments, visit),
-            ItemKind::Use { .. } | ItemKind::Type { .. } | ItemKind::Enum { .. } | ItemKind::Error => {}
+            ItemKind::Use { .. }
+            | ItemKind::Type { .. }
+            | ItemKind::Enum { .. }
+            | ItemKind::Moved { .. }
+            | ItemKind::Error => {}
         }
     }
 }

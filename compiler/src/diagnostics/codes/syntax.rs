@@ -53,6 +53,9 @@ pub const FUNCTION_WITHOUT_VALUE: Code = Code("E0124");
 /// `expect error` with something that is no code.
 pub const NO_ERROR_CODE: Code = Code("E0136");
 
+/// A `moved` that does not say of which workload or role.
+pub const MOVED_WITHOUT_OWNER: Code = Code("E0130");
+
 /// All of them.
 pub const ALL: &[Code] = &[
     UNEXPECTED,
@@ -79,5 +82,6 @@ pub const ALL: &[Code] = &[
     MISSING_ARM_BLOCK,
     MISSING_IN,
     FUNCTION_WITHOUT_VALUE,
+    MOVED_WITHOUT_OWNER,
     NO_ERROR_CODE,
 ];

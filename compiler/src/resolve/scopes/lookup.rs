@@ -33,6 +33,7 @@ impl Wanted {
                     ..
                 }
             ),
+            Wanted::RoleOrWorkload => matches!(item.kind, ItemKind::Function { .. }),
             Wanted::Site => matches!(
                 item.kind,
                 ItemKind::Block {
@@ -50,6 +51,7 @@ impl Wanted {
             Wanted::Role => "role",
             Wanted::Workload => "workload",
             Wanted::Site => "site",
+            Wanted::RoleOrWorkload => "role or workload",
         }
     }
 }
