@@ -30,6 +30,7 @@ impl Checker<'_> {
             }
         };
         self.locals.insert(variable.span, inner);
+        self.remember_origin(&variable.text, &list);
         let hint = match wanted {
             Some(Type::List(element)) => Some((**element).clone()),
             _ => None,
