@@ -22,6 +22,8 @@ pub const WRONG_THING: Code = Code("E0208");
 pub const MISPLACED_STATEMENT: Code = Code("E0209");
 /// A definition that needs itself.
 pub const CIRCULAR_DEFINITION: Code = Code("E0211");
+/// Alternatives of a pattern that give different names.
+pub const ALTERNATIVES_DIFFER: Code = Code("E0330");
 
 /// A `moved` from one workload or role to another.
 pub const MOVED_ELSEWHERE: Code = Code("E0217");
@@ -42,6 +44,7 @@ pub const ALL: &[Code] = &[
     WRONG_THING,
     MISPLACED_STATEMENT,
     CIRCULAR_DEFINITION,
+    ALTERNATIVES_DIFFER,
     MOVED_ELSEWHERE,
     MOVED_TO_NOTHING,
     MOVED_STILL_THERE,
