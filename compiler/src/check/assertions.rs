@@ -116,12 +116,11 @@ impl Checker<'_> {
                 true => format!("`{}` cannot be expected: it is no error of a deploy", code.text),
                 false => format!("there is no error `{}`", code.text),
             };
-            let candidates = known.iter().filter(|c| from_deploys(c)).map(|c| c.0);
             let wrong = Diagnostic::error(tests::CANNOT_BE_EXPECTED, code.span, message);
             self.report(match exists {
                 true => wrong
                     .help("what can be expected are errors of values, layout, order and plans: E03 to E07"),
-                false => wrong.suggest(&code.text, candidates),
+                false => wrong.help("`rebar explain` lists all codes"),
             });
         }
         let mut apart = Diagnostics::default();
