@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Checker;
+use super::typed::Parameter;
 use super::types::Type;
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
@@ -25,7 +26,7 @@ impl Checker<'_> {
         &mut self,
         kind: &str,
         block: &ast::Block,
-        fields: &[super::Parameter],
+        fields: &[Parameter],
     ) -> BTreeMap<String, ValueType> {
         let mut outputs = BTreeMap::new();
         let mut places: BTreeMap<&str, Span> = BTreeMap::new();
@@ -89,4 +90,27 @@ pub(crate) fn later_decides(
         "what there is, is settled before anything runs: such a value can fill a field, and decide nothing. Give the \
          value as a parameter, or let a command on the node decide (`unless`, a script)",
     ))
+}
+
+/// The error for a value that is not known and is given to a parameter that must be.
+pub(crate) fn not_known(parameter: &Parameter, given: Span, later: Option<Span>) -> Diagnostic {
+    let name = &parameter.name;
+    let diagnostic = Diagnostic::error(
+        types::NOT_KNOWN,
+        given,
+        format!("`{name}` decides what there is, and must be known before anything runs"),
+    )
+    .here(match later {
+        Some(_) => "this is known only when a step has been carried out",
+        None => "this differs from node to node",
+    });
+    let diagnostic = match parameter.span {
+        Some(declared) => diagnostic.label(declared, format!("`{name}` is declared `known` here")),
+        None => diagnostic,
+    };
+    let diagnostic = match later {
+        Some(step) => diagnostic.label(step, "by this step"),
+        None => diagnostic,
+    };
+    diagnostic.help("give a value that the spec says; names and addresses of nodes, and what steps find out, can fill fields only")
 }

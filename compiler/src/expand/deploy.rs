@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{GroupInstance, Instances, NetworkInstance, RunInstance, WaitInstance};
 use crate::check::evaluate::{Scope, Stop, as_item, evaluate, known, truth};
+use crate::check::phases;
 use crate::check::{Deploy, Expression, Group, Parameter, Run, Site, Statement, Typed};
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::{Diagnostic, Diagnostics};
@@ -279,6 +280,7 @@ impl Layout<'_> {
         }
         if let Some(role) = self.typed.functions.get(&run.role) {
             not_given(&role.parameters, &run.arguments, &mut arguments);
+            self.known_arguments(&role.parameters, run, &arguments);
         }
         let Some(group) = self.groups.iter().position(|g| g.name == run.group) else {
             return;
@@ -321,6 +323,26 @@ impl Layout<'_> {
         });
         self.steps.push(expanded.kinds);
         self.roles.push(run.role);
+    }
+
+    /// A parameter that is marked `known` takes what is known before anything runs, and nothing else.
+    fn known_arguments(
+        &mut self,
+        parameters: &[Parameter],
+        run: &Run,
+        arguments: &BTreeMap<String, Template>,
+    ) {
+        for parameter in parameters.iter().filter(|p| p.known) {
+            let (Some(value), Some(given)) =
+                (arguments.get(&parameter.name), run.arguments.get(&parameter.name))
+            else {
+                continue;
+            };
+            if !matches!(value, Template::Value(_)) {
+                let later = value.later_step().and_then(|step| self.later.get(step));
+                self.report(phases::not_known(parameter, given.span, later.copied()));
+            }
+        }
     }
 
     fn backend(&mut self, site: &Site) -> Option<BackendChoice> {

@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::deploy::Layout;
 use crate::check::evaluate::{Scope, record, two_nodes};
+use crate::check::phases;
 use crate::check::{Expression, ExpressionKind, Run, Statement, Step as TypedStep, Thing, Type};
 use crate::diagnostics::Diagnostic;
-use crate::diagnostics::codes::names;
+use crate::diagnostics::codes::{names, types};
 use crate::plan::{NodeReference, Step, Template, keeping};
 use crate::resolve::ItemId;
 use crate::source::Span;
@@ -137,6 +138,14 @@ impl Layout<'_> {
     /// What is done before a node goes is done once, in order: there is nothing that it could load anew.
     fn nothing_is_loaded(&mut self, expanded: &Expanded) {
         for (step, (_, span)) in expanded.steps.iter().zip(&expanded.kinds) {
+            if !step.outputs.is_empty() {
+                let message = format!(
+                    "what the step `{}` finds out in `on leave` cannot be used",
+                    step.name
+                );
+                let help = "its node goes then: read it in the role, before `on leave`";
+                self.report(Diagnostic::error(types::LEAVE_OUTPUT, *span, message).help(help));
+            }
             if !step.reload_on.is_empty() {
                 let message = "`reload_on` cannot stand in `on leave`";
                 let help = "its steps are done once, in their order: say what the service should be";
@@ -156,6 +165,19 @@ impl Layout<'_> {
             let Some(value) = self.evaluate(value, scope) else {
                 continue;
             };
+            if kind.fields.iter().any(|f| f.key && f.name == *name)
+                && let Some(found_out) = value.later_step()
+            {
+                let span = step.fields.get(name).map_or(step.span, |field| field.span);
+                let defined = scope.later.get(found_out);
+                self.report(*phases::later_decides(
+                    found_out,
+                    defined,
+                    span,
+                    "the key of a step",
+                ));
+                continue;
+            }
             match value {
                 Template::Value(Value::Null) => {}
                 Template::Value(Value::Array(list)) if is_steps => {
