@@ -1,4 +1,4 @@
-//! What can be typed for tests.
+//! What can be typed for tests and the linter.
 
 use clap::Args;
 
@@ -12,6 +12,28 @@ Tests look at plans: no machine and no backend is needed, and nothing is recorde
   rebar test --coverage        and what of the spec no test planned
 
 Exit codes: 0 all hold · 1 one does not, or the spec has errors · 2 no test has such a title";
+
+pub(super) const LINT_HELP: &str = "\
+  rebar lint --list            all rules with their levels
+  rebar lint --fix             mend what can be mended for certain
+  rebar explain L0018          the page of a rule
+
+`[lint]` in rebar.toml sets levels: `missing-docs = \"deny\"`, `all = \"allow\"`. At one place a comment allows it:
+  // lint: allow(fixed-address) because the printer has always had it
+
+Exit codes: 0 nothing, or only warnings · 1 a rule that is denied found something, or the spec has errors";
+
+#[derive(Debug, Args)]
+pub(crate) struct LintArgs {
+    /// Mend what can be mended for certain, in the files.
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// List all rules.
+    #[arg(long, conflicts_with = "fix")]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) diagnostics: DiagnosticsArgs,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
