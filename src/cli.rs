@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use checks::{LINT_HELP, TEST_HELP};
-pub(crate) use checks::{LintArgs, TestArgs};
+use checks::{DOC_HELP, LINT_HELP, TEST_HELP};
+pub(crate) use checks::{DocArgs, DocFormat, LintArgs, TestArgs};
 use records::{HISTORY_HELP, LOGS_HELP, STATE_HELP};
 pub(crate) use records::{HistoryArgs, LogsArgs, StateArgs, StateCommand};
 
@@ -75,6 +75,9 @@ pub(crate) enum Command {
     /// Tell what works and is probably not meant; `rebar check` tells it as well.
     #[command(after_help = LINT_HELP)]
     Lint(LintArgs),
+    /// Write the documentation of modules, from their `///` lines.
+    #[command(after_help = DOC_HELP)]
+    Doc(DocArgs),
     /// Run the spec's tests, and hold its policies against every deploy. Nothing is touched.
     #[command(after_help = TEST_HELP)]
     Test(TestArgs),

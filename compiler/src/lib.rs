@@ -19,6 +19,7 @@
 
 pub mod check;
 pub mod diagnostics;
+pub mod document;
 pub mod expand;
 pub mod format;
 pub mod graph;

@@ -1,6 +1,8 @@
-//! What can be typed for tests and the linter.
+//! What can be typed for tests, the linter and documentation.
 
-use clap::Args;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 
 use super::DiagnosticsArgs;
 
@@ -33,6 +35,34 @@ pub(crate) struct LintArgs {
     pub(crate) list: bool,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
+}
+
+pub(super) const DOC_HELP: &str = "\
+  rebar doc                              the modules of the project, as Markdown on standard output
+  rebar doc std.linux                    one module, of the project or the library
+  rebar doc --format html -o pages       a page for each module, in a folder
+
+Public items are shown, and of main.rebar all. Errors of the spec do not keep pages from being written.";
+
+#[derive(Debug, Args)]
+pub(crate) struct DocArgs {
+    /// Only this module, and those below it.
+    #[arg(value_name = "MODULE")]
+    pub(crate) module: Option<String>,
+    /// How pages are written.
+    #[arg(long, value_enum, default_value_t = DocFormat::Markdown, value_name = "FORMAT")]
+    pub(crate) format: DocFormat,
+    /// Write a file for each module into this folder instead.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocFormat {
+    /// For people and forges.
+    Markdown,
+    /// For browsers: each page needs nothing beside it.
+    Html,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod compile;
 mod completions;
 mod conformance;
 mod destroy;
+mod doc;
 mod doctor;
 mod drift;
 mod exec;
@@ -81,6 +82,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, Failure> {
 async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
     let exit = match command {
         Command::Check(args) => check::run(context, &args),
+        Command::Doc(args) => doc::run(context, &args),
         Command::Lint(args) => lint::run(context, &args),
         Command::Test(args) => test::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
