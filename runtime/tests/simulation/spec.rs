@@ -1,6 +1,6 @@
 //! What is wanted: networks, groups of nodes and runs on them, at random; planned by the compiler's own planner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -281,6 +281,7 @@ impl Spec {
             outputs: BTreeMap::new(),
             ledger,
             capabilities: BTreeMap::new(),
+            branches: BTreeSet::new(),
             moves: Vec::new(),
             moved_at: Vec::new(),
         };
