@@ -10,24 +10,28 @@ mod dump;
 pub(crate) mod evaluate;
 mod expressions;
 mod fields;
+mod interfaces;
 mod items;
 mod members;
 mod operators;
 mod provisions;
 pub(crate) mod rules;
+mod runs;
 mod templates;
 mod typed;
 mod types;
+pub(crate) mod workloads;
 mod written;
 
 pub use dump::dump;
 pub use typed::{
-    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter, Provision,
-    Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
+    Backend, Callee, Check, Choice, Construct, Deploy, Expression, ExpressionKind, Group, Interface,
+    InterfaceSignature, Kind, Level, Parameter, Provision, Requirement, RoleOrWorkload, Run, SignatureName,
+    Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -58,7 +62,9 @@ pub fn check(
         types: HashMap::new(),
         values_in_progress: BTreeSet::new(),
         functions: HashMap::new(),
+        implements: HashMap::new(),
         locals: HashMap::new(),
+        handed_in: HashSet::new(),
         waits: Vec::new(),
         waits_of: HashMap::new(),
         module: 0,
@@ -98,8 +104,12 @@ struct Checker<'a> {
     values_in_progress: BTreeSet<ItemId>,
     /// Parameters and outputs of roles and workloads.
     functions: HashMap<ItemId, Signature>,
+    /// What roles and workloads implement.
+    implements: HashMap<ItemId, SignatureName>,
     /// Types of the names of the function at hand, by the place of their declaration.
     locals: HashMap<Span, Type>,
+    /// Parameters of the workload at hand: what they are made of is waited for.
+    handed_in: HashSet<Span>,
     /// Runs whose outputs the expression at hand uses.
     waits: Vec<Wait>,
     /// Runs that a `let` of the workload at hand has used.

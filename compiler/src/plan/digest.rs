@@ -96,6 +96,8 @@ struct Uses<'a> {
     hash: &'a str,
     own: BTreeSet<&'a Column>,
     groups: BTreeSet<&'a str>,
+    /// Groups whose leaders it uses.
+    leaders: BTreeSet<&'a str>,
 }
 
 impl<'a> Digests<'a> {
@@ -113,6 +115,7 @@ impl<'a> Digests<'a> {
                             let inner = steps[first + index].clone();
                             used.own.extend(inner.own);
                             used.groups.extend(inner.groups);
+                            used.leaders.extend(inner.leaders);
                         }
                     }
                     steps.push(used);
@@ -157,7 +160,7 @@ impl<'a> Digests<'a> {
     }
 
     fn digest(&self, uses: &Uses<'a>, node: &NodeRow) -> Cow<'a, str> {
-        if uses.own.is_empty() && uses.groups.is_empty() {
+        if uses.own.is_empty() && uses.groups.is_empty() && uses.leaders.is_empty() {
             return Cow::Borrowed(uses.hash);
         }
         let mut parts = Parts::new("step on a node");
@@ -177,7 +180,25 @@ impl<'a> Digests<'a> {
             parts.add(group);
             parts.add(self.groups.get(group).map_or("", String::as_str));
         }
+        for group in &uses.leaders {
+            parts.add("leader");
+            parts.add(group);
+            parts.add_json(&self.leader(group));
+        }
         Cow::Owned(parts.finish())
+    }
+
+    /// The name and addresses of a group's leader, and on which network it is called first.
+    fn leader(&self, group: &str) -> Option<(&'a str, Option<&'a String>, &'a super::Addresses)> {
+        let leader = &self.plan.groups.get(group)?.leader.as_ref()?.node;
+        let at = self
+            .plan
+            .nodes
+            .binary_search_by(|row| row.name.as_str().cmp(leader));
+        let row = self.plan.nodes.get(at.ok()?)?;
+        let pattern = self.plan.patterns.get(row.pattern);
+        let first = pattern.and_then(|p| p.hardware.nics.values().next());
+        Some((leader, first, &row.addresses))
     }
 }
 
@@ -202,6 +223,12 @@ fn uses_of(step: &Step) -> Uses<'_> {
                 ..
             } => {
                 uses.groups.insert(group);
+            }
+            Template::Column {
+                node: NodeReference::Leader(group),
+                ..
+            } => {
+                uses.leaders.insert(group);
             }
             Template::Each { group, element } => {
                 uses.groups.insert(group);

@@ -3,6 +3,7 @@
 //! Steps, groups, runs, `let`s and parameters are values of one scope. Kinds, roles, workloads, types and sites
 //! are words: they stand where a value cannot, so a step may be called like a kind.
 
+pub(crate) mod interfaces;
 mod lookup;
 
 use std::collections::HashMap;
@@ -67,8 +68,10 @@ struct Walker<'a> {
 enum Wanted {
     Type,
     Kind,
-    Role,
     Workload,
+    /// A role or a workload.
+    Implementation,
+    Interface,
     Site,
 }
 
@@ -96,11 +99,17 @@ impl Walker<'_> {
                 ItemKind::Function {
                     word,
                     parameters,
+                    implements,
                     block,
                     ..
                 } => {
                     self.lenient = has_errors(block);
+                    implements.iter().for_each(|path| self.signature_of(path));
                     self.function(*word, parameters, block);
+                }
+                ItemKind::Interface { block, .. } => {
+                    self.lenient = has_errors(block);
+                    self.interface(block);
                 }
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
                 ItemKind::Test { title, block } => {
@@ -142,6 +151,7 @@ impl Walker<'_> {
             span: deploy.site.span,
         };
         self.item(&site, Wanted::Site);
+        self.block(Place::Deploy, &deploy.block);
     }
 
     fn block(&mut self, place: Place, block: &Block) {
@@ -194,9 +204,9 @@ impl Walker<'_> {
                 on,
                 block,
             } => {
-                self.item(role, Wanted::Role);
+                self.called(role);
                 self.arguments(arguments);
-                self.value(on);
+                on.iter().for_each(|on| self.value(on));
                 self.run_settings(block);
                 self.declare(name, "run");
             }
@@ -218,10 +228,18 @@ impl Walker<'_> {
             }
             StatementKind::OnLeave { block } => self.block(Place::OnLeave, block),
             StatementKind::AcceptGap { block, .. } => self.block(Place::Settings, block),
+            StatementKind::Choice {
+                interface,
+                implementation,
+            } => {
+                self.item(interface, Wanted::Interface);
+                self.item(implementation, Wanted::Implementation);
+            }
             StatementKind::Deploy(deploy) => self.deploy(deploy),
             StatementKind::Assert { condition } => self.expression(condition),
             // Looked at when all settings are known: see `provisions`.
             StatementKind::Provides { .. }
+            | StatementKind::Signature { .. }
             | StatementKind::Requires { .. }
             | StatementKind::Needs { .. }
             | StatementKind::Error => {}

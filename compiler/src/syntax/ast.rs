@@ -105,7 +105,16 @@ pub enum ItemKind {
         name: Name,
         /// Its parameters in order.
         parameters: Vec<Parameter>,
+        /// The signature that it implements: `implements Dns.dns`.
+        implements: Option<DottedName>,
         /// What is in it.
+        block: Block,
+    },
+    /// `interface Dns { workload dns(zone: Domain, on: Nodes) { out server: Ip } }`
+    Interface {
+        /// The new name.
+        name: Name,
+        /// Its signatures, and `default = …`.
         block: Block,
     },
     /// `deploy laptop_shop = shop(replicas = 2) on laptop`
@@ -180,6 +189,8 @@ pub struct Deploy {
     pub arguments: Vec<Argument>,
     /// The site.
     pub site: Name,
+    /// Which implementations it takes, empty if none are written.
+    pub block: Block,
     /// All of it.
     pub span: Span,
 }
@@ -259,16 +270,16 @@ pub enum StatementKind {
         /// Its settings.
         block: Block,
     },
-    /// `run pages = web_page(greeting) on web { canary = 1 }`
+    /// `run pages = web_page(greeting) on web { canary = 1 }`, `run kv = etcd(on = control)`
     Run {
         /// The run's name.
         name: Name,
-        /// The role.
+        /// The role, the workload, or a signature of an interface.
         role: DottedName,
         /// Its arguments.
         arguments: Vec<Argument>,
-        /// The group it runs on.
-        on: Name,
+        /// The group it runs on; a workload brings its own.
+        on: Option<Name>,
         /// Its settings, empty if none are written.
         block: Block,
     },
@@ -318,6 +329,24 @@ pub enum StatementKind {
     Assert {
         /// What must hold.
         condition: Expression,
+    },
+    /// `use Dns = bind_dns` in a deploy or a site: which implementation an interface has.
+    Choice {
+        /// The interface.
+        interface: DottedName,
+        /// The role or workload.
+        implementation: DottedName,
+    },
+    /// `workload dns(zone: Domain, on: Nodes) { out server: Ip }` in an interface.
+    Signature {
+        /// Whether it is a role or a workload.
+        word: FunctionWord,
+        /// Its name.
+        name: Name,
+        /// Its parameters in order.
+        parameters: Vec<Parameter>,
+        /// Its outputs.
+        block: Block,
     },
     /// `on leave { … }` in a role: steps that are done on a node before it goes.
     OnLeave {

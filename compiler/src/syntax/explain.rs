@@ -12,7 +12,7 @@ use super::token::{Token, TokenKind};
 /// Words that begin statements.
 pub const STATEMENT_WORDS: &[&str] = &[
     "let", "nodes", "node", "run", "out", "requires", "provides", "needs", "accept", "deploy", "assert",
-    "key", "if",
+    "key", "if", "use",
 ];
 
 /// Words that cannot be names.
@@ -21,7 +21,7 @@ pub const RESERVED_WORDS: &[&str] = &[
 ];
 
 /// Names of types that the language itself has.
-pub(crate) const BUILTIN_TYPES: [&str; 21] = [
+pub(crate) const BUILTIN_TYPES: [&str; 23] = [
     "Bool",
     "Int",
     "Float",
@@ -42,6 +42,8 @@ pub(crate) const BUILTIN_TYPES: [&str; 21] = [
     "List",
     "Map",
     "Step",
+    "Nodes",
+    "Node",
     "Image",
 ];
 
@@ -266,6 +268,10 @@ fn describe(around: &Around<'_>) -> (Code, String) {
     if around.expects(&[Rule::member]) {
         wanted.retain(|w| *w != "`(`");
     }
+    // A run has settings or ends: what else follows on its line was to be its group.
+    if around.expects(&[Rule::run_group]) && around.found.is_some() {
+        return (codes::UNEXPECTED, format!("expected `on`{after}{but_found}"));
+    }
     if wanted.contains(&"`)`") {
         wanted.retain(|w| *w != "`=`");
     }
@@ -304,7 +310,7 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::close_paren => "`)`",
         Rule::close_bracket => "`]`",
         Rule::close_angle => "`>`",
-        Rule::kw_on => "`on`",
+        Rule::kw_on | Rule::run_group => "`on`",
         Rule::kw_then => "`then`",
         Rule::kw_else => "`else`",
         Rule::kw_in => "`in`",

@@ -18,8 +18,22 @@ pub const BRACKET_LIMIT: usize = 64;
 
 /// The words that begin items.
 pub const ITEM_WORDS: &[&str] = &[
-    "use", "type", "enum", "let", "network", "hardware", "image", "kind", "backend", "site", "role",
-    "workload", "deploy", "test", "pub",
+    "use",
+    "type",
+    "enum",
+    "let",
+    "network",
+    "hardware",
+    "image",
+    "kind",
+    "backend",
+    "site",
+    "role",
+    "workload",
+    "interface",
+    "deploy",
+    "test",
+    "pub",
 ];
 
 /// Words after which a line goes on.

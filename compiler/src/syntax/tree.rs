@@ -43,6 +43,7 @@ pub enum NodeKind {
     Site,
     Role,
     Workload,
+    Interface,
     Deploy,
     Test,
     Field,
@@ -57,6 +58,7 @@ pub enum NodeKind {
     Needs,
     AcceptGap,
     OnLeave,
+    Choice,
     Assert,
     /// Text that could not be read.
     Error,
@@ -78,6 +80,7 @@ impl NodeKind {
             NodeKind::Site => "site",
             NodeKind::Role => "role",
             NodeKind::Workload => "workload",
+            NodeKind::Interface => "interface",
             NodeKind::Deploy => "deploy",
             NodeKind::Test => "test",
             NodeKind::Field => "field",
@@ -92,6 +95,7 @@ impl NodeKind {
             NodeKind::Needs => "needs",
             NodeKind::AcceptGap => "accept gap",
             NodeKind::OnLeave => "on leave",
+            NodeKind::Choice => "choice",
             NodeKind::Assert => "assert",
             NodeKind::Error => "error",
         }
@@ -245,7 +249,8 @@ fn item(item: &Item) -> Node {
             };
             (kind, block(b))
         }
-        ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        ItemKind::Interface { block: b, .. } => (NodeKind::Interface, block(b)),
+        ItemKind::Deploy(deploy) => (NodeKind::Deploy, block(&deploy.block)),
         ItemKind::Test { block: b, .. } => (NodeKind::Test, block(b)),
         ItemKind::Error => (NodeKind::Error, Vec::new()),
     };
@@ -278,7 +283,15 @@ fn statement(statement: &Statement) -> Node {
         StatementKind::Needs { .. } => (NodeKind::Needs, Vec::new()),
         StatementKind::AcceptGap { block, .. } => (NodeKind::AcceptGap, statements(block)),
         StatementKind::OnLeave { block } => (NodeKind::OnLeave, statements(block)),
-        StatementKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        StatementKind::Choice { .. } => (NodeKind::Choice, Vec::new()),
+        StatementKind::Signature { word, block, .. } => {
+            let kind = match word {
+                FunctionWord::Role => NodeKind::Role,
+                FunctionWord::Workload => NodeKind::Workload,
+            };
+            (kind, statements(block))
+        }
+        StatementKind::Deploy(deploy) => (NodeKind::Deploy, statements(&deploy.block)),
         StatementKind::Assert { .. } => (NodeKind::Assert, Vec::new()),
         StatementKind::Error => (NodeKind::Error, Vec::new()),
     };

@@ -10,14 +10,19 @@ pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
     for item in &file.items {
         match &item.kind {
             ItemKind::Let { value, .. } => expression(value, visit),
-            ItemKind::Block { block, .. } | ItemKind::Test { block, .. } => self::block(block, visit),
+            ItemKind::Block { block, .. }
+            | ItemKind::Interface { block, .. }
+            | ItemKind::Test { block, .. } => self::block(block, visit),
             ItemKind::Function {
                 parameters, block, ..
             } => {
                 parameters.iter().for_each(|p| parameter(p, visit));
                 self::block(block, visit);
             }
-            ItemKind::Deploy(deploy) => arguments(&deploy.arguments, visit),
+            ItemKind::Deploy(deploy) => {
+                arguments(&deploy.arguments, visit);
+                block(&deploy.block, visit);
+            }
             ItemKind::Use { .. } | ItemKind::Type { .. } | ItemKind::Enum { .. } | ItemKind::Error => {}
         }
     }
@@ -122,8 +127,20 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
             otherwise.iter().for_each(|b| block(b, visit));
         }
         StatementKind::Provides { level, .. } => expression(level, visit),
-        StatementKind::Deploy(deploy) => arguments(&deploy.arguments, visit),
+        StatementKind::Deploy(deploy) => {
+            arguments(&deploy.arguments, visit);
+            block(&deploy.block, visit);
+        }
+        StatementKind::Signature {
+            parameters, block: b, ..
+        } => {
+            parameters.iter().for_each(|p| parameter(p, visit));
+            block(b, visit);
+        }
         StatementKind::Assert { condition } => expression(condition, visit),
-        StatementKind::Requires { .. } | StatementKind::Needs { .. } | StatementKind::Error => {}
+        StatementKind::Requires { .. }
+        | StatementKind::Needs { .. }
+        | StatementKind::Choice { .. }
+        | StatementKind::Error => {}
     }
 }

@@ -313,6 +313,7 @@ impl Spec {
             });
             let addresses: Addresses = [(network, address)].into_iter().collect();
             let node = LedgerNode {
+                leader: None,
                 group: group.name.clone(),
                 addresses: addresses.clone(),
             };
@@ -320,6 +321,7 @@ impl Spec {
             nodes.push(NodeInstance { name, addresses });
         }
         GroupInstance {
+            leader: None,
             name: group.name.clone(),
             many: true,
             spread: None,
@@ -353,6 +355,7 @@ fn run_instance(run: &Run) -> RunInstance {
         .enumerate()
         .map(|(number, kind)| step(run, number, *kind));
     let wait = |after: &String| WaitInstance {
+        mode: None,
         run: after.clone(),
         reason: format!("`{}` uses an output of `{after}`", run.name),
         span: Span::default(),

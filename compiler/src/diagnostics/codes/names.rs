@@ -25,6 +25,11 @@ pub const TEST_NOT_RUN: Code = Code("E0210");
 /// A definition that needs itself.
 pub const CIRCULAR_DEFINITION: Code = Code("E0211");
 
+/// An interface without such a signature.
+pub const UNKNOWN_SIGNATURE: Code = Code("E0212");
+/// A run of a role without a group, or of a workload with one.
+pub const RUN_GROUP: Code = Code("E0213");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     UNKNOWN_NAME,
@@ -38,4 +43,6 @@ pub const ALL: &[Code] = &[
     MISPLACED_STATEMENT,
     TEST_NOT_RUN,
     CIRCULAR_DEFINITION,
+    UNKNOWN_SIGNATURE,
+    RUN_GROUP,
 ];

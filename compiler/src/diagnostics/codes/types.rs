@@ -45,6 +45,13 @@ pub const NOT_CONSTANT: Code = Code("E0320");
 /// A level in `provides` that is none.
 pub const BAD_LEVEL: Code = Code("E0321");
 
+/// An implementation that lacks a parameter or output of its signature.
+pub const LACKS: Code = Code("E0360");
+/// An implementation that differs from its signature.
+pub const DIFFERS: Code = Code("E0361");
+/// A choice of something that does not implement the interface.
+pub const NOT_AN_IMPLEMENTATION: Code = Code("E0362");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     MISMATCH,
@@ -68,4 +75,7 @@ pub const ALL: &[Code] = &[
     NO_TEXT,
     NOT_CONSTANT,
     BAD_LEVEL,
+    LACKS,
+    DIFFERS,
+    NOT_AN_IMPLEMENTATION,
 ];

@@ -9,20 +9,13 @@ use crate::syntax::BUILTIN_TYPES;
 use crate::syntax::ast::{BlockWord, DottedName, FunctionWord, Item, ItemKind, Name};
 
 impl Wanted {
-    fn fits(self, item: &Item) -> bool {
+    pub(super) fn fits(self, item: &Item) -> bool {
         match self {
             Wanted::Type => matches!(item.kind, ItemKind::Type { .. } | ItemKind::Enum { .. }),
             Wanted::Kind => matches!(
                 item.kind,
                 ItemKind::Block {
                     word: BlockWord::Kind,
-                    ..
-                }
-            ),
-            Wanted::Role => matches!(
-                item.kind,
-                ItemKind::Function {
-                    word: FunctionWord::Role,
                     ..
                 }
             ),
@@ -33,6 +26,8 @@ impl Wanted {
                     ..
                 }
             ),
+            Wanted::Implementation => matches!(item.kind, ItemKind::Function { .. }),
+            Wanted::Interface => matches!(item.kind, ItemKind::Interface { .. }),
             Wanted::Site => matches!(
                 item.kind,
                 ItemKind::Block {
@@ -47,8 +42,9 @@ impl Wanted {
         match self {
             Wanted::Type => "type",
             Wanted::Kind => "kind of step",
-            Wanted::Role => "role",
             Wanted::Workload => "workload",
+            Wanted::Implementation => "role or workload",
+            Wanted::Interface => "interface",
             Wanted::Site => "site",
         }
     }
@@ -125,14 +121,15 @@ impl Walker<'_> {
                 let mut diagnostic = Diagnostic::error(
                     names::WRONG_THING,
                     name.span,
-                    format!("`{}` is {}, not a {}", name.text(), noun(item), wanted.noun()),
+                    format!(
+                        "`{}` is {}, not {}",
+                        name.text(),
+                        noun(item),
+                        article(wanted.noun())
+                    ),
                 );
                 if let Some(at) = super::name_of(item) {
                     diagnostic = diagnostic.label(at.span, "defined here");
-                }
-                if wanted == Wanted::Role && Wanted::Workload.fits(item) {
-                    diagnostic =
-                        diagnostic.help("a run takes a role; a workload is put on a site by `deploy`");
                 }
                 self.diagnostics.push(diagnostic);
                 Definition::Broken
@@ -179,7 +176,7 @@ impl Walker<'_> {
         let known = self.names_of(|item| wanted.fits(item));
         let known: Vec<&str> = known.iter().map(String::as_str).take(12).collect();
         match wanted {
-            Wanted::Type | Wanted::Kind | Wanted::Role if known.is_empty() => diagnostic
+            Wanted::Type | Wanted::Kind | Wanted::Implementation if known.is_empty() => diagnostic
                 .help("define it in this file, or take it from a module: `use std.linux { package, file }`"),
             _ if known.is_empty() => {
                 diagnostic.help("define it in this file, or take it from a module with `use`")
@@ -188,7 +185,7 @@ impl Walker<'_> {
         }
     }
 
-    fn find_in_module(&mut self, path: &str, last: &Name) -> Option<Definition> {
+    pub(super) fn find_in_module(&mut self, path: &str, last: &Name) -> Option<Definition> {
         let short = |name: &str| name.rsplit('.').next() == Some(path);
         let (module, _) = self
             .table
@@ -208,7 +205,7 @@ impl Walker<'_> {
     }
 
     /// An item by its name in this file; marks an import as used.
-    fn find_item(&mut self, name: &str) -> Option<Definition> {
+    pub(super) fn find_item(&mut self, name: &str) -> Option<Definition> {
         if let Some(id) = self.resolved.items[self.module].get(name) {
             return Some(Definition::Item(*id));
         }
@@ -333,6 +330,16 @@ impl Walker<'_> {
     fn forgiving(&self) -> bool {
         self.lenient || self.table.lenient
     }
+}
+
+/// With its article.
+fn article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {noun}")
 }
 
 fn begins_with_capital(name: &Name) -> bool {
