@@ -21,6 +21,7 @@ pub mod diagnostics;
 pub mod expand;
 pub mod format;
 pub mod graph;
+pub mod manifest;
 pub mod plan;
 pub mod resolve;
 pub mod source;
@@ -28,6 +29,7 @@ pub mod syntax;
 
 pub use check::Options;
 pub use diagnostics::{Diagnostic, Diagnostics};
+pub use manifest::Manifest;
 pub use resolve::Library;
 pub use source::{Files, SourceId, Sources, Span};
 
@@ -38,6 +40,8 @@ pub struct Analysis {
     pub sources: Sources,
     /// Everything that is to be said about them.
     pub diagnostics: Diagnostics,
+    /// What the `rebar.toml` of the project says; nothing where there is none.
+    pub manifest: Manifest,
     /// The checked spec; what could not be understood is an error value in it.
     pub typed: check::Typed,
 }
@@ -107,6 +111,7 @@ pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
         let _stage = tracing::debug_span!("parse").entered();
         resolve::load(library, &mut sources, &mut diagnostics)
     };
+    let manifest = manifest::load(library.project, manifest::FILE, &mut sources, &mut diagnostics);
     let typed = {
         let _stage = tracing::debug_span!("check").entered();
         let resolved = resolve::resolve(modules, &mut diagnostics);
@@ -118,6 +123,7 @@ pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     Analysis {
         sources,
         diagnostics,
+        manifest,
         typed,
     }
 }

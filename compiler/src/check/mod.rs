@@ -15,6 +15,7 @@ mod items;
 mod members;
 mod operators;
 mod provisions;
+mod records;
 pub(crate) mod rules;
 mod runs;
 mod templates;

@@ -222,7 +222,7 @@ fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mu
             )
             .label(at, "defined here, without `pub`")
             .help("write `pub` before it, if other modules may use it")
-            .fix(start, "pub ", "write `pub` before it"),
+            .likely_fix(start, "pub ", "write `pub` before it"),
         );
         return Definition::Broken;
     }

@@ -154,7 +154,10 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         },
         ItemKind::Interface { .. } => "an interface",
         ItemKind::Deploy(_) => "a deploy",
-        ItemKind::Test { .. } => "a test",
+        ItemKind::Test { word, .. } => match word {
+            ast::TestWord::Test => "a test",
+            ast::TestWord::Policy => "a policy",
+        },
         ItemKind::Error => "something unreadable",
     }
 }

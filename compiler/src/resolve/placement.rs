@@ -21,6 +21,9 @@ pub(crate) enum Place {
     /// The block of a deploy.
     Deploy,
     Test,
+    Policy,
+    /// What must give an error, in a test.
+    Expected,
     /// A branch of an `if` in a role.
     RoleBranch,
     /// A branch of an `if` in a workload.
@@ -50,26 +53,30 @@ enum Class {
     Signature,
     Deploy,
     Assert,
+    ExpectError,
+    AcceptPolicy,
 }
 
 /// What stands where: the one table.
 fn allowed(place: Place) -> &'static [Class] {
     use Class::{
-        AcceptGap, Assert, Choice, Declaration, Deploy, Field, If, Let, Named, Needs, Nodes, OnLeave, Out,
-        Provides, Requires, Run, Signature,
+        AcceptGap, AcceptPolicy, Assert, Choice, Declaration, Deploy, ExpectError, Field, If, Let, Named,
+        Needs, Nodes, OnLeave, Out, Provides, Requires, Run, Signature,
     };
     match place {
         Place::Network | Place::Image | Place::Settings => &[Field],
         Place::Hardware => &[Field, Named],
-        Place::Kind => &[Field, Declaration, Requires, Needs],
+        Place::Kind => &[Field, Declaration, Out, Requires, Needs],
         Place::Backend => &[Declaration, Provides],
-        Place::Site => &[Field, AcceptGap, Choice],
+        Place::Site => &[Field, AcceptGap, AcceptPolicy, Choice],
         Place::Interface => &[Field, Signature],
         Place::Signature => &[Out],
         Place::Deploy => &[Choice],
         Place::Role => &[Let, Named, Out, If, OnLeave],
         Place::Workload => &[Let, Nodes, Run, Out, If],
-        Place::Test => &[Let, Deploy, Assert],
+        Place::Test => &[Let, Deploy, Assert, ExpectError],
+        Place::Policy => &[Let, Assert],
+        Place::Expected => &[Deploy],
         Place::RoleBranch => &[Let, Named, If, OnLeave],
         Place::OnLeave => &[Let, Named, If],
         Place::WorkloadBranch => &[Let, Nodes, Run, If],
@@ -90,6 +97,8 @@ fn place_noun(place: Place) -> &'static str {
         Place::Signature => "a signature",
         Place::Deploy => "a deploy",
         Place::Test => "a test",
+        Place::Policy => "a policy",
+        Place::Expected => "`expect error`",
         Place::RoleBranch | Place::WorkloadBranch => "an `if`",
         Place::OnLeave => "`on leave`",
         Place::Settings => "this block",
@@ -120,6 +129,8 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
         StatementKind::Signature { name, .. } => (Class::Signature, format!("`{}(…)`", name.text)),
         StatementKind::Deploy(_) => (Class::Deploy, "`deploy`".to_owned()),
         StatementKind::Assert { .. } => (Class::Assert, "`assert`".to_owned()),
+        StatementKind::ExpectError { .. } => (Class::ExpectError, "`expect error`".to_owned()),
+        StatementKind::AcceptPolicy { .. } => (Class::AcceptPolicy, "`accept policy`".to_owned()),
         StatementKind::Error => return None,
     })
 }
@@ -154,7 +165,7 @@ fn belongs(class: Class, place: Place) -> &'static str {
             Place::RoleBranch | Place::WorkloadBranch => {
                 "an output is always there: write it beside the `if`, with `if … then … else …` as its value"
             }
-            _ => "outputs belong into roles and workloads",
+            _ => "outputs belong into roles, workloads and kinds",
         },
         Class::If => {
             "`if` with blocks belongs into roles and workloads; for a value write `if … then … else …`"
@@ -168,8 +179,16 @@ fn belongs(class: Class, place: Place) -> &'static str {
         }
         Class::AcceptGap => "gaps are accepted by a site",
         Class::OnLeave => "`on leave` belongs into a role: it says what is done on a node before it goes",
-        Class::Deploy => "a `deploy` stands at the top of a file, or in a test",
-        Class::Assert => "`assert` belongs into a test",
+        Class::Deploy => match place {
+            Place::Policy => "a policy speaks of every deploy: `deploy.nodes`, `deploy.steps`, `site.name`",
+            _ => "a `deploy` stands at the top of a file, or in a test",
+        },
+        Class::Assert => match place {
+            Place::Expected => "what gives an error has no plan to make assertions about",
+            _ => "`assert` belongs into a test or a policy",
+        },
+        Class::ExpectError => "`expect error` belongs into a test",
+        Class::AcceptPolicy => "policies are accepted as broken by a site",
     }
 }
 

@@ -119,8 +119,10 @@ pub enum ItemKind {
     },
     /// `deploy laptop_shop = shop(replicas = 2) on laptop`
     Deploy(Deploy),
-    /// `test "the entry waits" { … }`
+    /// `test "the entry waits" { … }` or `policy "nodes have room" { … }`
     Test {
+        /// Which of the two.
+        word: TestWord,
         /// What it says it tests.
         title: StringLiteral,
         /// What is in it.
@@ -165,7 +167,16 @@ pub enum FunctionWord {
     Workload,
 }
 
-/// `name: Type = default`
+/// Words of items that make assertions about plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TestWord {
+    /// About plans of its own.
+    Test,
+    /// About each deploy.
+    Policy,
+}
+
+/// `name: Type = default`, `known name: Type`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
     /// Its name.
@@ -174,6 +185,8 @@ pub struct Parameter {
     pub ty: Type,
     /// Its value when the caller gives none.
     pub default: Option<Expression>,
+    /// Whether it is marked `known`: it may decide what there is.
+    pub known: bool,
     /// All of it.
     pub span: Span,
 }
@@ -325,10 +338,26 @@ pub enum StatementKind {
     },
     /// `deploy t = shop(replicas = 3) on lab` in a test
     Deploy(Deploy),
-    /// `assert condition` in a test
+    /// `assert condition, "why"` in a test or policy
     Assert {
         /// What must hold.
         condition: Expression,
+        /// Why it must, if that is written.
+        because: Option<StringLiteral>,
+    },
+    /// `expect error E0305 { deploy t = shop(replicas = 0) on lab }` in a test
+    ExpectError {
+        /// The code.
+        code: Name,
+        /// What must give it.
+        block: Block,
+    },
+    /// `accept policy "nodes have room" { because = "…" }` in a site
+    AcceptPolicy {
+        /// The policy's title.
+        title: StringLiteral,
+        /// Holds `because`.
+        block: Block,
     },
     /// `use Dns = bind_dns` in a deploy or a site: which implementation an interface has.
     Choice {

@@ -10,7 +10,7 @@ use crate::source::{SourceId, Span};
 
 use super::ast::{
     Argument, BlockWord, Deploy, DottedName, FunctionWord, Item, ItemKind, Name, Parameter, StringLiteral,
-    UseName,
+    TestWord, UseName,
 };
 use super::docs::Docs;
 use super::explain::{self, Reader};
@@ -71,7 +71,7 @@ fn entry(word: &str) -> Option<Rule> {
         "role" | "workload" => Some(Rule::function_entry),
         "interface" => Some(Rule::interface_entry),
         "deploy" => Some(Rule::deploy_entry),
-        "test" => Some(Rule::test_entry),
+        "test" | "policy" => Some(Rule::test_entry),
         _ => None,
     }
 }
@@ -195,7 +195,6 @@ impl<'t> Builder<'t> {
                     | Rule::kw_type
                     | Rule::kw_enum
                     | Rule::kw_let
-                    | Rule::kw_test
                     | Rule::kw_interface
                     | Rule::EOI
             )
@@ -268,8 +267,13 @@ impl<'t> Builder<'t> {
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
             Rule::test_entry => {
+                let word = match parts.next()?.as_rule() {
+                    Rule::kw_policy => TestWord::Policy,
+                    _ => TestWord::Test,
+                };
                 let title = self.plain_string(&parts.next()?);
                 Some(ItemKind::Test {
+                    word,
                     title,
                     block: self.block(parts.next()?),
                 })
@@ -289,13 +293,15 @@ impl<'t> Builder<'t> {
 
     pub(super) fn parameter(&self, pair: Pair<'_, Rule>) -> Option<Parameter> {
         let span = self.span(&pair);
-        let mut parts = parts(pair);
+        let mut parts = parts(pair).peekable();
+        let known = parts.next_if(|p| p.as_rule() == Rule::kw_known).is_some();
         let name = self.name(&parts.next()?);
         let ty = self.type_expression(parts.next()?);
         Some(Parameter {
             name,
             ty,
             default: parts.next().map(|p| self.expression(p).node),
+            known,
             span,
         })
     }

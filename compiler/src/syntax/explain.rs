@@ -12,7 +12,7 @@ use super::token::{Token, TokenKind};
 /// Words that begin statements.
 pub const STATEMENT_WORDS: &[&str] = &[
     "let", "nodes", "node", "run", "out", "requires", "provides", "needs", "accept", "deploy", "assert",
-    "key", "if", "use",
+    "expect", "key", "if", "use",
 ];
 
 /// Words that cannot be names.
@@ -193,9 +193,11 @@ impl Reader<'_> {
                     end: first.end,
                     ..self.span
                 };
-                problem
-                    .help(format!("did you mean `{near}`?"))
-                    .fix(span, near, format!("write `{near}`"))
+                problem.help(format!("did you mean `{near}`?")).likely_fix(
+                    span,
+                    near,
+                    format!("write `{near}`"),
+                )
             }
             _ => problem,
         }
@@ -240,7 +242,8 @@ fn describe(around: &Around<'_>) -> (Code, String) {
     let head = around.expects(&[Rule::assign]) && around.expects(&[Rule::colon]);
     let names = around.expects(NAMES) && !(head && found != "{");
     let begun = head && STATEMENT_WORDS.contains(&around.before_text());
-    if (names || begun) && RESERVED_WORDS.contains(&found) {
+    let parameter = around.expects(&[Rule::parameter]);
+    if (names || begun || parameter) && RESERVED_WORDS.contains(&found) {
         return (
             codes::RESERVED_WORD,
             format!("`{found}` is a word of the language and cannot be a name"),
@@ -315,6 +318,8 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::kw_else => "`else`",
         Rule::kw_in => "`in`",
         Rule::kw_gap => "`gap`",
+        Rule::kw_policy => "`policy`",
+        Rule::kw_error => "`error`",
         Rule::kw_leave => "`leave`",
         Rule::string => "text in quotes",
         Rule::statement => "a statement",
@@ -392,7 +397,7 @@ pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnosti
     };
     let problem = Diagnostic::error(codes::UNKNOWN_ITEM, span, message);
     match near {
-        Some(near) => problem.fix(span, near, format!("write `{near}`")),
+        Some(near) => problem.likely_fix(span, near, format!("write `{near}`")),
         None if STATEMENT_WORDS.contains(&text) => problem.help(format!(
             "`{text}` is a statement: it stands within the braces of an item"
         )),

@@ -33,6 +33,7 @@ pub const ITEM_WORDS: &[&str] = &[
     "interface",
     "deploy",
     "test",
+    "policy",
     "pub",
 ];
 
@@ -367,7 +368,7 @@ impl<'t> Scanner<'t> {
                             "remove it, or write the missing `{}` before it",
                             opener(byte)
                         ))
-                        .fix(span, "", format!("remove the `{text}`")),
+                        .likely_fix(span, "", format!("remove the `{text}`")),
                 );
                 self.mask(start, start + 1, b' ');
             }

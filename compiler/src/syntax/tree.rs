@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::source::Span;
 
-use super::ast::{Block, BlockWord, File, FunctionWord, Item, ItemKind, Statement, StatementKind};
+use super::ast::{Block, BlockWord, File, FunctionWord, Item, ItemKind, Statement, StatementKind, TestWord};
 use super::token::{Token, TokenKind};
 
 /// The tree of a file. It owns its text and can be sent to other threads.
@@ -46,6 +46,7 @@ pub enum NodeKind {
     Interface,
     Deploy,
     Test,
+    Policy,
     Field,
     Declaration,
     Named,
@@ -59,6 +60,8 @@ pub enum NodeKind {
     AcceptGap,
     OnLeave,
     Choice,
+    AcceptPolicy,
+    ExpectError,
     Assert,
     /// Text that could not be read.
     Error,
@@ -83,6 +86,7 @@ impl NodeKind {
             NodeKind::Interface => "interface",
             NodeKind::Deploy => "deploy",
             NodeKind::Test => "test",
+            NodeKind::Policy => "policy",
             NodeKind::Field => "field",
             NodeKind::Declaration => "declaration",
             NodeKind::Named => "named",
@@ -96,6 +100,8 @@ impl NodeKind {
             NodeKind::AcceptGap => "accept gap",
             NodeKind::OnLeave => "on leave",
             NodeKind::Choice => "choice",
+            NodeKind::AcceptPolicy => "accept policy",
+            NodeKind::ExpectError => "expect error",
             NodeKind::Assert => "assert",
             NodeKind::Error => "error",
         }
@@ -251,7 +257,13 @@ fn item(item: &Item) -> Node {
         }
         ItemKind::Interface { block: b, .. } => (NodeKind::Interface, block(b)),
         ItemKind::Deploy(deploy) => (NodeKind::Deploy, block(&deploy.block)),
-        ItemKind::Test { block: b, .. } => (NodeKind::Test, block(b)),
+        ItemKind::Test { word, block: b, .. } => {
+            let kind = match word {
+                TestWord::Test => NodeKind::Test,
+                TestWord::Policy => NodeKind::Policy,
+            };
+            (kind, block(b))
+        }
         ItemKind::Error => (NodeKind::Error, Vec::new()),
     };
     Node {
@@ -292,6 +304,8 @@ fn statement(statement: &Statement) -> Node {
             (kind, statements(block))
         }
         StatementKind::Deploy(deploy) => (NodeKind::Deploy, statements(&deploy.block)),
+        StatementKind::AcceptPolicy { block, .. } => (NodeKind::AcceptPolicy, statements(block)),
+        StatementKind::ExpectError { block, .. } => (NodeKind::ExpectError, statements(block)),
         StatementKind::Assert { .. } => (NodeKind::Assert, Vec::new()),
         StatementKind::Error => (NodeKind::Error, Vec::new()),
     };

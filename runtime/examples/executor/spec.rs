@@ -21,7 +21,7 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
     for (n, name) in (0u32..).zip(&names) {
         let address = IpAddr::from(Ipv4Addr::from(0x0A00_0002 + n));
         let node = LedgerNode {
-            leader: None,
+            leader: false,
             group: "node".to_owned(),
             addresses: [("front", address)].into_iter().collect(),
         };

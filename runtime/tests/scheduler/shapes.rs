@@ -118,7 +118,7 @@ impl Shape {
         }
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         let gates = self.gates.iter().filter(|_| with_steps).map(|(of, after)| Gate {
-            mode: None,
+            mode: Default::default(),
             of: run_name(*of),
             after: run_name(*after),
             reason: String::new(),

@@ -313,7 +313,7 @@ impl Spec {
             });
             let addresses: Addresses = [(network, address)].into_iter().collect();
             let node = LedgerNode {
-                leader: None,
+                leader: false,
                 group: group.name.clone(),
                 addresses: addresses.clone(),
             };
@@ -355,7 +355,7 @@ fn run_instance(run: &Run) -> RunInstance {
         .enumerate()
         .map(|(number, kind)| step(run, number, *kind));
     let wait = |after: &String| WaitInstance {
-        mode: None,
+        mode: Default::default(),
         run: after.clone(),
         reason: format!("`{}` uses an output of `{after}`", run.name),
         span: Span::default(),

@@ -136,7 +136,7 @@ impl Spec {
                 held.insert(
                     name.clone(),
                     LedgerNode {
-                        leader: None,
+                        leader: false,
                         group: (*group).to_owned(),
                         addresses: addresses.clone(),
                     },
@@ -194,7 +194,7 @@ impl Spec {
             patterns,
             gates: if self.entry {
                 vec![Gate {
-                    mode: None,
+                    mode: Default::default(),
                     of: "entry".to_owned(),
                     after: "pages".to_owned(),
                     reason: "`entry` uses the output `url` of `pages`".to_owned(),

@@ -42,6 +42,8 @@ pub const MISSING_SEPARATOR: Code = Code("E0118");
 pub const RESERVED_WORD: Code = Code("E0119");
 /// The file is too large.
 pub const TOO_LARGE: Code = Code("E0120");
+/// `expect error` with something that is no code.
+pub const NO_ERROR_CODE: Code = Code("E0136");
 
 /// All of them.
 pub const ALL: &[Code] = &[
@@ -65,4 +67,5 @@ pub const ALL: &[Code] = &[
     MISSING_SEPARATOR,
     RESERVED_WORD,
     TOO_LARGE,
+    NO_ERROR_CODE,
 ];

@@ -44,6 +44,8 @@ pub const NO_TEXT: Code = Code("E0319");
 pub const NOT_CONSTANT: Code = Code("E0320");
 /// A level in `provides` that is none.
 pub const BAD_LEVEL: Code = Code("E0321");
+/// A pattern of a type leaves an end of the text open.
+pub const OPEN_PATTERN: Code = Code("E0322");
 
 /// An implementation that lacks a parameter or output of its signature.
 pub const LACKS: Code = Code("E0360");
@@ -78,4 +80,5 @@ pub const ALL: &[Code] = &[
     LACKS,
     DIFFERS,
     NOT_AN_IMPLEMENTATION,
+    OPEN_PATTERN,
 ];
