@@ -94,7 +94,7 @@ impl Walker<'_> {
             return self.which_signature(path, id);
         }
         let known = self.signatures(id);
-        let found = known.iter().any(|name| *name == last.text);
+        let found = known.contains(&last.text);
         self.references.insert(
             path.span,
             match found {
