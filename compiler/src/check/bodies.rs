@@ -64,8 +64,12 @@ impl Checker<'_> {
         self.locals.clear();
         self.waits_of.clear();
         self.handed_in.clear();
+        self.origins.clear();
         let signature = self.functions.get(&id).cloned().unwrap_or_default();
         for (written, parameter) in parameters.iter().zip(&signature.parameters) {
+            if parameter.ty.holds_secret() {
+                self.origins.insert(written.name.text.clone(), written.ty.span);
+            }
             self.locals.insert(written.name.span, parameter.ty.clone());
             if *word == FunctionWord::Workload && *parameter.ty.base() != Type::Error {
                 self.handed_in.insert(written.name.span);
@@ -111,6 +115,7 @@ impl Checker<'_> {
                         None => self.infer(value, None),
                     };
                     let ty = self.bounded(value.ty.clone(), name.span);
+                    self.remember_origin(&name.text, &value);
                     self.locals.insert(name.span, ty);
                     self.waits_of.insert(name.span, std::mem::take(&mut self.waits));
                     body.push(Statement::Let(name.text.clone(), value));
@@ -151,7 +156,9 @@ impl Checker<'_> {
                         name: name.text.clone(),
                         declared: Some(ty.span),
                     };
+                    self.sink = super::secrets::Sink::Output;
                     let value = self.expression(value, &expected);
+                    self.sink = super::secrets::Sink::default();
                     body.push(Statement::Out(name.text.clone(), value));
                 }
                 (StatementKind::If { branches, otherwise }, _) => {
@@ -199,7 +206,7 @@ impl Checker<'_> {
             at: name.span,
             lenient: unreadable(block),
         };
-        let fields = self.fields(block, &kind.fields, &owner);
+        let mut fields = self.fields(block, &kind.fields, &owner);
         let given = |field: &String| {
             block
                 .statements
@@ -221,6 +228,11 @@ impl Checker<'_> {
                 self.report(diagnostic);
             }
         }
+        let mode = block.statements.iter().find_map(|s| match &s.kind {
+            StatementKind::Field { name, value } if name.text == "mode" => Some(value.span),
+            _ => None,
+        });
+        self.keep_private(&mut fields, mode);
         let members = kind
             .fields
             .iter()

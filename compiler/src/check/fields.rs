@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::secrets::Sink;
 use super::typed::{Expression, Parameter};
 use super::types::Type;
 use super::{Checker, Expected};
@@ -95,7 +96,9 @@ impl Checker<'_> {
                 continue;
             };
             let before = self.waits.len();
+            let outer = std::mem::replace(&mut self.sink, Sink::of(owner.field, declared));
             let checked = self.expression(value, &Expected::parameter(parameter));
+            self.sink = outer;
             for wait in self.waits.iter_mut().skip(before) {
                 wait.argument.clone_from(&parameter.name);
             }
@@ -168,6 +171,9 @@ impl Checker<'_> {
     /// A declared field or parameter.
     pub(super) fn parameter(&mut self, parameter: &ast::Parameter, key: bool) -> Parameter {
         let ty = self.written_type(&parameter.ty);
+        if key {
+            self.refuse_secret(&ty, parameter.ty.span, "a key");
+        }
         let expected = Expected {
             ty: ty.clone(),
             name: parameter.name.text.clone(),

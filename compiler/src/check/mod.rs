@@ -12,12 +12,15 @@ mod expressions;
 mod fields;
 mod interfaces;
 mod items;
+mod literals;
 mod members;
+mod moved;
 mod operators;
 mod provisions;
 mod records;
 pub(crate) mod rules;
 mod runs;
+mod secrets;
 mod templates;
 mod typed;
 mod types;
@@ -27,12 +30,12 @@ mod written;
 pub use dump::dump;
 pub use typed::{
     Backend, Callee, Check, Choice, Construct, Deploy, Expression, ExpressionKind, Group, Interface,
-    InterfaceSignature, Kind, Level, Parameter, Provision, Requirement, RoleOrWorkload, Run, SignatureName,
-    Site, Statement, Step, Typed, Wait,
+    InterfaceSignature, Kind, Level, Moved, Parameter, Part, Provision, Requirement, RoleOrWorkload, Run,
+    SignatureName, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -72,8 +75,12 @@ pub fn check(
         types_in_progress: 0,
         type_parts: bounds::MAX_TYPES,
         value_parts: bounds::MAX_PARTS,
+        sink: secrets::Sink::default(),
+        origins: BTreeMap::new(),
+        generated: BTreeMap::new(),
     };
     checker.items();
+    checker.moves();
     let mut typed = checker.typed;
     typed.spec = digest(sources);
     typed.resolved = resolved;
@@ -122,13 +129,19 @@ struct Checker<'a> {
     type_parts: usize,
     /// How many more parts values may have.
     value_parts: usize,
+    /// What takes the value at hand.
+    sink: secrets::Sink,
+    /// Where names of the function at hand became secrets.
+    origins: BTreeMap<String, Span>,
+    /// Generated secrets by name: how, and where that is written first.
+    generated: BTreeMap<String, (crate::plan::Recipe, Span)>,
 }
 
 /// What a role or workload takes and gives.
 #[derive(Debug, Clone, Default)]
 struct Signature {
     parameters: Vec<Parameter>,
-    outputs: std::collections::BTreeMap<String, Type>,
+    outputs: BTreeMap<String, Type>,
 }
 
 /// What a place expects.

@@ -76,6 +76,7 @@ impl Checker<'_> {
             (name.clone(), ty)
         });
         let ty = Type::Thing(Thing::Run, Arc::new(outputs.collect()));
+        self.origins.insert(name.text.clone(), name.span);
         let understood = fits && (called.workload || group.is_some());
         self.locals
             .insert(name.span, if understood { ty } else { Type::Error });

@@ -411,6 +411,7 @@ impl<'a> Layout<'a> {
             waits,
             span: run.span,
         });
+        self.roles.push(id);
         self.run_calls.push(self.calls.clone());
         self.steps.push(expanded.kinds);
     }

@@ -10,6 +10,7 @@ pub use dump::dump;
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
 pub(crate) use scopes::interfaces::as_path;
+pub(crate) use scopes::{parts, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -50,6 +51,10 @@ pub enum Builtin {
     Template,
     /// `join(list, separator)`
     Join,
+    /// `secret("name")`
+    Secret,
+    /// `generated("name", length = 32)`
+    Generated,
 }
 
 impl Builtin {
@@ -62,11 +67,13 @@ impl Builtin {
     }
 
     /// All of them with their names.
-    pub(crate) const ALL: [(&'static str, Builtin); 4] = [
+    pub(crate) const ALL: [(&'static str, Builtin); 6] = [
         ("node", Builtin::Node),
         ("len", Builtin::Len),
         ("template", Builtin::Template),
         ("join", Builtin::Join),
+        ("secret", Builtin::Secret),
+        ("generated", Builtin::Generated),
     ];
 }
 
@@ -128,7 +135,10 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         | ast::ItemKind::Function { name, .. }
         | ast::ItemKind::Interface { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
-        ast::ItemKind::Use { .. } | ast::ItemKind::Test { .. } | ast::ItemKind::Error => None,
+        ast::ItemKind::Use { .. }
+        | ast::ItemKind::Moved { .. }
+        | ast::ItemKind::Test { .. }
+        | ast::ItemKind::Error => None,
     }
 }
 
@@ -154,6 +164,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         },
         ItemKind::Interface { .. } => "an interface",
         ItemKind::Deploy(_) => "a deploy",
+        ItemKind::Moved { .. } => "a move",
         ItemKind::Test { word, .. } => match word {
             ast::TestWord::Test => "a test",
             ast::TestWord::Policy => "a policy",

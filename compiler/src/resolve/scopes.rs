@@ -5,6 +5,9 @@
 
 pub(crate) mod interfaces;
 mod lookup;
+mod moved;
+
+pub(crate) use moved::split as split_part;
 
 use std::collections::HashMap;
 
@@ -69,10 +72,10 @@ enum Wanted {
     Type,
     Kind,
     Workload,
-    /// A role or a workload.
-    Implementation,
     Interface,
     Site,
+    /// What has parts that can be moved.
+    RoleOrWorkload,
 }
 
 impl Walker<'_> {
@@ -112,6 +115,7 @@ impl Walker<'_> {
                     self.interface(block);
                 }
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
+                ItemKind::Moved { from, to } => self.moved(from, to),
                 ItemKind::Test { word, title, block } => {
                     let place = match word {
                         TestWord::Test => Place::Test,
@@ -236,7 +240,7 @@ impl Walker<'_> {
                 implementation,
             } => {
                 self.item(interface, Wanted::Interface);
-                self.item(implementation, Wanted::Implementation);
+                self.item(implementation, Wanted::RoleOrWorkload);
             }
             StatementKind::AcceptGap { block, .. } | StatementKind::AcceptPolicy { block, .. } => {
                 self.block(Place::Settings, block);
@@ -469,6 +473,12 @@ fn place_of(word: BlockWord) -> Place {
         BlockWord::Backend => Place::Backend,
         BlockWord::Site => Place::Site,
     }
+}
+
+/// Groups, runs and steps that the statements of a block declare, at any depth: name, what it is, and the place.
+pub(crate) fn parts(block: &Block) -> Vec<(String, &'static str, Span)> {
+    let parts = declarations(block).into_iter().filter(|d| d.noun != "value");
+    parts.map(|d| (d.name, d.noun, d.span)).collect()
 }
 
 /// All names that the statements of a block declare, at any depth.

@@ -3,6 +3,10 @@
 //! Blocks of all items hold the same [`Statement`]s; which ones may stand where is decided by
 //! [`crate::resolve`], so that a statement in the wrong place gets an error that teaches.
 
+mod literal;
+
+pub use literal::{BinaryOperator, Literal, UnaryOperator};
+
 use crate::source::Span;
 
 /// An identifier as written.
@@ -119,6 +123,13 @@ pub enum ItemKind {
     },
     /// `deploy laptop_shop = shop(replicas = 2) on laptop`
     Deploy(Deploy),
+    /// `moved shop.web -> shop.pages`: what was applied as the first is the second from now on.
+    Moved {
+        /// What it was called, after its workload or role.
+        from: DottedName,
+        /// What it is called now, after the same workload or role.
+        to: DottedName,
+    },
     /// `test "the entry waits" { … }` or `policy "nodes have room" { … }`
     Test {
         /// Which of the two.
@@ -523,78 +534,4 @@ pub enum StringPart {
     Text(String),
     /// `{name.member}` or `{(expression)}`
     Interpolation(Expression),
-}
-
-/// A literal, classified; numbers of all units in their base unit.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Literal {
-    /// `true`, `false`
-    Bool(bool),
-    /// `42`, `1_000`
-    Int(i64),
-    /// `2.5`
-    Float(f64),
-    /// `512MiB`, `8GB`; in bytes
-    Bytes(u64),
-    /// `10Gbps`; in bits per second
-    Rate(u64),
-    /// `30s`, `5min`, `500ms`; in nanoseconds
-    Duration(u64),
-    /// `2.4GHz`; in hertz
-    Frequency(u64),
-    /// `25%`; in percent
-    Percent(f64),
-    /// `10.20.0.1`, `fd00::1`
-    Ip(std::net::IpAddr),
-    /// `10.20.0.0/24`
-    Cidr(ipnet::IpNet),
-    /// `52:54:00:12:34:56`
-    Mac([u8; 6]),
-}
-
-/// Operators before an operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UnaryOperator {
-    /// `not`
-    Not,
-    /// `-`
-    Negate,
-}
-
-/// Operators between operands, from the loosest binding to the tightest:
-/// `??` · `or` · `and` · comparisons (not chained) · `..` · `+ -` · `* / mod`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BinaryOperator {
-    /// `??`
-    Otherwise,
-    /// `or`
-    Or,
-    /// `and`
-    And,
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-    /// `in`
-    In,
-    /// `..`, both ends included
-    Range,
-    /// `+`
-    Add,
-    /// `-`
-    Subtract,
-    /// `*`
-    Multiply,
-    /// `/`
-    Divide,
-    /// `mod`
-    Modulo,
 }

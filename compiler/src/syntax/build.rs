@@ -53,6 +53,7 @@ pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, R
                 | Rule::comma
                 | Rule::bar
                 | Rule::dot
+                | Rule::arrow
                 | Rule::separator
                 | Rule::end_of_item
                 | Rule::end_of_statement
@@ -71,6 +72,7 @@ fn entry(word: &str) -> Option<Rule> {
         "role" | "workload" => Some(Rule::function_entry),
         "interface" => Some(Rule::interface_entry),
         "deploy" => Some(Rule::deploy_entry),
+        "moved" => Some(Rule::moved_entry),
         "test" | "policy" => Some(Rule::test_entry),
         _ => None,
     }
@@ -196,6 +198,7 @@ impl<'t> Builder<'t> {
                     | Rule::kw_enum
                     | Rule::kw_let
                     | Rule::kw_interface
+                    | Rule::kw_moved
                     | Rule::EOI
             )
         });
@@ -266,6 +269,16 @@ impl<'t> Builder<'t> {
                 })
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
+            Rule::moved_entry => {
+                let from = self.dotted(parts.next()?);
+                let to = self.dotted(parts.next()?);
+                for part in [&from, &to] {
+                    if part.names.len() < 2 {
+                        self.report(explain::moved_without_owner(part.span, &part.text()));
+                    }
+                }
+                Some(ItemKind::Moved { from, to })
+            }
             Rule::test_entry => {
                 let word = match parts.next()?.as_rule() {
                     Rule::kw_policy => TestWord::Policy,

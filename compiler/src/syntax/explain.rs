@@ -21,7 +21,7 @@ pub const RESERVED_WORDS: &[&str] = &[
 ];
 
 /// Names of types that the language itself has.
-pub(crate) const BUILTIN_TYPES: [&str; 23] = [
+pub(crate) const BUILTIN_TYPES: [&str; 24] = [
     "Bool",
     "Int",
     "Float",
@@ -41,6 +41,7 @@ pub(crate) const BUILTIN_TYPES: [&str; 23] = [
     "Regex",
     "List",
     "Map",
+    "Secret",
     "Step",
     "Nodes",
     "Node",
@@ -313,6 +314,7 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::close_paren => "`)`",
         Rule::close_bracket => "`]`",
         Rule::close_angle => "`>`",
+        Rule::arrow => "`->`",
         Rule::kw_on | Rule::run_group => "`on`",
         Rule::kw_then => "`then`",
         Rule::kw_else => "`else`",
@@ -403,6 +405,15 @@ pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnosti
         )),
         None => problem.help(format!("items begin with {}", listed(&quoted(ITEM_WORDS)))),
     }
+}
+
+/// `moved web -> pages`: whose group, run or step that is, is not said.
+pub(super) fn moved_without_owner(span: Span, name: &str) -> Diagnostic {
+    let message = format!("`{name}` does not say what it belongs to");
+    Diagnostic::error(codes::MOVED_WITHOUT_OWNER, span, message).help(
+        "write the workload or role before it: `moved shop.web -> shop.pages` for a group or run, \
+         `moved web_page.index -> web_page.page` for a step",
+    )
 }
 
 /// A `pub` with nothing after it.

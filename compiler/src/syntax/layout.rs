@@ -34,6 +34,7 @@ pub const ITEM_WORDS: &[&str] = &[
     "deploy",
     "test",
     "policy",
+    "moved",
     "pub",
 ];
 
@@ -518,9 +519,8 @@ impl<'t> Scanner<'t> {
         match token.kind {
             TokenKind::Word => TRAILING_WORDS.contains(&text),
             TokenKind::Punctuation => match text {
-                "," | "+" | "-" | "*" | "/" | "|" | "==" | "!=" | "<" | "<=" | ">=" | ".." | "??" | "." => {
-                    true
-                }
+                "," | "+" | "-" | "->" | "*" | "/" | "|" | "==" | "!=" | "<" | "<=" | ">=" | ".." | "??"
+                | "." => true,
                 // `List<Int>` ends a line, `a >` does not.
                 ">" => self.bytes[..token.start as usize].last() == Some(&b' '),
                 _ => false,

@@ -45,6 +45,7 @@ pub enum NodeKind {
     Workload,
     Interface,
     Deploy,
+    Moved,
     Test,
     Policy,
     Field,
@@ -85,6 +86,7 @@ impl NodeKind {
             NodeKind::Workload => "workload",
             NodeKind::Interface => "interface",
             NodeKind::Deploy => "deploy",
+            NodeKind::Moved => "moved",
             NodeKind::Test => "test",
             NodeKind::Policy => "policy",
             NodeKind::Field => "field",
@@ -257,6 +259,7 @@ fn item(item: &Item) -> Node {
         }
         ItemKind::Interface { block: b, .. } => (NodeKind::Interface, block(b)),
         ItemKind::Deploy(deploy) => (NodeKind::Deploy, block(&deploy.block)),
+        ItemKind::Moved { .. } => (NodeKind::Moved, Vec::new()),
         ItemKind::Test { word, block: b, .. } => {
             let kind = match word {
                 TestWord::Test => NodeKind::Test,

@@ -23,7 +23,11 @@ pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
                 arguments(&deploy.arguments, visit);
                 block(&deploy.block, visit);
             }
-            ItemKind::Use { .. } | ItemKind::Type { .. } | ItemKind::Enum { .. } | ItemKind::Error => {}
+            ItemKind::Use { .. }
+            | ItemKind::Type { .. }
+            | ItemKind::Enum { .. }
+            | ItemKind::Moved { .. }
+            | ItemKind::Error => {}
         }
     }
 }

@@ -47,6 +47,8 @@ pub const NO_IMPLEMENTATION: Code = Code("E0431");
 pub const CHOSEN_TWICE: Code = Code("E0432");
 /// A leader is asked for in a group without nodes.
 pub const NO_LEADER: Code = Code("E0434");
+/// A move to something that is recorded already.
+pub const MOVED_BOTH_RECORDED: Code = Code("E0450");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
@@ -71,4 +73,5 @@ pub const ALL: &[Code] = &[
     NO_IMPLEMENTATION,
     CHOSEN_TWICE,
     NO_LEADER,
+    MOVED_BOTH_RECORDED,
 ];

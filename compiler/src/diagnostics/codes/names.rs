@@ -29,6 +29,12 @@ pub const CIRCULAR_DEFINITION: Code = Code("E0211");
 pub const UNKNOWN_SIGNATURE: Code = Code("E0212");
 /// A run of a role without a group, or of a workload with one.
 pub const RUN_GROUP: Code = Code("E0213");
+/// A `moved` from one workload or role to another.
+pub const MOVED_ELSEWHERE: Code = Code("E0217");
+/// A `moved` to something that is not there.
+pub const MOVED_TO_NOTHING: Code = Code("E0218");
+/// A `moved` of something that is still there.
+pub const MOVED_STILL_THERE: Code = Code("E0219");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
@@ -45,4 +51,7 @@ pub const ALL: &[Code] = &[
     CIRCULAR_DEFINITION,
     UNKNOWN_SIGNATURE,
     RUN_GROUP,
+    MOVED_ELSEWHERE,
+    MOVED_TO_NOTHING,
+    MOVED_STILL_THERE,
 ];

@@ -45,6 +45,9 @@ pub const TOO_LARGE: Code = Code("E0120");
 /// `expect error` with something that is no code.
 pub const NO_ERROR_CODE: Code = Code("E0136");
 
+/// A `moved` that does not say of which workload or role.
+pub const MOVED_WITHOUT_OWNER: Code = Code("E0130");
+
 /// All of them.
 pub const ALL: &[Code] = &[
     UNEXPECTED,
@@ -67,5 +70,6 @@ pub const ALL: &[Code] = &[
     MISSING_SEPARATOR,
     RESERVED_WORD,
     TOO_LARGE,
+    MOVED_WITHOUT_OWNER,
     NO_ERROR_CODE,
 ];

@@ -26,7 +26,7 @@ impl Walker<'_> {
                 }
                 StatementKind::Field { name, value } if name.text == "default" => {
                     if let Some(path) = as_path(value) {
-                        self.item(&path, Wanted::Implementation);
+                        self.item(&path, Wanted::RoleOrWorkload);
                     }
                 }
                 // Other fields are told where types are.
@@ -39,7 +39,7 @@ impl Walker<'_> {
     pub(super) fn called(&mut self, path: &DottedName) {
         match self.interface_before(path) {
             Some((id, last)) => self.signature(path, id, &last),
-            None => self.item(path, Wanted::Implementation),
+            None => self.item(path, Wanted::RoleOrWorkload),
         }
     }
 

@@ -26,8 +26,8 @@ impl Wanted {
                     ..
                 }
             ),
-            Wanted::Implementation => matches!(item.kind, ItemKind::Function { .. }),
             Wanted::Interface => matches!(item.kind, ItemKind::Interface { .. }),
+            Wanted::RoleOrWorkload => matches!(item.kind, ItemKind::Function { .. }),
             Wanted::Site => matches!(
                 item.kind,
                 ItemKind::Block {
@@ -43,9 +43,9 @@ impl Wanted {
             Wanted::Type => "type",
             Wanted::Kind => "kind of step",
             Wanted::Workload => "workload",
-            Wanted::Implementation => "role or workload",
             Wanted::Interface => "interface",
             Wanted::Site => "site",
+            Wanted::RoleOrWorkload => "role or workload",
         }
     }
 }
@@ -176,7 +176,7 @@ impl Walker<'_> {
         let known = self.names_of(|item| wanted.fits(item));
         let known: Vec<&str> = known.iter().map(String::as_str).take(12).collect();
         match wanted {
-            Wanted::Type | Wanted::Kind | Wanted::Implementation if known.is_empty() => diagnostic
+            Wanted::Type | Wanted::Kind | Wanted::RoleOrWorkload if known.is_empty() => diagnostic
                 .help("define it in this file, or take it from a module: `use std.linux { package, file }`"),
             _ if known.is_empty() => {
                 diagnostic.help("define it in this file, or take it from a module with `use`")
