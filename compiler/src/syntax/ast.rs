@@ -4,8 +4,12 @@
 //! [`crate::resolve`], so that a statement in the wrong place gets an error that teaches.
 
 mod literal;
+mod pattern;
+mod words;
 
 pub use literal::{BinaryOperator, Literal, UnaryOperator};
+pub use pattern::{Arm, Pattern, PatternKind, Variables};
+pub use words::{BlockWord, FunctionWord, TestWord};
 
 use crate::source::Span;
 
@@ -80,7 +84,18 @@ pub enum ItemKind {
         /// The new name.
         name: Name,
         /// The variants, each beginning with a capital.
-        variants: Vec<Name>,
+        variants: Vec<Variant>,
+    },
+    /// `fn shards(hosts: Int, per: Int = 3): Int = (hosts + per - 1) / per`
+    Fn {
+        /// The new name.
+        name: Name,
+        /// Its parameters in order.
+        parameters: Vec<Parameter>,
+        /// The type of its value if written.
+        result: Option<Type>,
+        /// Its value.
+        body: Expression,
     },
     /// A value with a name: `let bookworm = debian(suite = "bookworm")`
     Let {
@@ -152,39 +167,13 @@ pub struct UseName {
     pub alias: Option<Name>,
 }
 
-/// Words of items that are a name and a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BlockWord {
-    /// L2/L3 network.
-    Network,
-    /// A requirement on machines.
-    Hardware,
-    /// A file system that machines start from.
-    Image,
-    /// A kind of step.
-    Kind,
-    /// What a backend takes and can do.
-    Backend,
-    /// Where deploys stand.
-    Site,
-}
-
-/// Words of items that take parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FunctionWord {
-    /// Runs on one node.
-    Role,
-    /// Groups of nodes and the roles that run on them.
-    Workload,
-}
-
-/// Words of items that make assertions about plans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TestWord {
-    /// About plans of its own.
-    Test,
-    /// About each deploy.
-    Policy,
+/// A variant of an enum: `Local`, `Ceph(pool: String, size: Bytes)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// Its name.
+    pub name: Name,
+    /// What it holds.
+    pub fields: Vec<(Name, Type)>,
 }
 
 /// `name: Type = default`, `known name: Type`
@@ -323,6 +312,24 @@ pub enum StatementKind {
         /// The last `else`.
         otherwise: Option<Block>,
     },
+    /// `match os { Debian => { … } Suse => { … } }`
+    Match {
+        /// What is looked at.
+        subject: Expression,
+        /// What is done when it looks so, in order.
+        arms: Vec<Arm<Block>>,
+    },
+    /// `for site in sites by site.name { … }`
+    For {
+        /// The names for what is gone through.
+        variables: Variables,
+        /// The list or map.
+        list: Expression,
+        /// What tells one turn from the others; without it the element, or the key of a map.
+        by: Option<Expression>,
+        /// What is done for each.
+        block: Block,
+    },
     /// `requires node.files`
     Requires {
         /// The capability.
@@ -436,6 +443,13 @@ pub enum TypeKind {
         /// The pattern.
         pattern: StringLiteral,
     },
+    /// `Int where it mod 2 == 0`
+    Where {
+        /// The base.
+        base: Box<Type>,
+        /// What must hold of each value, which is called `it`.
+        condition: Box<Expression>,
+    },
     /// Text that could not be read.
     Error,
 }
@@ -474,6 +488,20 @@ pub enum ExpressionKind {
         /// The member.
         name: Name,
     },
+    /// `node?.name`: the member of a value that may be missing
+    SafeMember {
+        /// What it is taken from.
+        of: Box<Expression>,
+        /// The member.
+        name: Name,
+    },
+    /// `ports["web"]`
+    Index {
+        /// The map.
+        of: Box<Expression>,
+        /// The key.
+        key: Box<Expression>,
+    },
     /// `template("page.hbs", { host = node.name })`, `t.entry.after(t.pages)`
     Call {
         /// What is called.
@@ -485,13 +513,15 @@ pub enum ExpressionKind {
     List(Vec<Expression>),
     /// `{ greeting, host = node.name }`; a field without a value takes that of the same name
     Record(Vec<(Name, Option<Expression>)>),
-    /// `[b.host for b in backends if b.port == 80]`
+    /// `[b.host for b in backends if b.port == 80]`, `{ for d in disks: d.name = d.size }`
     Comprehension {
+        /// The key of each, if a map is made.
+        key: Option<Box<Expression>>,
         /// What each element becomes.
         element: Box<Expression>,
-        /// The variable.
-        variable: Name,
-        /// The list.
+        /// The names for what is gone through.
+        variables: Variables,
+        /// The list or map.
         list: Box<Expression>,
         /// Which elements stay.
         condition: Option<Box<Expression>>,
@@ -504,6 +534,13 @@ pub enum ExpressionKind {
         then: Box<Expression>,
         /// The value when it does not.
         otherwise: Box<Expression>,
+    },
+    /// `match store { Local => 0, Ceph(size) => size / 1GiB }`
+    Match {
+        /// What is looked at.
+        subject: Box<Expression>,
+        /// The value when it looks so, in order.
+        arms: Vec<Arm<Expression>>,
     },
     /// `not x`, `-x`
     Unary {

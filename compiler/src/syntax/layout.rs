@@ -21,6 +21,7 @@ pub const ITEM_WORDS: &[&str] = &[
     "use",
     "type",
     "enum",
+    "fn",
     "let",
     "network",
     "hardware",
@@ -505,7 +506,7 @@ impl<'t> Scanner<'t> {
         let rest = &self.bytes[end..];
         let spaces = rest.iter().take_while(|b| **b == b' ').count();
         let followed = match rest.get(spaces..) {
-            Some([b'=', b'=', ..]) => false,
+            Some([b'=', b'=' | b'>', ..]) => false,
             Some([b'=' | b':', ..]) => true,
             _ => false,
         };
@@ -520,7 +521,7 @@ impl<'t> Scanner<'t> {
             TokenKind::Word => TRAILING_WORDS.contains(&text),
             TokenKind::Punctuation => match text {
                 "," | "+" | "-" | "->" | "*" | "/" | "|" | "==" | "!=" | "<" | "<=" | ">=" | ".." | "??"
-                | "." => true,
+                | "." | "?." | "=>" => true,
                 // `List<Int>` ends a line, `a >` does not.
                 ">" => self.bytes[..token.start as usize].last() == Some(&b' '),
                 _ => false,

@@ -24,6 +24,8 @@ pub const MISPLACED_STATEMENT: Code = Code("E0209");
 pub const TEST_NOT_RUN: Code = Code("E0210");
 /// A definition that needs itself.
 pub const CIRCULAR_DEFINITION: Code = Code("E0211");
+/// Alternatives of a pattern that give different names.
+pub const ALTERNATIVES_DIFFER: Code = Code("E0330");
 
 /// An interface without such a signature.
 pub const UNKNOWN_SIGNATURE: Code = Code("E0212");
@@ -51,6 +53,7 @@ pub const ALL: &[Code] = &[
     CIRCULAR_DEFINITION,
     UNKNOWN_SIGNATURE,
     RUN_GROUP,
+    ALTERNATIVES_DIFFER,
     MOVED_ELSEWHERE,
     MOVED_TO_NOTHING,
     MOVED_STILL_THERE,
