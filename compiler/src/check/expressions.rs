@@ -273,6 +273,9 @@ impl Checker<'_> {
                         place: self.sources.place(span),
                     });
                 }
+                if matches!(ty, Type::Thing(Thing::Plan, _)) {
+                    return self.plan_as_value(name, span);
+                }
                 let wants_step = matches!(hint.map(strip), Some(Type::Thing(Thing::Step, _)));
                 match &ty {
                     Type::Thing(Thing::Step, _) if wants_step => {

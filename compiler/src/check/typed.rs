@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::tested::Test;
 use super::types::{Rule, TextForm, Type};
 use crate::plan::{Column, Function, GateMode, Removal, SecretReference};
 use crate::resolve::{ItemId, Resolved};
@@ -33,6 +34,8 @@ pub struct Typed {
     pub sites: BTreeMap<ItemId, Site>,
     /// Deploys in written order.
     pub deploys: Vec<Deploy>,
+    /// Tests and policies in the order of modules and text.
+    pub tests: Vec<Test>,
     /// Parts of roles and workloads that had other names.
     pub moves: Vec<Moved>,
 }
@@ -434,6 +437,8 @@ pub struct Site {
     pub accepted: BTreeMap<String, (Expression, Span)>,
     /// Which implementations interfaces have here.
     pub choices: Vec<Choice>,
+    /// Policies that its deploys may break, why, and where that is written.
+    pub accepted_policies: BTreeMap<String, (Expression, Span)>,
 }
 
 /// A deploy.

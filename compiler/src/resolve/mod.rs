@@ -10,7 +10,7 @@ pub use dump::dump;
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
 pub(crate) use scopes::interfaces::as_path;
-pub(crate) use scopes::{parts, split_part};
+pub(crate) use scopes::{parts, policy_names, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 
