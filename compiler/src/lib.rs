@@ -84,7 +84,10 @@ impl Analysis {
         if self.diagnostics.has_errors() {
             return;
         }
-        let names: Vec<String> = self.typed.deploys.iter().map(|d| d.name.clone()).collect();
+        // What other deploys have handed out is told by a plan, and nobody knows it here.
+        let reads = |name: &String| self.typed.reads.iter().any(|read| read.deploy == *name);
+        let names = self.typed.deploys.iter().map(|d| d.name.clone());
+        let names: Vec<String> = names.filter(|name| !reads(name)).collect();
         for name in names {
             if let Some(instances) = expand::expand(
                 &self.typed,
@@ -108,11 +111,12 @@ pub fn analyse(library: &Library<'_>) -> Analysis {
 pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
-    let modules = {
+    let mut modules = {
         let _stage = tracing::debug_span!("parse").entered();
         resolve::load(library, &mut sources, &mut diagnostics)
     };
     let manifest = manifest::load(library.project, manifest::FILE, &mut sources, &mut diagnostics);
+    modules.given = resolve::read_given(&options.given, &mut sources, &mut diagnostics);
     let typed = {
         let _stage = tracing::debug_span!("check").entered();
         let resolved = resolve::resolve(modules, &mut diagnostics);

@@ -16,6 +16,7 @@ mod expect;
 mod explain;
 mod fix;
 mod fmt;
+mod given;
 mod graph;
 mod history;
 mod logs;
@@ -34,6 +35,8 @@ use std::io::{IsTerminal, Write};
 
 use rebar_compiler::source::{Embedded, Files};
 use rebar_compiler::{Analysis, Diagnostics, Library, Options, Sources};
+
+use rebar_compiler::resolve::GivenArguments;
 
 use crate::cli::{Cli, Color, Command, Format};
 use crate::exit::Exit;
@@ -81,7 +84,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Check(args) => check::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
         Command::Plan(args) => plan::run(context, &args).await,
-        Command::Compare(args) => compare::run(context, &args),
+        Command::Compare(args) => compare::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Drift(args) => drift::run(context, &args).await,
@@ -118,6 +121,11 @@ pub(crate) fn analyse(context: &Context) -> Analysis {
 
 /// Reads and checks a project whose files are elsewhere than on the disk, or changed.
 pub(crate) fn analyse_files(project: &dyn Files) -> Analysis {
+    analyse_given(project, GivenArguments::default())
+}
+
+/// Reads and checks a project, with arguments for one of its deploys.
+pub(crate) fn analyse_given(project: &dyn Files, given: GivenArguments) -> Analysis {
     let actions = rebar_agent::ACTIONS
         .iter()
         .map(|action| (*action).to_owned())
@@ -126,6 +134,7 @@ pub(crate) fn analyse_files(project: &dyn Files) -> Analysis {
         &library(project),
         &Options {
             actions: Some(actions),
+            given,
         },
     )
 }

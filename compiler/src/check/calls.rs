@@ -54,7 +54,8 @@ impl Checker<'_> {
         let wanted: &[&str] = match builtin {
             Builtin::Template => &["file", "record"],
             Builtin::Join => &["list", "separator"],
-            Builtin::Len | Builtin::Node => &["list"],
+            // Import and outputs are looked at where calls are met.
+            Builtin::Len | Builtin::Node | Builtin::Import | Builtin::Outputs => &["list"],
         };
         let Some(arguments) = self.positional(name, wanted, arguments) else {
             return error(span);

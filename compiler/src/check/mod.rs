@@ -5,6 +5,7 @@ mod bounds;
 mod calls;
 mod coerce;
 mod constructs;
+pub(crate) mod data;
 mod display;
 mod dump;
 pub(crate) mod evaluate;
@@ -24,8 +25,8 @@ mod written;
 
 pub use dump::dump;
 pub use typed::{
-    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Moved, Parameter,
-    Part, Provision, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
+    Backend, Check, Construct, Deploy, Expression, ExpressionKind, GivenHere, Group, Kind, Level, Moved,
+    Parameter, Part, Provision, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
@@ -34,7 +35,7 @@ use std::collections::{BTreeSet, HashMap};
 use sha2::{Digest, Sha256};
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::resolve::{ItemId, Resolved};
+use crate::resolve::{GivenArguments, ItemId, Resolved};
 use crate::source::{Sources, Span};
 
 /// What the compiler should know of the runtime.
@@ -42,6 +43,8 @@ use crate::source::{Sources, Span};
 pub struct Options {
     /// Names of the actions that the agent has. A kind must be one of them; `None` takes any.
     pub actions: Option<Vec<String>>,
+    /// Arguments of one deploy that are given beside the spec.
+    pub given: GivenArguments,
 }
 
 /// Gives every expression its type.
@@ -64,12 +67,14 @@ pub fn check(
         waits: Vec::new(),
         waits_of: HashMap::new(),
         module: 0,
+        reader: None,
         types_in_progress: 0,
         type_parts: bounds::MAX_TYPES,
         value_parts: bounds::MAX_PARTS,
     };
     checker.items();
     checker.moves();
+    checker.circles_of_deploys();
     let mut typed = checker.typed;
     typed.spec = digest(sources);
     typed.resolved = resolved;
@@ -109,6 +114,8 @@ struct Checker<'a> {
     waits_of: HashMap<Span, Vec<Wait>>,
     /// The module at hand.
     module: usize,
+    /// The deploy whose arguments are at hand.
+    reader: Option<String>,
     types_in_progress: usize,
     /// How many more parts types may have.
     type_parts: usize,

@@ -110,6 +110,8 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
         ledger: instances.ledger,
         capabilities: instances.capabilities,
         moves: Vec::new(),
+        arguments: instances.arguments,
+        reads: instances.reads,
         selection: None,
     }
 }

@@ -1,12 +1,15 @@
 //! From modules to names: every name has a definition, or a diagnostic says why not.
 
 mod dump;
+mod given;
 mod imports;
 mod modules;
 mod placement;
 mod scopes;
 
 pub use dump::dump;
+pub(crate) use given::read as read_given;
+pub use given::{Given, GivenArgument, GivenArguments, GivenValue, Origin};
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
 pub(crate) use scopes::{parts, split_part};
@@ -50,6 +53,10 @@ pub enum Builtin {
     Template,
     /// `join(list, separator)`
     Join,
+    /// `import("rack1.json")`
+    Import,
+    /// `outputs(database)`
+    Outputs,
 }
 
 impl Builtin {
@@ -62,11 +69,13 @@ impl Builtin {
     }
 
     /// All of them with their names.
-    pub(crate) const ALL: [(&'static str, Builtin); 4] = [
+    pub(crate) const ALL: [(&'static str, Builtin); 6] = [
         ("node", Builtin::Node),
         ("len", Builtin::Len),
         ("template", Builtin::Template),
         ("join", Builtin::Join),
+        ("import", Builtin::Import),
+        ("outputs", Builtin::Outputs),
     ];
 }
 

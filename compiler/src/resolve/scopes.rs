@@ -75,6 +75,7 @@ enum Wanted {
     Site,
     /// What has parts that can be moved.
     RoleOrWorkload,
+    Deploy,
 }
 
 impl Walker<'_> {
@@ -393,11 +394,19 @@ impl Walker<'_> {
                 }
             }
             ExpressionKind::Call { callee, arguments } => {
+                let mut of_deploy = false;
                 match &callee.kind {
-                    ExpressionKind::Name(name) => self.callee(name),
+                    ExpressionKind::Name(name) => {
+                        self.callee(name);
+                        let outputs = Definition::Builtin(super::Builtin::Outputs);
+                        of_deploy = self.references.get(&name.span) == Some(&outputs);
+                    }
                     _ => self.expression(callee),
                 }
-                self.arguments(arguments);
+                match of_deploy {
+                    true => self.deploys(arguments),
+                    false => self.arguments(arguments),
+                }
             }
             ExpressionKind::Comprehension {
                 element,

@@ -101,6 +101,8 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
         ledger,
         capabilities: BTreeMap::new(),
         moves: Vec::new(),
+        arguments: BTreeMap::new(),
+        reads: BTreeMap::new(),
         selection: None,
     }
 }

@@ -161,6 +161,8 @@ impl Shape {
             ledger: Ledger::default(),
             capabilities: BTreeMap::new(),
             moves: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
             selection: None,
         }
     }

@@ -283,6 +283,8 @@ impl Spec {
             capabilities: BTreeMap::new(),
             moves: Vec::new(),
             moved_at: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
         };
         let mut diagnostics = Diagnostics::default();
         plan::plan(graph::build(instances, &mut diagnostics), snapshot)

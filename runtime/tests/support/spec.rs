@@ -207,6 +207,8 @@ impl Spec {
             ledger,
             capabilities: BTreeMap::new(),
             moves: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
             selection: None,
         };
         for index in 0..plan.nodes.len() {

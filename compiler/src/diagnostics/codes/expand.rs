@@ -42,6 +42,11 @@ pub const BREAKS_QUORUM: Code = Code("E0417");
 /// A move to something that is recorded already.
 pub const MOVED_BOTH_RECORDED: Code = Code("E0450");
 
+/// An argument for a parameter that the workload does not have.
+pub const UNKNOWN_ARGUMENT: Code = Code("E0451");
+/// Outputs of a deploy that does not stand.
+pub const NOT_APPLIED_YET: Code = Code("E0452");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     DEPENDS_ON_NODE,
@@ -62,4 +67,6 @@ pub const ALL: &[Code] = &[
     UNUSABLE_NETWORK,
     BREAKS_QUORUM,
     MOVED_BOTH_RECORDED,
+    UNKNOWN_ARGUMENT,
+    NOT_APPLIED_YET,
 ];

@@ -12,5 +12,14 @@ pub const NOT_A_RUN: Code = Code("E0503");
 /// Moves that lead back to where they begin.
 pub const MOVED_IN_CIRCLE: Code = Code("E0530");
 
+/// Deploys that wait for each other.
+pub const DEPLOYS_IN_CIRCLE: Code = Code("E0531");
+
 /// All codes of this list.
-pub const ALL: &[Code] = &[FORWARD_REFERENCE, CYCLE, NOT_A_RUN, MOVED_IN_CIRCLE];
+pub const ALL: &[Code] = &[
+    FORWARD_REFERENCE,
+    CYCLE,
+    NOT_A_RUN,
+    MOVED_IN_CIRCLE,
+    DEPLOYS_IN_CIRCLE,
+];

@@ -6,7 +6,9 @@ use super::{Walker, Wanted};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, order};
 use crate::syntax::BUILTIN_TYPES;
-use crate::syntax::ast::{BlockWord, DottedName, FunctionWord, Item, ItemKind, Name};
+use crate::syntax::ast::{
+    Argument, BlockWord, DottedName, ExpressionKind, FunctionWord, Item, ItemKind, Name,
+};
 
 impl Wanted {
     fn fits(self, item: &Item) -> bool {
@@ -33,6 +35,7 @@ impl Wanted {
                     ..
                 }
             ),
+            Wanted::Deploy => matches!(item.kind, ItemKind::Deploy(_)),
             Wanted::RoleOrWorkload => matches!(item.kind, ItemKind::Function { .. }),
             Wanted::Site => matches!(
                 item.kind,
@@ -51,6 +54,7 @@ impl Wanted {
             Wanted::Role => "role",
             Wanted::Workload => "workload",
             Wanted::Site => "site",
+            Wanted::Deploy => "deploy",
             Wanted::RoleOrWorkload => "role or workload",
         }
     }
@@ -101,6 +105,22 @@ impl Walker<'_> {
                     );
                 }
                 self.references.insert(name.span, Definition::Broken);
+            }
+        }
+    }
+
+    /// The arguments of `outputs(database)`, which are names of deploys.
+    pub(super) fn deploys(&mut self, arguments: &[Argument]) {
+        for argument in arguments {
+            match &argument.value.kind {
+                ExpressionKind::Name(name) => {
+                    let word = DottedName {
+                        names: vec![name.clone()],
+                        span: name.span,
+                    };
+                    self.item(&word, Wanted::Deploy);
+                }
+                _ => self.expression(&argument.value),
             }
         }
     }
