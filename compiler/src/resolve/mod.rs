@@ -57,6 +57,10 @@ pub enum Builtin {
     Import,
     /// `outputs(database)`
     Outputs,
+    /// `secret("name")`
+    Secret,
+    /// `generated("name", length = 32)`
+    Generated,
 }
 
 impl Builtin {
@@ -69,13 +73,15 @@ impl Builtin {
     }
 
     /// All of them with their names.
-    pub(crate) const ALL: [(&'static str, Builtin); 6] = [
+    pub(crate) const ALL: [(&'static str, Builtin); 8] = [
         ("node", Builtin::Node),
         ("len", Builtin::Len),
         ("template", Builtin::Template),
         ("join", Builtin::Join),
         ("import", Builtin::Import),
         ("outputs", Builtin::Outputs),
+        ("secret", Builtin::Secret),
+        ("generated", Builtin::Generated),
     ];
 }
 
@@ -133,6 +139,7 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         ast::ItemKind::Type { name, .. }
         | ast::ItemKind::Enum { name, .. }
         | ast::ItemKind::Let { name, .. }
+        | ast::ItemKind::Fn { name, .. }
         | ast::ItemKind::Block { name, .. }
         | ast::ItemKind::Function { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
@@ -151,6 +158,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         ItemKind::Type { .. } => "a type",
         ItemKind::Enum { .. } => "an enum",
         ItemKind::Let { .. } => "a value",
+        ItemKind::Fn { .. } => "a function",
         ItemKind::Block { word, .. } => match word {
             BlockWord::Network => "a network",
             BlockWord::Hardware => "a hardware",
