@@ -210,7 +210,7 @@ impl Checker<'_> {
     }
 
     /// `outputs(database)` in a deploy: what the other deploy has handed out, by name.
-    pub(super) fn outputs(&mut self, e: &ast::Expression) -> Expression {
+    pub(super) fn outputs_of_deploy(&mut self, e: &ast::Expression) -> Expression {
         let E::Call { arguments, .. } = &e.kind else {
             return error(e.span);
         };

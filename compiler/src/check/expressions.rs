@@ -80,7 +80,9 @@ impl Checker<'_> {
             ast::ExpressionKind::Call { .. } if self.calls(e, Builtin::Import) => {
                 return self.import(e, None);
             }
-            ast::ExpressionKind::Call { .. } if self.calls(e, Builtin::Outputs) => return self.outputs(e),
+            ast::ExpressionKind::Call { .. } if self.calls(e, Builtin::Outputs) => {
+                return self.outputs_of_deploy(e);
+            }
             ast::ExpressionKind::Call { callee, arguments } => return self.call(callee, arguments, span),
             ast::ExpressionKind::List(elements) => return self.list(elements, span),
             ast::ExpressionKind::Record(fields) => {
@@ -266,6 +268,9 @@ impl Checker<'_> {
                     self.waits.extend(again);
                 }
                 let ty = self.locals.get(&declared).cloned().unwrap_or(Type::Error);
+                if matches!(ty, Type::Thing(Thing::Plan, _)) {
+                    return self.plan_as_value(name, span);
+                }
                 let wants_step = matches!(hint.map(strip), Some(Type::Thing(Thing::Step, _)));
                 match &ty {
                     Type::Thing(Thing::Step, _) if wants_step => {

@@ -12,7 +12,7 @@ pub(crate) use given::read as read_given;
 pub use given::{Given, GivenArgument, GivenArguments, GivenValue, Origin};
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
-pub(crate) use scopes::{parts, split_part};
+pub(crate) use scopes::{parts, policy_names, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 
