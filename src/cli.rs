@@ -231,6 +231,24 @@ pub(crate) struct PlanArgs {
     pub(crate) drain: DrainArgs,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
+    #[command(flatten)]
+    pub(crate) arguments: ArgumentArgs,
+}
+
+/// What a deploy is given beside its spec.
+#[derive(Debug, Args, Default, Clone)]
+#[command(next_help_heading = "Arguments of the deploy")]
+pub(crate) struct ArgumentArgs {
+    /// Give a parameter of the deploy's workload a value, such as `replicas=5`; may be given several times. Stronger
+    /// than `--args`, than REBAR_ARG_<NAME> in the environment, and than the spec.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) arg: Vec<String>,
+    /// Take values of parameters from a file: a JSON record, or TOML where its name ends in `.toml`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) args: Vec<PathBuf>,
+    /// Go back to what the spec says for what the last apply was given and is not given now.
+    #[arg(long)]
+    pub(crate) drop_args: bool,
 }
 
 /// Which part of a plan is wanted.
@@ -258,6 +276,8 @@ pub(crate) struct CompareArgs {
     /// As JSON (see `rebar schema compare`).
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) arguments: ArgumentArgs,
 }
 
 const COMPARE_HELP: &str = "\
@@ -320,6 +340,8 @@ pub(crate) struct ApplyArgs {
     pub(crate) drain: DrainArgs,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
+    #[command(flatten)]
+    pub(crate) arguments: ArgumentArgs,
 }
 
 #[derive(Debug, Args)]
@@ -383,6 +405,8 @@ pub(crate) struct GraphArgs {
     /// The notation.
     #[arg(long, value_enum, default_value_t = GraphFormat::Dot, value_name = "FORMAT")]
     pub(crate) format: GraphFormat,
+    #[command(flatten)]
+    pub(crate) arguments: ArgumentArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -476,6 +500,8 @@ pub(crate) struct RehearseArgs {
     /// The report as JSON (see `rebar schema rehearsal`); with `--run`, what happened, a line each.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) arguments: ArgumentArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

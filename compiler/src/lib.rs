@@ -112,7 +112,9 @@ impl Analysis {
             return;
         }
         let ledger = plan::Ledger::default();
-        for deploy in &self.typed.deploys {
+        // What other deploys have handed out is told by a plan, and nobody knows it here.
+        let reads = |name: &str| self.typed.reads.iter().any(|read| read.deploy == name);
+        for deploy in self.typed.deploys.iter().filter(|deploy| !reads(&deploy.name)) {
             if let Some(instances) =
                 expand::expand_deploy(&self.typed, deploy, &ledger, &mut self.diagnostics)
             {
@@ -133,11 +135,12 @@ pub fn analyse(library: &Library<'_>) -> Analysis {
 pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
-    let modules = {
+    let mut modules = {
         let _stage = tracing::debug_span!("parse").entered();
         resolve::load(library, &mut sources, &mut diagnostics)
     };
     let manifest = manifest::load(library.project, manifest::FILE, &mut sources, &mut diagnostics);
+    modules.given = resolve::read_given(&options.given, &mut sources, &mut diagnostics);
     let typed = {
         let _stage = tracing::debug_span!("check").entered();
         let resolved = resolve::resolve(modules, &mut diagnostics);

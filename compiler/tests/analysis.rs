@@ -78,6 +78,7 @@ fn kinds_without_an_action_are_errors_where_they_are_defined() {
     let std = support::standard_library();
     let options = Options {
         actions: Some(vec!["package".to_owned(), "file".to_owned()]),
+        ..Options::default()
     };
     let analysis = analyse_with(
         &Library {

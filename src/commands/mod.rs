@@ -17,6 +17,7 @@ mod expect;
 mod explain;
 mod fix;
 mod fmt;
+mod given;
 mod graph;
 mod history;
 mod lint;
@@ -37,6 +38,8 @@ use std::io::{IsTerminal, Write};
 
 use rebar_compiler::source::{Embedded, Files};
 use rebar_compiler::{Analysis, Diagnostics, Library, Options, Sources};
+
+use rebar_compiler::resolve::GivenArguments;
 
 use crate::cli::{Cli, Color, Command, Format};
 use crate::exit::Exit;
@@ -87,7 +90,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Test(args) => test::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
         Command::Plan(args) => plan::run(context, &args).await,
-        Command::Compare(args) => compare::run(context, &args),
+        Command::Compare(args) => compare::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Drift(args) => drift::run(context, &args).await,
@@ -124,6 +127,11 @@ pub(crate) fn analyse(context: &Context) -> Analysis {
 
 /// Reads and checks a project whose files are elsewhere than on the disk, or changed.
 pub(crate) fn analyse_files(project: &dyn Files) -> Analysis {
+    analyse_given(project, GivenArguments::default())
+}
+
+/// Reads and checks a project, with arguments for one of its deploys.
+pub(crate) fn analyse_given(project: &dyn Files, given: GivenArguments) -> Analysis {
     let actions = rebar_agent::ACTIONS
         .iter()
         .map(|action| (*action).to_owned())
@@ -132,6 +140,7 @@ pub(crate) fn analyse_files(project: &dyn Files) -> Analysis {
         &library(project),
         &Options {
             actions: Some(actions),
+            given,
         },
     )
 }

@@ -60,7 +60,13 @@ impl Checker<'_> {
         let wanted: &[&str] = match builtin {
             Builtin::Template => &["file", "record"],
             Builtin::Join => &["list", "separator"],
-            Builtin::Len | Builtin::Node | Builtin::Secret | Builtin::Generated => &["list"],
+            // These are looked at where calls are met.
+            Builtin::Len
+            | Builtin::Node
+            | Builtin::Import
+            | Builtin::Outputs
+            | Builtin::Secret
+            | Builtin::Generated => &["list"],
         };
         let Some(arguments) = self.positional(name, wanted, arguments) else {
             return error(span);

@@ -62,6 +62,7 @@ impl Checker<'_> {
                     span: e.span,
                 };
             }
+            _ if self.calls(e, Builtin::Import) => return self.import(e, Some(expected)),
             _ => self.infer(e, Some(&expected.ty)),
         };
         self.coerce(value, expected)
@@ -77,6 +78,12 @@ impl Checker<'_> {
             ast::ExpressionKind::String(parts) => return self.string(parts, span, wanted),
             ast::ExpressionKind::Name(name) => return self.name(name, span, hint),
             ast::ExpressionKind::Member { of, name } => return self.member(of, name, span),
+            ast::ExpressionKind::Call { .. } if self.calls(e, Builtin::Import) => {
+                return self.import(e, None);
+            }
+            ast::ExpressionKind::Call { .. } if self.calls(e, Builtin::Outputs) => {
+                return self.outputs_of_deploy(e);
+            }
             ast::ExpressionKind::Call { callee, arguments } => return self.call(callee, arguments, span),
             ast::ExpressionKind::List(elements) => return self.list(elements, span),
             ast::ExpressionKind::Record(fields) => {

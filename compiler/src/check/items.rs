@@ -509,7 +509,18 @@ impl Checker<'_> {
             at: deploy.workload.span,
             lenient: false,
         };
-        let arguments = self.arguments(&deploy.arguments, &signature.parameters, &owner);
+        let given = self.given_arguments(&deploy.name.text, workload, &signature);
+        let mut parameters = signature.parameters;
+        for (name, value, _) in &given {
+            let of = parameters.iter_mut().find(|p| p.name == *name);
+            of.into_iter().for_each(|p| p.default = Some(value.clone()));
+        }
+        self.reader = Some(deploy.name.text.clone());
+        let mut arguments = self.arguments(&deploy.arguments, &parameters, &owner);
+        self.reader = None;
+        let shown = given.iter().map(|(name, _, shown)| (name.clone(), shown.clone()));
+        let shown = shown.collect();
+        arguments.extend(given.into_iter().map(|(name, value, _)| (name, value)));
         let choices = self.choices(&deploy.block);
         let (name, span) = (deploy.name.text.clone(), deploy.name.span);
         Some(Deploy {
@@ -517,6 +528,7 @@ impl Checker<'_> {
             span,
             workload,
             arguments,
+            given: shown,
             site: site?,
             choices,
         })

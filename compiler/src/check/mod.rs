@@ -7,6 +7,7 @@ mod calls;
 mod coerce;
 mod comprehensions;
 mod constructs;
+pub(crate) mod data;
 mod display;
 mod dump;
 pub(crate) mod evaluate;
@@ -36,9 +37,9 @@ pub use dump::dump;
 pub(crate) use parts::SEPARATOR;
 pub use tested::{Assertion, Test, TestStatement};
 pub use typed::{
-    Backend, Callee, Check, Choice, Construct, Deploy, Expression, ExpressionKind, Group, Interface,
-    InterfaceSignature, Kind, Level, Moved, Parameter, Part, Provision, Requirement, RoleOrWorkload, Run,
-    SignatureName, Site, Statement, Step, Typed, Wait,
+    Backend, Callee, Check, Choice, Construct, Deploy, Expression, ExpressionKind, GivenHere, Group,
+    Interface, InterfaceSignature, Kind, Level, Moved, Parameter, Part, Provision, Requirement,
+    RoleOrWorkload, Run, SignatureName, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
@@ -47,7 +48,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sha2::{Digest, Sha256};
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::resolve::{ItemId, Resolved};
+use crate::resolve::{GivenArguments, ItemId, Resolved};
 use crate::source::{Sources, Span};
 
 /// What the compiler should know of the runtime.
@@ -55,6 +56,8 @@ use crate::source::{Sources, Span};
 pub struct Options {
     /// Names of the actions that the agent has. A kind must be one of them; `None` takes any.
     pub actions: Option<Vec<String>>,
+    /// Arguments of one deploy that are given beside the spec.
+    pub given: GivenArguments,
 }
 
 /// Gives every expression its type.
@@ -79,6 +82,7 @@ pub fn check(
         waits: Vec::new(),
         waits_of: HashMap::new(),
         module: 0,
+        reader: None,
         types_in_progress: 0,
         type_parts: bounds::MAX_TYPES,
         value_parts: MAX_PARTS,
@@ -88,6 +92,7 @@ pub fn check(
     };
     checker.items();
     checker.moves();
+    checker.circles_of_deploys();
     let mut typed = checker.typed;
     typed.spec = digest(sources);
     typed.resolved = resolved;
@@ -131,6 +136,8 @@ struct Checker<'a> {
     waits_of: HashMap<Span, Vec<Wait>>,
     /// The module at hand.
     module: usize,
+    /// The deploy whose arguments are at hand.
+    reader: Option<String>,
     types_in_progress: usize,
     /// How many more parts types may have.
     type_parts: usize,

@@ -38,6 +38,22 @@ pub struct Typed {
     pub tests: Vec<Test>,
     /// Parts of roles and workloads that had other names.
     pub moves: Vec<Moved>,
+    /// Which deploys use outputs of which others.
+    pub reads: Vec<GivenHere>,
+    /// Outputs of the deploys that stand, by deploy. `None` where nobody has looked: then deploys that use them cannot
+    /// be laid out.
+    pub recorded: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+/// A deploy that uses the outputs of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenHere {
+    /// The deploy that uses them.
+    pub deploy: String,
+    /// The deploy that hands them out.
+    pub of: String,
+    /// Where that is written.
+    pub span: Span,
 }
 
 /// A part of a role or workload that had another name.
@@ -452,6 +468,8 @@ pub struct Deploy {
     pub workload: ItemId,
     /// Arguments and defaults, by parameter.
     pub arguments: BTreeMap<String, Expression>,
+    /// Which of them are given beside the spec, and how.
+    pub given: BTreeMap<String, String>,
     /// The site.
     pub site: ItemId,
     /// Which implementations interfaces have in it.

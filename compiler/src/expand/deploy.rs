@@ -97,11 +97,14 @@ pub(super) fn lay_out(
     let workload = typed.functions.get(&deploy.workload)?;
     let mut scope = Scope::of(typed);
     let mut arguments = Scope::of(typed);
+    layout.recorded_outputs(deploy, &mut arguments);
     for (name, value) in &deploy.arguments {
         if let Some(value) = layout.evaluate(value, &mut arguments) {
             scope.variables.insert(name.clone(), value);
         }
     }
+    let given = super::arguments::given(deploy, &scope.variables);
+    let reads = super::arguments::reads(typed, deploy, &arguments.variables);
     not_given(&workload.parameters, &deploy.arguments, &mut scope.variables);
     let mut frame = Frame::of_deploy(deploy.workload);
     layout.statements(&workload.body, &mut scope, &mut frame);
@@ -139,6 +142,8 @@ pub(super) fn lay_out(
         capabilities,
         moves,
         moved_at,
+        arguments: given,
+        reads,
     })
 }
 

@@ -2,6 +2,7 @@
 //! A role is evaluated once for a group, not once for a node.
 
 mod addresses;
+mod arguments;
 mod capabilities;
 mod deploy;
 mod dump;
@@ -27,7 +28,8 @@ use crate::check::{Deploy, Typed};
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::plan::{
-    Addresses, BackendChoice, Capability, GateMode, Hardware, Leader, Ledger, Move, Rollout, Step, Template,
+    Addresses, BackendChoice, Capability, GateMode, GivenValue, Hardware, Leader, Ledger, Move, Rollout,
+    Step, Template,
 };
 use crate::resolve::list_of;
 use crate::source::Span;
@@ -59,6 +61,10 @@ pub struct Instances {
     pub capabilities: BTreeMap<String, Capability>,
     /// What may be recorded under other names, in the order in which it is to be moved.
     pub moves: Vec<Move>,
+    /// Arguments that are given beside the spec.
+    pub arguments: BTreeMap<String, GivenValue>,
+    /// Outputs of other deploys that the arguments use, by deploy.
+    pub reads: BTreeMap<String, serde_json::Value>,
     /// Where each of them is written: the old name and the name of now.
     pub moved_at: Vec<(Span, Span)>,
 }

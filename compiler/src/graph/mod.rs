@@ -227,6 +227,8 @@ mod tests {
             capabilities: BTreeMap::new(),
             moves: Vec::new(),
             moved_at: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
         };
         let mut diagnostics = Diagnostics::default();
         let graph = build(instances, &mut diagnostics);

@@ -101,9 +101,25 @@ pub struct Plan {
     /// What is called otherwise in the record before anything else is done; `nodes` and the rest go by the new names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,
+    /// Arguments that were given beside the spec: on the command line, in a file, in the environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, GivenValue>,
+    /// Outputs of other deploys that this was made with, by deploy.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reads: BTreeMap<String, serde_json::Value>,
     /// Nodes that are left alone, if this is a part of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
+}
+
+/// An argument that was given beside the spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GivenValue {
+    /// Its value in base units.
+    pub value: serde_json::Value,
+    /// `--arg`, `--args values.json`, `REBAR_ARG_replicas`
+    pub from: String,
 }
 
 /// What a plan was made from.

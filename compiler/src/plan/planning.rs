@@ -122,6 +122,8 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
         capabilities: instances.capabilities,
         secrets,
         moves: Vec::new(),
+        arguments: instances.arguments,
+        reads: instances.reads,
         selection: None,
     }
 }

@@ -1,12 +1,15 @@
 //! From modules to names: every name has a definition, or a diagnostic says why not.
 
 mod dump;
+mod given;
 mod imports;
 mod modules;
 mod placement;
 mod scopes;
 
 pub use dump::dump;
+pub(crate) use given::read as read_given;
+pub use given::{Given, GivenArgument, GivenArguments, GivenValue, Origin};
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
 pub(crate) use scopes::interfaces::as_path;
@@ -51,6 +54,10 @@ pub enum Builtin {
     Template,
     /// `join(list, separator)`
     Join,
+    /// `import("rack1.json")`
+    Import,
+    /// `outputs(database)`
+    Outputs,
     /// `secret("name")`
     Secret,
     /// `generated("name", length = 32)`
@@ -67,11 +74,13 @@ impl Builtin {
     }
 
     /// All of them with their names.
-    pub(crate) const ALL: [(&'static str, Builtin); 6] = [
+    pub(crate) const ALL: [(&'static str, Builtin); 8] = [
         ("node", Builtin::Node),
         ("len", Builtin::Len),
         ("template", Builtin::Template),
         ("join", Builtin::Join),
+        ("import", Builtin::Import),
+        ("outputs", Builtin::Outputs),
         ("secret", Builtin::Secret),
         ("generated", Builtin::Generated),
     ];

@@ -8,6 +8,8 @@ use crate::source::{FileError, Files, SourceId, Sources, Span};
 use crate::syntax::ast;
 use crate::syntax::walk;
 
+use super::GivenArgument;
+
 /// Where the compiler gets its text from.
 #[derive(Clone, Copy)]
 pub struct Library<'a> {
@@ -30,6 +32,8 @@ pub struct Module {
     pub incomplete: bool,
     /// Templates that it names, by the name as written.
     pub templates: BTreeMap<String, Result<SourceId, FileError>>,
+    /// Files of data that it imports, by the name as written.
+    pub imports: BTreeMap<String, Result<SourceId, FileError>>,
     /// Names of the template files beside it, for "did you mean".
     pub template_names: Vec<String>,
 }
@@ -37,6 +41,8 @@ pub struct Module {
 /// All modules of a compilation. The first is `main`, the second `std.prelude`.
 #[derive(Debug, Clone, Default)]
 pub struct Modules {
+    /// What is given beside the spec, the weakest first.
+    pub given: Vec<GivenArgument>,
     /// The modules in the order in which they were met.
     pub list: Vec<Module>,
 }
@@ -145,6 +151,7 @@ fn add(
         source,
         incomplete,
         templates: BTreeMap::new(),
+        imports: BTreeMap::new(),
         template_names: Vec::new(),
         ast,
     };
@@ -153,7 +160,15 @@ fn add(
         None => "templates/".to_owned(),
     };
     let files = files_of(library, name);
-    for template in named_templates(&module.ast) {
+    for file in named_files(&module.ast, "import") {
+        let path = match path.rsplit_once('/') {
+            Some((folder, _)) => format!("{folder}/{file}"),
+            None => file.clone(),
+        };
+        let found = module.imports.entry(file);
+        found.or_insert_with(|| files.read(&path).map(|text| sources.add(path.as_str(), text)));
+    }
+    for template in named_files(&module.ast, "template") {
         if module.templates.contains_key(&template) {
             continue;
         }
@@ -168,12 +183,12 @@ fn add(
     modules.list.push(module);
 }
 
-/// The first arguments of all `template("…", …)` in a file.
-fn named_templates(file: &ast::File) -> Vec<String> {
+/// The first arguments of all calls of `function` in a file, such as `template("…", …)`.
+fn named_files(file: &ast::File, function: &str) -> Vec<String> {
     let mut names = Vec::new();
     walk::expressions(file, &mut |expression| {
         if let ast::ExpressionKind::Call { callee, arguments } = &expression.kind
-            && matches!(&callee.kind, ast::ExpressionKind::Name(name) if name.text == "template")
+            && matches!(&callee.kind, ast::ExpressionKind::Name(name) if name.text == function)
             && let Some(first) = arguments.first()
             && let Some(text) = walk::plain_text(&first.value)
         {

@@ -8,7 +8,7 @@ mod lookup;
 mod moved;
 mod patterns;
 
-pub(crate) use moved::split as split_part;
+pub(crate) use moved::{parts, split as split_part};
 
 use std::collections::HashMap;
 
@@ -77,6 +77,7 @@ enum Wanted {
     Site,
     /// What has parts that can be moved.
     RoleOrWorkload,
+    Deploy,
 }
 
 impl Walker<'_> {
@@ -455,11 +456,19 @@ impl Walker<'_> {
                 }
             }
             ExpressionKind::Call { callee, arguments } => {
+                let mut of_deploy = false;
                 match &callee.kind {
-                    ExpressionKind::Name(name) => self.callee(name),
+                    ExpressionKind::Name(name) => {
+                        self.callee(name);
+                        let outputs = Definition::Builtin(super::Builtin::Outputs);
+                        of_deploy = self.references.get(&name.span) == Some(&outputs);
+                    }
                     _ => self.expression(callee),
                 }
-                self.arguments(arguments);
+                match of_deploy {
+                    true => self.deploys(arguments),
+                    false => self.arguments(arguments),
+                }
             }
             ExpressionKind::Match { subject, arms } => {
                 self.expression(subject);
@@ -550,12 +559,6 @@ fn place_of(word: BlockWord) -> Place {
         BlockWord::Backend => Place::Backend,
         BlockWord::Site => Place::Site,
     }
-}
-
-/// Groups, runs and steps that the statements of a block declare, at any depth: name, what it is, and the place.
-pub(crate) fn parts(block: &Block) -> Vec<(String, &'static str, Span)> {
-    let parts = declarations(block).into_iter().filter(|d| d.noun != "value");
-    parts.map(|d| (d.name, d.noun, d.span)).collect()
 }
 
 /// All names that the statements of a block declare, at any depth.

@@ -32,6 +32,11 @@ pub use tree::{Node, NodeKind, Tree};
 use crate::diagnostics::{Diagnostic, Diagnostics, codes::syntax as codes};
 use crate::source::{SourceId, Sources, Span};
 
+/// What a number with its unit, or an address, means; the error is for `span`.
+pub(crate) fn literal(text: &str, span: Span) -> Result<ast::Literal, Box<Diagnostic>> {
+    literal::classify(text).map_err(|problem| Box::new(problem.diagnostic(span)))
+}
+
 /// The largest file that is read, in bytes.
 pub const SIZE_LIMIT: usize = 32 << 20;
 

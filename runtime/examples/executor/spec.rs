@@ -104,6 +104,8 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
         capabilities: BTreeMap::new(),
         secrets: BTreeMap::new(),
         moves: Vec::new(),
+        arguments: BTreeMap::new(),
+        reads: BTreeMap::new(),
         selection: None,
     }
 }

@@ -164,6 +164,8 @@ impl Shape {
             capabilities: BTreeMap::new(),
             secrets: BTreeMap::new(),
             moves: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
             selection: None,
         }
     }

@@ -282,9 +282,10 @@ impl Spec {
             outputs: BTreeMap::new(),
             ledger,
             capabilities: BTreeMap::new(),
-            branches: BTreeSet::new(),
             moves: Vec::new(),
             moved_at: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
         };
         let mut diagnostics = Diagnostics::default();
         plan::plan(graph::build(instances, &mut diagnostics), snapshot)

@@ -211,6 +211,8 @@ impl Spec {
             capabilities: BTreeMap::new(),
             secrets: BTreeMap::new(),
             moves: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
             selection: None,
         };
         for index in 0..plan.nodes.len() {

@@ -50,6 +50,11 @@ pub const NO_LEADER: Code = Code("E0434");
 /// A move to something that is recorded already.
 pub const MOVED_BOTH_RECORDED: Code = Code("E0450");
 
+/// An argument for a parameter that the workload does not have.
+pub const UNKNOWN_ARGUMENT: Code = Code("E0451");
+/// Outputs of a deploy that does not stand.
+pub const NOT_APPLIED_YET: Code = Code("E0452");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     DEPENDS_ON_NODE,
@@ -74,4 +79,6 @@ pub const ALL: &[Code] = &[
     CHOSEN_TWICE,
     NO_LEADER,
     MOVED_BOTH_RECORDED,
+    UNKNOWN_ARGUMENT,
+    NOT_APPLIED_YET,
 ];

@@ -14,6 +14,9 @@ pub const WORKLOAD_CYCLE: Code = Code("E0510");
 /// Moves that lead back to where they begin.
 pub const MOVED_IN_CIRCLE: Code = Code("E0530");
 
+/// Deploys that wait for each other.
+pub const DEPLOYS_IN_CIRCLE: Code = Code("E0531");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     FORWARD_REFERENCE,
@@ -21,4 +24,5 @@ pub const ALL: &[Code] = &[
     NOT_A_RUN,
     WORKLOAD_CYCLE,
     MOVED_IN_CIRCLE,
+    DEPLOYS_IN_CIRCLE,
 ];

@@ -70,6 +70,13 @@ pub const SECRET_READABLE: Code = Code("E0381");
 /// A name that is moved from, or to, twice.
 pub const MOVED_TWICE: Code = Code("E0395");
 
+/// `import` or `outputs` where it cannot stand, or of what it cannot take.
+pub const BAD_IMPORT: Code = Code("E0396");
+/// A file of data that cannot be read.
+pub const MALFORMED_DATA: Code = Code("E0397");
+/// A file of data that is not there.
+pub const MISSING_DATA: Code = Code("E0398");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     MISMATCH,
@@ -105,4 +112,7 @@ pub const ALL: &[Code] = &[
     SECRET_READABLE,
     MOVED_TWICE,
     OPEN_PATTERN,
+    BAD_IMPORT,
+    MALFORMED_DATA,
+    MISSING_DATA,
 ];

@@ -6,7 +6,9 @@ use super::{Walker, Wanted};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, order};
 use crate::syntax::BUILTIN_TYPES;
-use crate::syntax::ast::{BlockWord, DottedName, FunctionWord, Item, ItemKind, Name};
+use crate::syntax::ast::{
+    Argument, BlockWord, DottedName, ExpressionKind, FunctionWord, Item, ItemKind, Name,
+};
 
 impl Wanted {
     pub(super) fn fits(self, item: &Item) -> bool {
@@ -27,6 +29,7 @@ impl Wanted {
                 }
             ),
             Wanted::Interface => matches!(item.kind, ItemKind::Interface { .. }),
+            Wanted::Deploy => matches!(item.kind, ItemKind::Deploy(_)),
             Wanted::RoleOrWorkload => matches!(item.kind, ItemKind::Function { .. }),
             Wanted::Site => matches!(
                 item.kind,
@@ -45,6 +48,7 @@ impl Wanted {
             Wanted::Workload => "workload",
             Wanted::Interface => "interface",
             Wanted::Site => "site",
+            Wanted::Deploy => "deploy",
             Wanted::RoleOrWorkload => "role or workload",
         }
     }
@@ -98,6 +102,22 @@ impl Walker<'_> {
                     );
                 }
                 self.references.insert(name.span, Definition::Broken);
+            }
+        }
+    }
+
+    /// The arguments of `outputs(database)`, which are names of deploys.
+    pub(super) fn deploys(&mut self, arguments: &[Argument]) {
+        for argument in arguments {
+            match &argument.value.kind {
+                ExpressionKind::Name(name) => {
+                    let word = DottedName {
+                        names: vec![name.clone()],
+                        span: name.span,
+                    };
+                    self.item(&word, Wanted::Deploy);
+                }
+                _ => self.expression(&argument.value),
             }
         }
     }
