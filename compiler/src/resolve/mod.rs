@@ -9,7 +9,7 @@ mod scopes;
 pub use dump::dump;
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
-pub(crate) use scopes::{parts, split_part};
+pub(crate) use scopes::{parts, policy_names, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -130,6 +130,7 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         ast::ItemKind::Type { name, .. }
         | ast::ItemKind::Enum { name, .. }
         | ast::ItemKind::Let { name, .. }
+        | ast::ItemKind::Fn { name, .. }
         | ast::ItemKind::Block { name, .. }
         | ast::ItemKind::Function { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
@@ -148,6 +149,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         ItemKind::Type { .. } => "a type",
         ItemKind::Enum { .. } => "an enum",
         ItemKind::Let { .. } => "a value",
+        ItemKind::Fn { .. } => "a function",
         ItemKind::Block { word, .. } => match word {
             BlockWord::Network => "a network",
             BlockWord::Hardware => "a hardware",
