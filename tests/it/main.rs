@@ -14,6 +14,7 @@ mod otlp;
 mod parts;
 mod records;
 mod rehearse;
+mod secrets;
 mod shop;
 mod support;
 mod survive;

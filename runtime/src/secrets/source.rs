@@ -37,8 +37,8 @@ pub(super) async fn ask(
             }
             Err(std::env::VarError::NotUnicode(_)) => return Err(unusable(name, "it is not UTF-8")),
         },
-        SecretFrom::File(path) => one_line(name, from_file(&root.join(path), name, path)?)?,
-        SecretFrom::Command(words) => one_line(name, from_program(root, name, words).await?)?,
+        SecretFrom::File(path) => one_line(name, &from_file(&root.join(path), name, path)?)?,
+        SecretFrom::Command(words) => one_line(name, &from_program(root, name, words).await?)?,
     };
     if value.is_empty() {
         return Err(unusable(name, "it is empty"));
@@ -106,8 +106,8 @@ async fn from_program(root: &Path, name: &str, words: &[String]) -> Result<Zeroi
 }
 
 /// Text without the line break that ends a file.
-fn one_line(name: &str, bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, SecretError> {
-    let text = std::str::from_utf8(&bytes).map_err(|_| unusable(name, "it is not UTF-8"))?;
+fn one_line(name: &str, bytes: &[u8]) -> Result<Zeroizing<String>, SecretError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| unusable(name, "it is not UTF-8"))?;
     Ok(Zeroizing::new(text.strip_suffix('\n').unwrap_or(text).to_owned()))
 }
 
