@@ -21,7 +21,7 @@ role vault(token: Secret<String>, made: Secret<String>) {
     creates     = "/run/vault.sum"
     environment = { TOKEN = "x{token}" }
   }
-  file made { path = "/etc/made", content = made }
+  file madefile { path = "/etc/made", content = made }
   //FAIL command fail { run = 'echo "this is $TOKEN" >&2; exit 3', once = true, environment = { TOKEN = token } }
   on leave { command bye { run = 'echo "bye $TOKEN"', once = true, environment = { TOKEN = token } } }
   out url: Secret<String> = "vault://{token}@{node.address}/"
