@@ -257,7 +257,6 @@ impl Spec {
         held.retain(|name, _| wanted(name));
         ledger.deploys.insert(DEPLOY.to_owned(), held);
         let instances = Instances {
-            branches: Default::default(),
             deploy: DEPLOY.to_owned(),
             site: SITE.to_owned(),
             spec: String::new(),
