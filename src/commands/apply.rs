@@ -50,7 +50,7 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         doctor::install(context, &plan.backend.name).await?;
     }
     context.project.keep_data(&context.project.folders()?)?;
-    let mut executor = carry::context(context, state.clone(), backend, args.parallel, args.json);
+    let mut executor = carry::context(context, state.clone(), backend, args.parallel, args.json)?;
     executor.per_domain = args.parallel_per_domain;
     executor.answers = answers;
     let result = execute::execute(&plan, &executor).await;

@@ -83,8 +83,9 @@ async fn compiled(
         unsure = !unknown.is_empty();
         made = analysis.plan(deploy, &ledger, &snapshot);
         found = snapshot;
-        if let Some(plan) = &made {
+        if let Some(plan) = &mut made {
             refuse_other_place(context, plan).await?;
+            super::secrets::know(context, plan, &found).await?;
         }
     }
     let (said, sources) = (&analysis.diagnostics, &analysis.sources);

@@ -28,6 +28,7 @@ mod rebuild;
 mod rehearse;
 mod replace;
 mod schema;
+mod secrets;
 mod select;
 mod show;
 mod state;

@@ -15,6 +15,7 @@ mod otlp;
 mod parts;
 mod records;
 mod rehearse;
+mod secrets;
 mod shop;
 mod support;
 mod survive;

@@ -22,6 +22,8 @@ pub(crate) struct Command {
     user: String,
     directory: String,
     environment: BTreeMap<String, String>,
+    /// Whether some of the variables are secrets: then `unless` sees none of them.
+    secret: bool,
     timeout: Duration,
 }
 
@@ -43,6 +45,7 @@ impl Command {
                 .optional_path("directory")?
                 .unwrap_or_else(|| "/".to_owned()),
             environment: fields.map("environment")?,
+            secret: fields.is_secret("environment"),
             timeout: fields.duration_or("timeout", Duration::from_secs(600))?,
         };
         if command.unless.is_none() && command.creates.is_none() && !command.once {
@@ -71,7 +74,7 @@ impl Command {
             return Ok(Need::Nothing("what it creates is there"));
         }
         if let Some(check) = &self.unless {
-            let finished = self.shell(node, check)?;
+            let finished = self.shell(node, check, !self.secret)?;
             return match finished.code {
                 Some(0) => Ok(Need::Nothing("its `unless` exits with 0")),
                 Some(_) => Ok(Need::Run("its `unless` says that it is to be run")),
@@ -85,7 +88,8 @@ impl Command {
         }))
     }
 
-    fn shell(&self, node: &Node<'_>, script: &str) -> Result<Finished, Failure> {
+    /// Runs a script, with the variables or without them.
+    fn shell(&self, node: &Node<'_>, script: &str, variables: bool) -> Result<Finished, Failure> {
         let mut program = Program::new("sh")
             .arguments(["-c", script])
             .deadline(self.timeout)
@@ -98,7 +102,7 @@ impl Command {
                 .variable("USER", &name)
                 .variable("LOGNAME", &name);
         }
-        for (name, value) in &self.environment {
+        for (name, value) in self.environment.iter().filter(|_| variables) {
             program = program.variable(name, value);
         }
         program.run()
@@ -157,7 +161,7 @@ impl Action for Command {
             return Ok(Effect::unchanged(why));
         }
         (node.progress)(&format!("running `{}`", text::shorten(self.run.trim(), 60)));
-        let finished = self.shell(node, &self.run)?;
+        let finished = self.shell(node, &self.run, true)?;
         match finished.code {
             Some(0) => {}
             Some(code) => {

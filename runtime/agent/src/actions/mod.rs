@@ -9,6 +9,7 @@ mod leave;
 mod link;
 mod package;
 mod probe;
+mod salted;
 mod service;
 mod sysctl;
 mod systemd;
