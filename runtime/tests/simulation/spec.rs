@@ -1,6 +1,6 @@
 //! What is wanted: networks, groups of nodes and runs on them, at random; planned by the compiler's own planner.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
