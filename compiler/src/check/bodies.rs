@@ -278,7 +278,7 @@ impl Checker<'_> {
         let group = self.run_group(on);
         let Some(role_id) = role_id else {
             for argument in arguments {
-                let _ = self.infer(&argument.value, None);
+                let _ = self.infer(&argument.value, Some(&Type::Error));
             }
             self.locals.insert(name.span, Type::Error);
             return None;

@@ -32,7 +32,7 @@ pub(super) fn resolve_bodies(resolved: &mut Resolved, tables: &mut [Table], diag
             locals: Vec::new(),
             declared: Vec::new(),
             in_role: false,
-            lenient: false,
+            misplaced: Vec::new(),
         };
         walker.module();
     }
@@ -58,8 +58,8 @@ struct Walker<'a> {
     /// All names that the function declares anywhere.
     declared: Vec<Local>,
     in_role: bool,
-    /// Whether some of this item could not be read.
-    lenient: bool,
+    /// Names of statements that were refused: perhaps they were meant as something else.
+    misplaced: Vec<String>,
 }
 
 /// A class of items, for look-up.
@@ -77,8 +77,8 @@ impl Walker<'_> {
         for item in &self.resolved.modules.list[self.module].ast.items {
             self.locals.clear();
             self.declared.clear();
+            self.misplaced.clear();
             self.in_role = false;
-            self.lenient = false;
             match &item.kind {
                 ItemKind::Use { .. } | ItemKind::Enum { .. } | ItemKind::Error => {}
                 ItemKind::Type { definition, .. } => self.ty(definition),
@@ -87,7 +87,6 @@ impl Walker<'_> {
                     self.expression(value);
                 }
                 ItemKind::Block { word, block, .. } => {
-                    self.lenient = has_errors(block);
                     self.block(place_of(*word), block);
                     if *word == BlockWord::Backend {
                         self.provisions(block);
@@ -99,7 +98,6 @@ impl Walker<'_> {
                     block,
                     ..
                 } => {
-                    self.lenient = has_errors(block);
                     self.function(*word, parameters, block);
                 }
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
@@ -163,6 +161,9 @@ impl Walker<'_> {
         let misplaced = misplaced(place, statement);
         let fits = misplaced.is_none();
         self.table.tolerant |= !fits;
+        if !fits && let StatementKind::Named { name, .. } = &statement.kind {
+            self.misplaced.push(name.text.clone());
+        }
         misplaced.into_iter().for_each(|d| self.diagnostics.push(d));
         fits
     }
@@ -478,19 +479,4 @@ fn declarations(block: &Block) -> Vec<Local> {
         }
     }
     all
-}
-
-/// Whether some statement of a block could not be read.
-fn has_errors(block: &Block) -> bool {
-    block.statements.iter().any(|s| match &s.kind {
-        StatementKind::Error => true,
-        StatementKind::Named { block, .. }
-        | StatementKind::Nodes { block, .. }
-        | StatementKind::OnLeave { block }
-        | StatementKind::Run { block, .. } => has_errors(block),
-        StatementKind::If { branches, otherwise } => {
-            branches.iter().any(|(_, b)| has_errors(b)) || otherwise.iter().any(has_errors)
-        }
-        _ => false,
-    })
 }

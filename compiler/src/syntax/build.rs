@@ -156,13 +156,22 @@ impl<'t> Builder<'t> {
         let rule = Some(head)
             .filter(|t| t.kind == TokenKind::Word)
             .and_then(|t| entry(t.text(self.text)));
-        let Some(rule) = rule else {
+        let mut input = self.layout.masked[region.start..region.end].to_owned();
+        let rule = rule.or_else(|| {
             if !matches!(head.kind, TokenKind::Unknown | TokenKind::Close) {
                 self.report(explain::unknown_item(head_span, head.text(self.text), head.kind));
             }
-            return error;
-        };
-        let mut input = self.layout.masked[region.start..region.end].to_owned();
+            // What is in it is read as if the word were right.
+            let word = head.text(self.text);
+            let near = explain::nearest_item(word).filter(|near| near.len() <= word.len())?;
+            let (start, end) = (
+                head.start as usize - region.start,
+                head.end as usize - region.start,
+            );
+            input.replace_range(start..end, &format!("{near:<width$}", width = word.len()));
+            entry(near)
+        });
+        let Some(rule) = rule else { return error };
         input.push_str(&region.missing);
         let kind = match Grammar::parse(rule, &input) {
             Ok(mut pairs) => pairs.next().and_then(|p| self.item_kind(rule, p)),

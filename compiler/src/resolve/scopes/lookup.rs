@@ -80,7 +80,7 @@ impl Walker<'_> {
                 self.references.insert(name.span, definition);
             }
             None => {
-                if !self.forgiving() {
+                if !self.forgiving(&name.text) {
                     let functions = Builtin::ALL.into_iter().map(|(n, _)| n).filter(|n| *n != "node");
                     let mut known: Vec<String> = functions.map(str::to_owned).collect();
                     known.extend(self.names_of(|item| {
@@ -139,7 +139,7 @@ impl Walker<'_> {
             }
             Some(definition) => definition,
             None => {
-                if !self.forgiving() {
+                if !name.names.iter().any(|part| self.forgiving(&part.text)) {
                     let mut known = self.names_of(|item| wanted.fits(item));
                     if wanted == Wanted::Type {
                         known.extend(BUILTIN_TYPES.iter().map(|t| (*t).to_owned()));
@@ -254,6 +254,9 @@ impl Walker<'_> {
     }
 
     fn report_unknown_value(&mut self, name: &Name) {
+        if self.misplaced.contains(&name.text) {
+            return;
+        }
         if let Some(declared) = self.declared.iter().find(|d| d.name == name.text).cloned() {
             let diagnostic = if declared.span.start > name.span.start {
                 Diagnostic::error(order::FORWARD_REFERENCE, name.span, format!("`{}` is used above the place where it is written", name.text))
@@ -271,7 +274,7 @@ impl Walker<'_> {
             };
             return self.diagnostics.push(diagnostic);
         }
-        if self.forgiving() {
+        if self.forgiving(&name.text) {
             return;
         }
         if name.text == "node" {
@@ -330,8 +333,8 @@ impl Walker<'_> {
     }
 
     /// Whether an unknown name may be the fault of something that has been reported already.
-    fn forgiving(&self) -> bool {
-        self.lenient || self.table.lenient
+    fn forgiving(&self, name: &str) -> bool {
+        self.table.lenient || self.resolved.modules.list[self.module].unread.contains(name)
     }
 }
 
