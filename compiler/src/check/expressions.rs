@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::coerce::noun;
+use super::literals::literal_value;
 use super::rules;
 use super::typed::{Check, Expression, ExpressionKind, Requirement, Wait};
 use super::types::{TextForm, Thing, Type};
@@ -11,7 +12,7 @@ use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, types};
 use crate::resolve::{Builtin, Definition, ItemId};
 use crate::source::Span;
-use crate::syntax::ast::{self, BinaryOperator, Literal, StringPart, UnaryOperator};
+use crate::syntax::ast::{self, BinaryOperator, StringPart, UnaryOperator};
 
 impl Checker<'_> {
     /// The expression with its type, held against what is expected.
@@ -82,9 +83,17 @@ impl Checker<'_> {
                 let ty = Type::Record(fields.iter().map(|(n, e)| (n.clone(), e.ty.clone())).collect());
                 (ExpressionKind::Record(fields), ty)
             }
+            ast::ExpressionKind::SafeMember { .. }
+            | ast::ExpressionKind::Index { .. }
+            | ast::ExpressionKind::Match { .. }
+            | ast::ExpressionKind::Comprehension { key: Some(_), .. } => {
+                self.not_yet(span);
+                return error(span);
+            }
             ast::ExpressionKind::Comprehension {
+                key: None,
                 element,
-                variable,
+                variables: ast::Variables { value: variable, .. },
                 list,
                 condition,
             } => {
@@ -146,6 +155,12 @@ impl Checker<'_> {
         Expression { kind, ty, span }
     }
 
+    /// What is read, and means nothing yet.
+    pub(super) fn not_yet(&mut self, span: Span) {
+        let message = "this version of rebar cannot compute this yet";
+        self.report(Diagnostic::error(types::MISMATCH, span, message));
+    }
+
     fn list(&mut self, elements: &[ast::Expression], span: Span) -> Expression {
         let elements: Vec<Expression> = elements.iter().map(|e| self.infer(e, None)).collect();
         let mut ty = Type::Error;
@@ -199,19 +214,23 @@ impl Checker<'_> {
                 },
                 StringPart::Interpolation(inner) => {
                     let value = self.infer(inner, None);
-                    if !value.ty.has_text() {
+                    if !value.ty.has_text() && !value.ty.has_secret_text() {
                         self.report(no_text(&value));
                     }
                     value
                 }
             });
         }
+        // What a secret will be is not known, and so has no form that could be checked.
+        let tainted = pieces.iter().any(|piece| piece.ty.may_be_secret());
         let concat = Expression {
             kind: ExpressionKind::Concat(pieces),
-            ty,
+            ty: if tainted { Type::text_of(true) } else { ty },
             span,
         };
-        let Some(form) = form else { return concat };
+        let Some(form) = form.filter(|_| !tainted) else {
+            return concat;
+        };
         if let Some(StringPart::Text(start)) = parts.first()
             && let Err(cause) = rules::form_of_start(start, form)
         {
@@ -315,45 +334,6 @@ impl Checker<'_> {
         error(span)
     }
 
-    fn comprehension(
-        &mut self,
-        element: &ast::Expression,
-        variable: &ast::Name,
-        list: &ast::Expression,
-        condition: Option<&ast::Expression>,
-        span: Span,
-        wanted: Option<&Type>,
-    ) -> Expression {
-        let list = self.infer(list, None);
-        let inner = match list.ty.base() {
-            Type::List(inner) => (**inner).clone(),
-            Type::Error => Type::Error,
-            other => {
-                let message = format!("`for … in` goes through a list, and this is {}", noun(other));
-                self.report(Diagnostic::error(types::MISMATCH, list.span, message));
-                Type::Error
-            }
-        };
-        self.locals.insert(variable.span, inner);
-        let hint = match wanted {
-            Some(Type::List(element)) => Some((**element).clone()),
-            _ => None,
-        };
-        let element = match hint {
-            Some(hint) => self.expression(element, &Expected::of(hint)),
-            None => self.infer(element, None),
-        };
-        let condition = condition.map(|c| Box::new(self.expression(c, &Expected::of(Type::Bool))));
-        let ty = Type::list(element.ty.clone());
-        let kind = ExpressionKind::Comprehension {
-            element: Box::new(element),
-            variable: variable.text.clone(),
-            list: Box::new(list),
-            condition,
-        };
-        Expression { kind, ty, span }
-    }
-
     fn binary(
         &mut self,
         operator: BinaryOperator,
@@ -392,6 +372,11 @@ impl Checker<'_> {
         };
         let Some(ty) = operators::result_type(operator, &left.ty, &right.ty) else {
             let symbol = operators::symbol(operator);
+            if left.ty.holds_secret() || right.ty.holds_secret() {
+                let told = self.secret_compared(symbol, operator_span, [&left, &right]);
+                self.report(told);
+                return error(span);
+            }
             let message = format!(
                 "`{symbol}` does not go between {} and {}",
                 noun(&left.ty),
@@ -501,25 +486,4 @@ fn text_form(ty: &Type) -> Option<TextForm> {
         }
         _ => None,
     }
-}
-
-fn literal_value(literal: &Literal, wanted: Option<&Type>) -> (ExpressionKind, Type) {
-    let (value, ty): (Value, Type) = match literal {
-        Literal::Bool(yes) => ((*yes).into(), Type::Bool),
-        Literal::Int(number) if wanted == Some(&Type::Float) => ((*number as f64).into(), Type::Float),
-        Literal::Int(number) => ((*number).into(), Type::Int),
-        Literal::Float(number) => ((*number).into(), Type::Float),
-        Literal::Bytes(number) => ((*number).into(), Type::Bytes),
-        Literal::Rate(number) => ((*number).into(), Type::Rate),
-        Literal::Duration(number) => ((*number).into(), Type::Duration),
-        Literal::Frequency(number) => ((*number).into(), Type::Frequency),
-        Literal::Percent(number) => ((*number).into(), Type::Percent),
-        Literal::Ip(address) => (address.to_string().into(), Type::Ip),
-        Literal::Cidr(net) => (net.to_string().into(), Type::Cidr),
-        Literal::Mac(bytes) => {
-            let text: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
-            (text.join(":").into(), Type::Mac)
-        }
-    };
-    (ExpressionKind::Value(value), ty)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::types::{Rule, TextForm, Type};
-use crate::plan::{Column, Function, Removal};
+use crate::plan::{Column, Function, Removal, SecretReference};
 use crate::resolve::{ItemId, Resolved};
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
@@ -31,6 +31,36 @@ pub struct Typed {
     pub sites: BTreeMap<ItemId, Site>,
     /// Deploys in written order.
     pub deploys: Vec<Deploy>,
+    /// Parts of roles and workloads that had other names.
+    pub moves: Vec<Moved>,
+}
+
+/// A part of a role or workload that had another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The role or workload.
+    pub owner: ItemId,
+    /// What kind of part.
+    pub part: Part,
+    /// What it was called.
+    pub from: String,
+    /// What it is called now, at the end of all moves.
+    pub to: String,
+    /// Where the old name is written.
+    pub span: Span,
+    /// Where the name of now is written.
+    pub target: Span,
+}
+
+/// Parts that keep what was recorded of them under a new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A group of a workload.
+    Group,
+    /// A run of a workload.
+    Run,
+    /// A step of a role.
+    Step,
 }
 
 /// An expression with its type.
@@ -59,6 +89,8 @@ pub enum ExpressionKind {
     Item(ItemId, String),
     /// A column of the node that a role runs on.
     Column(Column),
+    /// `secret("bmc")`, `generated("key")`
+    Secret(SecretReference),
     /// The name of a step.
     StepName(String),
     /// `a.b`
@@ -99,9 +131,13 @@ impl Expression {
     pub fn children(&self) -> Vec<&Expression> {
         use ExpressionKind as E;
         match &self.kind {
-            E::Error | E::Value(_) | E::Variable(_) | E::Item(..) | E::Column(_) | E::StepName(_) => {
-                Vec::new()
-            }
+            E::Error
+            | E::Value(_)
+            | E::Variable(_)
+            | E::Item(..)
+            | E::Column(_)
+            | E::Secret(_)
+            | E::StepName(_) => Vec::new(),
             E::Concat(list) | E::List(list) | E::Apply(_, list) => list.iter().collect(),
             E::Member(of, _) | E::Unary(_, of) | E::Checked(of, _) | E::Render(_, _, of) => vec![of],
             E::Record(fields) => fields.values().collect(),

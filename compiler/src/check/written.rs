@@ -40,6 +40,10 @@ impl Checker<'_> {
                 Type::Record(record)
             }
             TypeKind::Union(members) => Type::Union(members.iter().map(|t| self.written_type(t)).collect()),
+            TypeKind::Where { base, .. } => {
+                self.not_yet(ty.span);
+                self.written_type(base)
+            }
             TypeKind::In { base, range } => self.range_type(ty, base, range),
             TypeKind::Matches { base, pattern } => {
                 let base = self.written_type(base);
@@ -147,7 +151,7 @@ impl Checker<'_> {
 
     fn builtin_type(&mut self, ty: &ast::Type, name: &str, mut arguments: Vec<Type>) -> Type {
         let wanted = match name {
-            "List" => 1,
+            "List" | "Secret" => 1,
             "Map" => 2,
             _ => 0,
         };
@@ -173,6 +177,7 @@ impl Checker<'_> {
             "Step" => Type::thing(Thing::Step),
             "Image" => Type::thing(Thing::Image),
             "List" => Type::list(arguments.pop().unwrap_or(Type::Error)),
+            "Secret" => Type::Secret(Box::new(arguments.pop().unwrap_or(Type::Error))),
             "Map" => {
                 let value = arguments.pop().unwrap_or(Type::Error);
                 Type::Map(Box::new(arguments.pop().unwrap_or(Type::Error)), Box::new(value))
@@ -181,6 +186,16 @@ impl Checker<'_> {
             _ => return Type::Error,
         };
         if !self.argument_count(ty, wanted, given) {
+            return Type::Error;
+        }
+        if let Type::Secret(inner) = &simple
+            && !matches!(**inner, Type::String | Type::Error)
+        {
+            let message = format!("a secret is text, and `{inner}` is not plain text");
+            let diagnostic = Diagnostic::error(types::SECRET_DECLARED, ty.span, message);
+            self.report(
+                diagnostic.help("write `Secret<String>`; a list of secrets is `List<Secret<String>>`"),
+            );
             return Type::Error;
         }
         if let Type::Map(key, _) = &simple
@@ -199,7 +214,7 @@ impl Checker<'_> {
                 1 => "this type takes one other type".to_owned(),
                 n => format!("this type takes {n} other types"),
             };
-            let help = "write `List<Int>` or `Map<String, Int>`";
+            let help = "write `List<Int>`, `Map<String, Int>` or `Secret<String>`";
             self.report(Diagnostic::error(types::TYPE_ARGUMENTS, ty.span, message).help(help));
         }
         wanted == given
@@ -243,15 +258,18 @@ impl Checker<'_> {
             }
             ast::ItemKind::Enum { name, variants } => {
                 for (index, variant) in variants.iter().enumerate() {
-                    if let Some(first) = variants[..index].iter().find(|v| v.text == variant.text) {
-                        let message = format!("the variant `{}` is there twice", variant.text);
-                        let twice = Diagnostic::error(names::DUPLICATE_NAME, variant.span, message);
-                        self.report(twice.here("here again").label(first.span, "first here"));
+                    if let Some(first) = variants[..index]
+                        .iter()
+                        .find(|v| v.name.text == variant.name.text)
+                    {
+                        let message = format!("the variant `{}` is there twice", variant.name.text);
+                        let twice = Diagnostic::error(names::DUPLICATE_NAME, variant.name.span, message);
+                        self.report(twice.here("here again").label(first.name.span, "first here"));
                     }
                 }
                 Type::Enum(Arc::new(EnumType {
                     name: name.text.clone(),
-                    variants: variants.iter().map(|v| v.text.clone()).collect(),
+                    variants: variants.iter().map(|v| v.name.text.clone()).collect(),
                     span: Some(name.span),
                 }))
             }

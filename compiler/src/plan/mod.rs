@@ -13,8 +13,10 @@ mod fill;
 mod filler;
 pub(crate) mod functions;
 mod leave;
+mod moves;
 mod planning;
 pub(crate) mod render;
+mod secret;
 mod select;
 mod template;
 pub(crate) mod url;
@@ -34,8 +36,14 @@ pub use filler::{FilledStep, Filler, filled_steps};
 pub use functions::FunctionError;
 pub(crate) use leave::keeping;
 pub use leave::{LEAVE, leave_undrained};
+pub(crate) use moves::move_groups;
+pub use moves::{Move, moved_step};
 pub use planning::plan;
 pub use render::RenderError;
+pub use secret::{
+    PlannedSecret, Recipe, SecretKnown, SecretReference, holds_secret, know_secrets, macs_in, open, recorded,
+    secrets_in, shown, without_secrets,
+};
 pub use select::{LeftOut, SelectError, Selection, Wanted, select};
 pub use template::{Column, Function, NodeReference, Template};
 
@@ -85,6 +93,12 @@ pub struct Plan {
     pub ledger: Ledger,
     /// What the steps need of the site, by capability (`node.files`), and how far the site has it.
     pub capabilities: BTreeMap<String, Capability>,
+    /// Secrets that its steps and outputs use, by id: which they are and a keyed MAC of each, never what they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, PlannedSecret>,
+    /// What is called otherwise in the record before anything else is done; `nodes` and the rest go by the new names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
     /// Nodes that are left alone, if this is a part of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
@@ -365,6 +379,9 @@ pub struct RecordedStep {
     pub removal: Removal,
     /// Its place among the node's steps; removal goes from the highest to the lowest.
     pub position: u32,
+    /// The address under which the node knows it, where it was moved since it was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_as: Option<String>,
 }
 impl Eq for RecordedStep {}
 

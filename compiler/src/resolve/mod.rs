@@ -9,6 +9,7 @@ mod scopes;
 pub use dump::dump;
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
+pub(crate) use scopes::{parts, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -49,6 +50,10 @@ pub enum Builtin {
     Template,
     /// `join(list, separator)`
     Join,
+    /// `secret("name")`
+    Secret,
+    /// `generated("name", length = 32)`
+    Generated,
 }
 
 impl Builtin {
@@ -61,11 +66,13 @@ impl Builtin {
     }
 
     /// All of them with their names.
-    pub(crate) const ALL: [(&'static str, Builtin); 4] = [
+    pub(crate) const ALL: [(&'static str, Builtin); 6] = [
         ("node", Builtin::Node),
         ("len", Builtin::Len),
         ("template", Builtin::Template),
         ("join", Builtin::Join),
+        ("secret", Builtin::Secret),
+        ("generated", Builtin::Generated),
     ];
 }
 
@@ -123,10 +130,14 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         ast::ItemKind::Type { name, .. }
         | ast::ItemKind::Enum { name, .. }
         | ast::ItemKind::Let { name, .. }
+        | ast::ItemKind::Fn { name, .. }
         | ast::ItemKind::Block { name, .. }
         | ast::ItemKind::Function { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
-        ast::ItemKind::Use { .. } | ast::ItemKind::Test { .. } | ast::ItemKind::Error => None,
+        ast::ItemKind::Use { .. }
+        | ast::ItemKind::Moved { .. }
+        | ast::ItemKind::Test { .. }
+        | ast::ItemKind::Error => None,
     }
 }
 
@@ -138,6 +149,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         ItemKind::Type { .. } => "a type",
         ItemKind::Enum { .. } => "an enum",
         ItemKind::Let { .. } => "a value",
+        ItemKind::Fn { .. } => "a function",
         ItemKind::Block { word, .. } => match word {
             BlockWord::Network => "a network",
             BlockWord::Hardware => "a hardware",
@@ -151,6 +163,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
             FunctionWord::Workload => "a workload",
         },
         ItemKind::Deploy(_) => "a deploy",
+        ItemKind::Moved { .. } => "a move",
         ItemKind::Test { word, .. } => match word {
             ast::TestWord::Test => "a test",
             ast::TestWord::Policy => "a policy",

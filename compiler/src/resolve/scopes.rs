@@ -4,6 +4,10 @@
 //! are words: they stand where a value cannot, so a step may be called like a kind.
 
 mod lookup;
+mod moved;
+mod patterns;
+
+pub(crate) use moved::split as split_part;
 
 use std::collections::HashMap;
 
@@ -70,6 +74,8 @@ enum Wanted {
     Role,
     Workload,
     Site,
+    /// What has parts that can be moved.
+    RoleOrWorkload,
 }
 
 impl Walker<'_> {
@@ -80,11 +86,25 @@ impl Walker<'_> {
             self.misplaced.clear();
             self.in_role = false;
             match &item.kind {
-                ItemKind::Use { .. } | ItemKind::Enum { .. } | ItemKind::Error => {}
+                ItemKind::Use { .. } | ItemKind::Error => {}
+                ItemKind::Enum { variants, .. } => {
+                    let fields = variants.iter().flat_map(|v| &v.fields);
+                    fields.for_each(|(_, t)| self.ty(t));
+                }
                 ItemKind::Type { definition, .. } => self.ty(definition),
                 ItemKind::Let { ty, value, .. } => {
                     ty.iter().for_each(|t| self.ty(t));
                     self.expression(value);
+                }
+                ItemKind::Fn {
+                    parameters,
+                    result,
+                    body,
+                    ..
+                } => {
+                    self.parameters(parameters);
+                    result.iter().for_each(|t| self.ty(t));
+                    self.expression(body);
                 }
                 ItemKind::Block { word, block, .. } => {
                     self.block(place_of(*word), block);
@@ -101,6 +121,7 @@ impl Walker<'_> {
                     self.function(*word, parameters, block);
                 }
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
+                ItemKind::Moved { from, to } => self.moved(from, to),
                 ItemKind::Test { word, title, block } => {
                     let place = match word {
                         TestWord::Test => Place::Test,
@@ -123,17 +144,21 @@ impl Walker<'_> {
     fn function(&mut self, word: FunctionWord, parameters: &[Parameter], block: &Block) {
         self.in_role = word == FunctionWord::Role;
         self.declared = declarations(block);
+        self.parameters(parameters);
+        let place = match word {
+            FunctionWord::Role => Place::Role,
+            FunctionWord::Workload => Place::Workload,
+        };
+        self.block(place, block);
+    }
+
+    fn parameters(&mut self, parameters: &[Parameter]) {
         // A default is a value of the caller as much as of the function: it sees no other parameter.
         for parameter in parameters {
             self.ty(&parameter.ty);
             parameter.default.iter().for_each(|d| self.expression(d));
         }
         parameters.iter().for_each(|p| self.declare(&p.name, "parameter"));
-        let place = match word {
-            FunctionWord::Role => Place::Role,
-            FunctionWord::Workload => Place::Workload,
-        };
-        self.block(place, block);
     }
 
     fn deploy(&mut self, deploy: &Deploy) {
@@ -209,12 +234,33 @@ impl Walker<'_> {
                 self.ty(ty);
                 value.iter().for_each(|v| self.expression(v));
             }
+            StatementKind::Match { subject, arms } => {
+                self.expression(subject);
+                for arm in arms {
+                    let depth = self.locals.len();
+                    self.pattern(&arm.pattern);
+                    self.block(place.inside(), &arm.value);
+                    self.locals.truncate(depth);
+                }
+            }
+            StatementKind::For {
+                variables,
+                list,
+                by,
+                block,
+            } => {
+                self.expression(list);
+                let depth = self.locals.len();
+                self.variables(variables);
+                by.iter().for_each(|e| self.expression(e));
+                self.block(place.inside(), block);
+                self.locals.truncate(depth);
+                // All of its steps together can be loaded by a later one.
+                let steps = declarations(block).into_iter().filter(|d| d.noun == "step");
+                self.locals.extend(steps);
+            }
             StatementKind::If { branches, otherwise } => {
-                let inner = match place {
-                    Place::Role | Place::RoleBranch => Place::RoleBranch,
-                    Place::OnLeave => Place::OnLeave,
-                    _ => Place::WorkloadBranch,
-                };
+                let inner = place.inside();
                 for (condition, block) in branches {
                     self.expression(condition);
                     self.block(inner, block);
@@ -394,15 +440,26 @@ impl Walker<'_> {
                 }
                 self.arguments(arguments);
             }
+            ExpressionKind::Match { subject, arms } => {
+                self.expression(subject);
+                for arm in arms {
+                    let depth = self.locals.len();
+                    self.pattern(&arm.pattern);
+                    self.expression(&arm.value);
+                    self.locals.truncate(depth);
+                }
+            }
             ExpressionKind::Comprehension {
+                key,
                 element,
-                variable,
+                variables,
                 list,
                 condition,
             } => {
                 self.expression(list);
                 let depth = self.locals.len();
-                self.declare(variable, "variable");
+                self.variables(variables);
+                key.iter().for_each(|k| self.expression(k));
                 self.expression(element);
                 condition.iter().for_each(|c| self.expression(c));
                 self.locals.truncate(depth);
@@ -438,6 +495,17 @@ impl Walker<'_> {
                 self.expression(range);
             }
             TypeKind::Matches { base, .. } => self.ty(base),
+            TypeKind::Where { base, condition } => {
+                self.ty(base);
+                let depth = self.locals.len();
+                let it = Name {
+                    text: "it".to_owned(),
+                    span: ty.span,
+                };
+                self.declare(&it, "value");
+                self.expression(condition);
+                self.locals.truncate(depth);
+            }
             TypeKind::Error => {}
         }
     }
@@ -452,6 +520,12 @@ fn place_of(word: BlockWord) -> Place {
         BlockWord::Backend => Place::Backend,
         BlockWord::Site => Place::Site,
     }
+}
+
+/// Groups, runs and steps that the statements of a block declare, at any depth: name, what it is, and the place.
+pub(crate) fn parts(block: &Block) -> Vec<(String, &'static str, Span)> {
+    let parts = declarations(block).into_iter().filter(|d| d.noun != "value");
+    parts.map(|d| (d.name, d.noun, d.span)).collect()
 }
 
 /// All names that the statements of a block declare, at any depth.
@@ -470,7 +544,12 @@ fn declarations(block: &Block) -> Vec<Local> {
             StatementKind::Named { name, .. } => add(name, "step"),
             StatementKind::Nodes { name, .. } => add(name, "group"),
             StatementKind::Run { name, .. } => add(name, "run"),
-            StatementKind::OnLeave { block } => all.extend(declarations(block)),
+            StatementKind::OnLeave { block } | StatementKind::For { block, .. } => {
+                all.extend(declarations(block));
+            }
+            StatementKind::Match { arms, .. } => {
+                arms.iter().for_each(|arm| all.extend(declarations(&arm.value)));
+            }
             StatementKind::If { branches, otherwise } => {
                 branches.iter().for_each(|(_, b)| all.extend(declarations(b)));
                 otherwise.iter().for_each(|b| all.extend(declarations(b)));

@@ -1,16 +1,17 @@
 //! From the pairs of pest to the AST: items and what they share.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use pest::Parser;
 use pest::iterators::Pair;
 
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, codes::syntax as codes};
 use crate::source::{SourceId, Span};
 
 use super::ast::{
     Argument, BlockWord, Deploy, DottedName, FunctionWord, Item, ItemKind, Name, Parameter, StringLiteral,
-    TestWord, UseName,
+    TestWord, UseName, Variant,
 };
 use super::docs::Docs;
 use super::explain::{self, Reader};
@@ -53,6 +54,8 @@ pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, R
                 | Rule::comma
                 | Rule::bar
                 | Rule::dot
+                | Rule::arrow
+                | Rule::gives
                 | Rule::separator
                 | Rule::end_of_item
                 | Rule::end_of_statement
@@ -69,7 +72,9 @@ fn entry(word: &str) -> Option<Rule> {
         "let" => Some(Rule::let_entry),
         "network" | "hardware" | "image" | "kind" | "backend" | "site" => Some(Rule::block_entry),
         "role" | "workload" => Some(Rule::function_entry),
+        "fn" => Some(Rule::fn_entry),
         "deploy" => Some(Rule::deploy_entry),
+        "moved" => Some(Rule::moved_entry),
         "test" | "policy" => Some(Rule::test_entry),
         _ => None,
     }
@@ -104,11 +109,25 @@ pub(super) fn item(
         .filter_map(|i| layout.problems[i].labels.first().map(|l| l.span))
         .collect();
     earlier.sort_unstable();
+    let told = region
+        .problems
+        .clone()
+        .filter(dropped)
+        .map(|i| &layout.problems[i]);
+    let told = told.filter(|p| [codes::UNCLOSED, codes::STRAY_CLOSER, codes::UNEXPECTED].contains(&p.code));
+    let brackets: BTreeSet<u32> = told
+        .filter_map(|p| p.labels.first().map(|l| l.span.start))
+        .collect();
     // The earlier problems do not overlap: only the last one that begins before the end can touch.
     let consequence = |found: &Diagnostic| {
         let Some(place) = found.labels.first().map(|l| l.span) else {
             return false;
         };
+        // What is wrong with the brackets of a line explains what else is wrong in it.
+        let (from, to) = line_around(text, place.start as usize);
+        if brackets.range(from as u32..=to as u32).next().is_some() {
+            return true;
+        }
         let end = place.end.max(place.start + 1);
         let index = earlier.partition_point(|s| s.start <= end);
         earlier[..index].last().is_some_and(|s| place.start <= s.end)
@@ -120,6 +139,19 @@ pub(super) fn item(
     }
     problems.extend(own);
     item
+}
+
+/// Where the line of a byte begins and ends; a very long line is only looked at nearby.
+fn line_around(text: &str, at: usize) -> (usize, usize) {
+    const NEARBY: usize = 500;
+    let bytes = text.as_bytes();
+    let (low, high) = (at.saturating_sub(NEARBY), bytes.len().min(at + NEARBY));
+    let before = bytes[low..at].iter().rposition(|b| *b == b'\n');
+    let after = bytes[at..high].iter().position(|b| *b == b'\n');
+    (
+        before.map_or(low, |n| low + n + 1),
+        after.map_or(high, |n| at + n),
+    )
 }
 
 impl<'t> Builder<'t> {
@@ -190,7 +222,14 @@ impl<'t> Builder<'t> {
         let mut parts = parts(pair).filter(|p| {
             !matches!(
                 p.as_rule(),
-                Rule::kw_pub | Rule::kw_use | Rule::kw_type | Rule::kw_enum | Rule::kw_let | Rule::EOI
+                Rule::kw_pub
+                    | Rule::kw_use
+                    | Rule::kw_type
+                    | Rule::kw_enum
+                    | Rule::kw_fn
+                    | Rule::kw_let
+                    | Rule::kw_moved
+                    | Rule::EOI
             )
         });
         match rule {
@@ -212,7 +251,26 @@ impl<'t> Builder<'t> {
                 let name = self.name(&parts.next()?);
                 Some(ItemKind::Enum {
                     name,
-                    variants: self::parts(parts.next()?).map(|p| self.name(&p)).collect(),
+                    variants: self::parts(parts.next()?)
+                        .filter_map(|p| self.variant(p))
+                        .collect(),
+                })
+            }
+            Rule::fn_entry => {
+                let name = self.name(&parts.next()?);
+                let parameters = self::parts(parts.next()?)
+                    .filter_map(|p| self.parameter(p))
+                    .collect();
+                let next = parts.next()?;
+                let (result, body) = match next.as_rule() {
+                    Rule::type_expression => (Some(self.type_expression(next)), parts.next()?),
+                    _ => (None, next),
+                };
+                Some(ItemKind::Fn {
+                    name,
+                    parameters,
+                    result,
+                    body: self.expression(body).node,
                 })
             }
             Rule::let_entry => {
@@ -252,6 +310,16 @@ impl<'t> Builder<'t> {
                 })
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
+            Rule::moved_entry => {
+                let from = self.dotted(parts.next()?);
+                let to = self.dotted(parts.next()?);
+                for part in [&from, &to] {
+                    if part.names.len() < 2 {
+                        self.report(explain::moved_without_owner(part.span, &part.text()));
+                    }
+                }
+                Some(ItemKind::Moved { from, to })
+            }
             Rule::test_entry => {
                 let word = match parts.next()?.as_rule() {
                     Rule::kw_policy => TestWord::Policy,
@@ -274,6 +342,20 @@ impl<'t> Builder<'t> {
         Some(UseName {
             name,
             alias: names.next().map(|p| self.name(&p)),
+        })
+    }
+
+    fn variant(&self, pair: Pair<'_, Rule>) -> Option<Variant> {
+        let mut parts = parts(pair);
+        let name = self.name(&parts.next()?);
+        let fields = parts.next().into_iter().flat_map(self::parts);
+        let fields = fields.filter_map(|field| {
+            let mut inner = self::parts(field);
+            Some((self.name(&inner.next()?), self.type_expression(inner.next()?)))
+        });
+        Some(Variant {
+            name,
+            fields: fields.collect(),
         })
     }
 

@@ -11,15 +11,15 @@ use crate::source::{SourceId, Span};
 
 use super::brackets::{Brackets, Closed};
 use super::layout_text::{block_comment_length, line_length};
-use super::token::{self, Token, TokenKind, begins_word, closer, number_end, punctuation_length, word_end};
+use super::token::{self, Token, TokenKind, begins_word, number_end, punctuation_length, word_end};
 
 /// How deeply brackets and strings may be nested.
 pub const BRACKET_LIMIT: usize = 64;
 
 /// The words that begin items.
 pub const ITEM_WORDS: &[&str] = &[
-    "use", "type", "enum", "let", "network", "hardware", "image", "kind", "backend", "site", "role",
-    "workload", "deploy", "test", "policy", "pub",
+    "use", "type", "enum", "fn", "let", "network", "hardware", "image", "kind", "backend", "site", "role",
+    "workload", "deploy", "test", "policy", "moved", "pub",
 ];
 
 /// Words after which a line goes on.
@@ -519,7 +519,7 @@ impl<'t> Scanner<'t> {
         let rest = &self.bytes[end..];
         let spaces = rest.iter().take_while(|b| **b == b' ').count();
         let followed = match rest.get(spaces..) {
-            Some([b'=', b'=', ..]) => false,
+            Some([b'=', b'=' | b'>', ..]) => false,
             Some([b'=' | b':', ..]) => true,
             _ => false,
         };
@@ -533,9 +533,8 @@ impl<'t> Scanner<'t> {
         match token.kind {
             TokenKind::Word => TRAILING_WORDS.contains(&text),
             TokenKind::Punctuation => match text {
-                "," | "+" | "-" | "*" | "/" | "|" | "==" | "!=" | "<" | "<=" | ">=" | ".." | "??" | "." => {
-                    true
-                }
+                "," | "+" | "-" | "->" | "*" | "/" | "|" | "==" | "!=" | "<" | "<=" | ">=" | ".." | "??"
+                | "." | "?." | "=>" => true,
                 // `List<Int>` ends a line, `a >` does not.
                 ">" => self.bytes[..token.start as usize].last() == Some(&b' '),
                 _ => false,

@@ -183,7 +183,28 @@ impl Scanner<'_> {
             return false;
         }
         // `( … }` with a blank before it is a block; otherwise the closing one is wrong.
-        let block = byte == b'}' && open > 0 && self.bytes[open - 1] == b' ';
+        let before = self.text[..open].trim_end_matches(' ');
+        let block = byte == b'}'
+            && open_byte == b'('
+            && before.len() < open
+            && !before.ends_with(['=', ',', '(', '[', ':']);
+        let rest = &self.bytes[start + 1..];
+        let mut line_rest = rest.iter().take_while(|b| **b != b'\n');
+        if !block && !outer && line == self.line && line_rest.any(|b| *b == closer(open_byte)) {
+            // The right one comes later in this line: this one is too many.
+            self.masked[start] = b' ';
+            let span = self.span(start, start + 1);
+            let shown = byte as char;
+            let problem =
+                Diagnostic::error(codes::UNEXPECTED, span, format!("this `{shown}` closes nothing"));
+            let help = "remove it, or write the missing opening bracket before it";
+            self.problems.push(
+                problem
+                    .help(help)
+                    .likely_fix(span, "", format!("remove the `{shown}`")),
+            );
+            return true;
+        }
         if outer && !block {
             return self.close_on_line(byte);
         }

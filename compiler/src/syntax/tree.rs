@@ -35,6 +35,7 @@ pub enum NodeKind {
     Use,
     Type,
     Enum,
+    Fn,
     Let,
     Network,
     Hardware,
@@ -45,6 +46,7 @@ pub enum NodeKind {
     Role,
     Workload,
     Deploy,
+    Moved,
     Test,
     Policy,
     Field,
@@ -54,6 +56,8 @@ pub enum NodeKind {
     Run,
     Out,
     If,
+    Match,
+    For,
     Requires,
     Provides,
     Needs,
@@ -73,6 +77,7 @@ impl NodeKind {
             NodeKind::Use => "use",
             NodeKind::Type => "type",
             NodeKind::Enum => "enum",
+            NodeKind::Fn => "fn",
             NodeKind::Let => "let",
             NodeKind::Network => "network",
             NodeKind::Hardware => "hardware",
@@ -83,6 +88,7 @@ impl NodeKind {
             NodeKind::Role => "role",
             NodeKind::Workload => "workload",
             NodeKind::Deploy => "deploy",
+            NodeKind::Moved => "moved",
             NodeKind::Test => "test",
             NodeKind::Policy => "policy",
             NodeKind::Field => "field",
@@ -92,6 +98,8 @@ impl NodeKind {
             NodeKind::Run => "run",
             NodeKind::Out => "out",
             NodeKind::If => "if",
+            NodeKind::Match => "match",
+            NodeKind::For => "for",
             NodeKind::Requires => "requires",
             NodeKind::Provides => "provides",
             NodeKind::Needs => "needs",
@@ -252,6 +260,7 @@ fn item(item: &Item) -> Node {
         ItemKind::Use { .. } => (NodeKind::Use, Vec::new()),
         ItemKind::Type { .. } => (NodeKind::Type, Vec::new()),
         ItemKind::Enum { .. } => (NodeKind::Enum, Vec::new()),
+        ItemKind::Fn { .. } => (NodeKind::Fn, Vec::new()),
         ItemKind::Let { .. } => (NodeKind::Let, Vec::new()),
         ItemKind::Block { word, block: b, .. } => {
             let kind = match word {
@@ -272,6 +281,7 @@ fn item(item: &Item) -> Node {
             (kind, block(b))
         }
         ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        ItemKind::Moved { .. } => (NodeKind::Moved, Vec::new()),
         ItemKind::Test { word, block: b, .. } => {
             let kind = match word {
                 TestWord::Test => NodeKind::Test,
@@ -305,6 +315,11 @@ fn statement(statement: &Statement) -> Node {
             let blocks = branches.iter().map(|(_, block)| block).chain(otherwise);
             (NodeKind::If, blocks.flat_map(statements).collect())
         }
+        StatementKind::Match { arms, .. } => {
+            let blocks = arms.iter().map(|arm| &arm.value);
+            (NodeKind::Match, blocks.flat_map(statements).collect())
+        }
+        StatementKind::For { block, .. } => (NodeKind::For, statements(block)),
         StatementKind::Requires { .. } => (NodeKind::Requires, Vec::new()),
         StatementKind::Provides { .. } => (NodeKind::Provides, Vec::new()),
         StatementKind::Needs { .. } => (NodeKind::Needs, Vec::new()),

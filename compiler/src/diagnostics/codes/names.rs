@@ -24,6 +24,15 @@ pub const MISPLACED_STATEMENT: Code = Code("E0209");
 pub const TEST_NOT_RUN: Code = Code("E0210");
 /// A definition that needs itself.
 pub const CIRCULAR_DEFINITION: Code = Code("E0211");
+/// Alternatives of a pattern that give different names.
+pub const ALTERNATIVES_DIFFER: Code = Code("E0330");
+
+/// A `moved` from one workload or role to another.
+pub const MOVED_ELSEWHERE: Code = Code("E0217");
+/// A `moved` to something that is not there.
+pub const MOVED_TO_NOTHING: Code = Code("E0218");
+/// A `moved` of something that is still there.
+pub const MOVED_STILL_THERE: Code = Code("E0219");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
@@ -38,4 +47,8 @@ pub const ALL: &[Code] = &[
     MISPLACED_STATEMENT,
     TEST_NOT_RUN,
     CIRCULAR_DEFINITION,
+    ALTERNATIVES_DIFFER,
+    MOVED_ELSEWHERE,
+    MOVED_TO_NOTHING,
+    MOVED_STILL_THERE,
 ];

@@ -26,6 +26,9 @@ pub const MANIFEST_VALUE: Code = Code("E0914");
 /// A dependency that does not say, or says twice, where it is.
 pub const MANIFEST_ORIGIN: Code = Code("E0915");
 
+/// A secret that does not say where it comes from.
+pub const SECRET_SOURCE: Code = Code("E0940");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     MISSING_MODULE,
@@ -39,4 +42,5 @@ pub const ALL: &[Code] = &[
     MANIFEST_MISSING,
     MANIFEST_VALUE,
     MANIFEST_ORIGIN,
+    SECRET_SOURCE,
 ];

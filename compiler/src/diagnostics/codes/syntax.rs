@@ -42,8 +42,19 @@ pub const MISSING_SEPARATOR: Code = Code("E0118");
 pub const RESERVED_WORD: Code = Code("E0119");
 /// The file is too large.
 pub const TOO_LARGE: Code = Code("E0120");
+/// An arm of a `match` without its `=>`.
+pub const MISSING_ARROW: Code = Code("E0121");
+/// An arm of a statement without its block.
+pub const MISSING_ARM_BLOCK: Code = Code("E0122");
+/// A `for` without its `in`.
+pub const MISSING_IN: Code = Code("E0123");
+/// A function without a value.
+pub const FUNCTION_WITHOUT_VALUE: Code = Code("E0124");
 /// `expect error` with something that is no code.
 pub const NO_ERROR_CODE: Code = Code("E0136");
+
+/// A `moved` that does not say of which workload or role.
+pub const MOVED_WITHOUT_OWNER: Code = Code("E0130");
 
 /// All of them.
 pub const ALL: &[Code] = &[
@@ -67,5 +78,10 @@ pub const ALL: &[Code] = &[
     MISSING_SEPARATOR,
     RESERVED_WORD,
     TOO_LARGE,
+    MISSING_ARROW,
+    MISSING_ARM_BLOCK,
+    MISSING_IN,
+    FUNCTION_WITHOUT_VALUE,
+    MOVED_WITHOUT_OWNER,
     NO_ERROR_CODE,
 ];

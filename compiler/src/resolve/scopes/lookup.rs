@@ -33,6 +33,7 @@ impl Wanted {
                     ..
                 }
             ),
+            Wanted::RoleOrWorkload => matches!(item.kind, ItemKind::Function { .. }),
             Wanted::Site => matches!(
                 item.kind,
                 ItemKind::Block {
@@ -50,6 +51,7 @@ impl Wanted {
             Wanted::Role => "role",
             Wanted::Workload => "workload",
             Wanted::Site => "site",
+            Wanted::RoleOrWorkload => "role or workload",
         }
     }
 }
@@ -79,6 +81,8 @@ impl Walker<'_> {
             Some(definition) => {
                 self.references.insert(name.span, definition);
             }
+            // Perhaps a variant: what is expected there decides.
+            None if begins_with_capital(name) => {}
             None => {
                 if !self.forgiving(&name.text) {
                     let functions = Builtin::ALL.into_iter().map(|(n, _)| n).filter(|n| *n != "node");
@@ -86,10 +90,11 @@ impl Walker<'_> {
                     known.extend(self.names_of(|item| {
                         matches!(
                             item.kind,
-                            ItemKind::Block {
-                                word: BlockWord::Backend,
-                                ..
-                            }
+                            ItemKind::Fn { .. }
+                                | ItemKind::Block {
+                                    word: BlockWord::Backend,
+                                    ..
+                                }
                         )
                     }));
                     let message = format!("there is no function `{}`", name.text);
@@ -249,6 +254,9 @@ impl Walker<'_> {
         if let Some(at) = super::name_of(item) {
             diagnostic = diagnostic.label(at.span, "defined here");
         }
+        if matches!(item.kind, ItemKind::Fn { .. }) {
+            diagnostic = diagnostic.help(format!("call it: `{}(…)`", name.text));
+        }
         self.diagnostics.push(diagnostic);
         Definition::Broken
     }
@@ -269,8 +277,8 @@ impl Walker<'_> {
                     name.span,
                     format!("`{}` is not known here", name.text),
                 )
-                .label(declared.span, "it is known only inside of this `if`")
-                .help("whether it is there depends on the condition: use it in the same branch")
+                .label(declared.span, "it is known only inside of its block")
+                .help("whether it is there depends on what encloses it: use it in the same block")
             };
             return self.diagnostics.push(diagnostic);
         }
