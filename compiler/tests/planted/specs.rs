@@ -104,15 +104,15 @@ role page{i}(greeting: String, tier: Tier, port: Port = 80) {{
     );
     for step in 0..1 + random.below(3) {
         let _ = match random.below(3) {
-            0 => write!(
+            0 => writeln!(
                 text,
-                "  user person{step} {{ name = \"web{step}\", shell = \"/bin/sh\" }}\n"
+                "  user person{step} {{ name = \"web{step}\", shell = \"/bin/sh\" }}"
             ),
-            1 => write!(
+            1 => writeln!(
                 text,
-                "  directory folder{step} {{ path = \"/srv/{step}\", mode = \"0750\" }}\n"
+                "  directory folder{step} {{ path = \"/srv/{step}\", mode = \"0750\" }}"
             ),
-            _ => write!(
+            _ => writeln!(
                 text,
                 "  file extra{step} {{
     path    = \"/etc/extra{step}.conf\"
