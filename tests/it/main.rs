@@ -6,7 +6,9 @@ mod bad_input;
 mod conformance;
 mod damage;
 mod examples;
+mod formats;
 mod forty;
+mod hostile_input;
 mod kills;
 mod many;
 #[cfg(feature = "otlp")]
