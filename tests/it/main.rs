@@ -20,3 +20,4 @@ mod shop;
 mod support;
 mod survive;
 mod tidy;
+mod tutorial;
