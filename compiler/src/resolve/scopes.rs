@@ -127,7 +127,6 @@ impl Walker<'_> {
                         TestWord::Test => Place::Test,
                         TestWord::Policy => Place::Policy,
                     };
-                    self.lenient = has_errors(block);
                     self.declared = declarations(block);
                     if place == Place::Policy {
                         for (name, span) in policy_names(title.span) {
