@@ -7,7 +7,9 @@ mod change;
 mod conformance;
 mod damage;
 mod examples;
+mod formats;
 mod forty;
+mod hostile_input;
 mod kills;
 mod many;
 #[cfg(feature = "otlp")]

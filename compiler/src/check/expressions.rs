@@ -312,9 +312,11 @@ impl Checker<'_> {
 
     fn variant(&mut self, name: &ast::Name, span: Span, hint: Option<&Type>) -> Expression {
         let Some(ty @ Type::Enum(definition)) = hint.map(|h| strip(h).enumeration()) else {
-            // In place of another type this is the wrong type; without any it is an unknown name.
+            // In place of another type this is the wrong type; without any it is an unknown name. Where the type is
+            // not known because of something that was reported, it may well be right.
             let diagnostic = match hint {
-                Some(ty) if *ty != Type::Error => {
+                Some(Type::Error) => return error(span),
+                Some(ty) => {
                     let message = format!("expected {}, found the variant `{}`", noun(ty), name.text);
                     Diagnostic::error(types::MISMATCH, span, message)
                 }

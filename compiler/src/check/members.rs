@@ -89,6 +89,12 @@ impl Checker<'_> {
     }
 
     fn no_member(&mut self, value: &Expression, name: &ast::Name, known: &[&str]) -> Expression {
+        let run = matches!(value.ty, Type::Thing(Thing::Run, _));
+        let mut modules = self.resolved.modules.list.iter();
+        if run && modules.any(|m| m.unread.contains(&name.text)) {
+            // The role may hand it out in the part that could not be read, which has been reported.
+            return error(value.span);
+        }
         let what = match (&value.ty, &value.kind) {
             (Type::Thing(..), ExpressionKind::Variable(variable)) => format!("`{variable}`"),
             (Type::Record(_), _) => "this record".to_owned(),

@@ -35,7 +35,7 @@ impl Checker<'_> {
         let group = on.and_then(|on| self.run_group(on));
         let Some(called) = self.called(path) else {
             for argument in arguments {
-                let _ = self.infer(&argument.value, None);
+                let _ = self.infer(&argument.value, Some(&Type::Error));
             }
             self.locals.insert(name.span, Type::Error);
             return None;

@@ -124,10 +124,7 @@ fn own_items(resolved: &mut Resolved, diagnostics: &mut Diagnostics) {
 
 fn imports_of(resolved: &Resolved, module: usize, diagnostics: &mut Diagnostics) -> Table {
     let this = &resolved.modules.list[module];
-    let mut table = Table {
-        lenient: this.incomplete,
-        ..Table::default()
-    };
+    let mut table = Table::default();
     for item in &this.ast.items {
         let ast::ItemKind::Use {
             module: path,
@@ -185,7 +182,7 @@ fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mu
     let module = &resolved.modules.list[target];
     let items = &resolved.items[target];
     let Some(id) = items.get(&name.text) else {
-        if !module.incomplete {
+        if !module.unread.contains(&name.text) {
             let public = items
                 .iter()
                 .filter(|(_, id)| resolved.item(**id).public)

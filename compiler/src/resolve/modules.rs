@@ -1,6 +1,6 @@
 //! Modules: which files a project uses, read and parsed once each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::codes::project;
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest};
@@ -30,6 +30,8 @@ pub struct Module {
     pub ast: ast::File,
     /// Whether some of it could not be read, so that its list of names is not complete.
     pub incomplete: bool,
+    /// The words in what could not be read. An unknown name among them may be defined there, and is not told.
+    pub unread: BTreeSet<String>,
     /// Templates that it names, by the name as written.
     pub templates: BTreeMap<String, Result<SourceId, FileError>>,
     /// Files of data that it imports, by the name as written.
@@ -141,7 +143,8 @@ fn add(
     modules: &mut Modules,
 ) {
     let source = sources.add(path, text);
-    let ast = crate::syntax::parse(sources, source, diagnostics).ast;
+    let syntax = crate::syntax::parse(sources, source, diagnostics);
+    let (ast, unread) = (syntax.ast, syntax.tree.unread_words());
     let incomplete = ast
         .items
         .iter()
@@ -150,6 +153,7 @@ fn add(
         name: name.to_owned(),
         source,
         incomplete,
+        unread,
         templates: BTreeMap::new(),
         imports: BTreeMap::new(),
         template_names: Vec::new(),

@@ -37,7 +37,7 @@ pub(super) fn resolve_bodies(resolved: &mut Resolved, tables: &mut [Table], diag
             locals: Vec::new(),
             declared: Vec::new(),
             in_role: false,
-            lenient: false,
+            misplaced: Vec::new(),
         };
         walker.module();
     }
@@ -63,8 +63,8 @@ struct Walker<'a> {
     /// All names that the function declares anywhere.
     declared: Vec<Local>,
     in_role: bool,
-    /// Whether some of this item could not be read.
-    lenient: bool,
+    /// Names of statements that were refused: perhaps they were meant as something else.
+    misplaced: Vec<String>,
 }
 
 /// A class of items, for look-up.
@@ -85,8 +85,8 @@ impl Walker<'_> {
         for item in &self.resolved.modules.list[self.module].ast.items {
             self.locals.clear();
             self.declared.clear();
+            self.misplaced.clear();
             self.in_role = false;
-            self.lenient = false;
             match &item.kind {
                 ItemKind::Use { .. } | ItemKind::Error => {}
                 ItemKind::Enum { variants, .. } => {
@@ -109,7 +109,6 @@ impl Walker<'_> {
                     self.expression(body);
                 }
                 ItemKind::Block { word, block, .. } => {
-                    self.lenient = has_errors(block);
                     self.block(place_of(*word), block);
                     if *word == BlockWord::Backend {
                         self.provisions(block);
@@ -122,12 +121,10 @@ impl Walker<'_> {
                     block,
                     ..
                 } => {
-                    self.lenient = has_errors(block);
                     implements.iter().for_each(|path| self.signature_of(path));
                     self.function(*word, parameters, block);
                 }
                 ItemKind::Interface { block, .. } => {
-                    self.lenient = has_errors(block);
                     self.interface(block);
                 }
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
@@ -137,7 +134,6 @@ impl Walker<'_> {
                         TestWord::Test => Place::Test,
                         TestWord::Policy => Place::Policy,
                     };
-                    self.lenient = has_errors(block);
                     self.declared = declarations(block);
                     if place == Place::Policy {
                         for (name, span) in policy_names(title.span) {
@@ -200,6 +196,9 @@ impl Walker<'_> {
         let misplaced = misplaced(place, statement);
         let fits = misplaced.is_none();
         self.table.tolerant |= !fits;
+        if !fits && let StatementKind::Named { name, .. } = &statement.kind {
+            self.misplaced.push(name.text.clone());
+        }
         misplaced.into_iter().for_each(|d| self.diagnostics.push(d));
         fits
     }
@@ -592,12 +591,4 @@ fn declarations(block: &Block) -> Vec<Local> {
         }
     }
     all
-}
-
-/// Whether some statement of a block could not be read.
-fn has_errors(block: &Block) -> bool {
-    block
-        .statements
-        .iter()
-        .any(|s| matches!(s.kind, StatementKind::Error) || walk::blocks(s).into_iter().any(has_errors))
 }

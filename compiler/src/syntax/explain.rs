@@ -433,6 +433,11 @@ fn hint(around: &Around<'_>) -> Option<String> {
     None
 }
 
+/// The word of an item that is probably meant.
+pub(super) fn nearest_item(text: &str) -> Option<&'static str> {
+    nearest(text, ITEM_WORDS.iter().copied())
+}
+
 /// An item that begins with something else than a word of an item.
 pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnostic {
     if kind != TokenKind::Word {
@@ -446,7 +451,7 @@ pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnosti
             _ => problem,
         };
     }
-    let near = nearest(text, ITEM_WORDS.iter().copied());
+    let near = nearest_item(text);
     let message = match near {
         Some(near) => format!("unknown item `{text}`, did you mean `{near}`?"),
         None => format!("unknown item `{text}`"),

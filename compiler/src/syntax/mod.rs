@@ -17,6 +17,7 @@ mod grammar;
 mod layout;
 mod layout_text;
 mod literal;
+mod mend;
 mod text;
 mod token;
 mod tree;

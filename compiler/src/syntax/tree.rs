@@ -1,5 +1,6 @@
 //! The lossless tree: tokens and trivia, joined they are the file byte for byte.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -143,6 +144,25 @@ impl Tree {
     /// The texts of all tokens, joined: the file.
     pub fn joined(&self) -> String {
         self.tokens.iter().map(|t| t.text(&self.text)).collect()
+    }
+
+    /// The words in what could not be read: names that may be defined there, or used.
+    pub fn unread_words(&self) -> BTreeSet<String> {
+        let mut words = BTreeSet::new();
+        let mut open: Vec<&Node> = self.nodes.iter().collect();
+        while let Some(node) = open.pop() {
+            if node.kind != NodeKind::Error {
+                open.extend(&node.children);
+                continue;
+            }
+            let first = self.tokens.partition_point(|t| t.start < node.span.start);
+            let within = self.tokens[first..]
+                .iter()
+                .take_while(|t| t.start < node.span.end);
+            let names = within.filter(|t| t.kind == TokenKind::Word);
+            words.extend(names.map(|t| t.text(&self.text).to_owned()));
+        }
+        words
     }
 
     /// Whether anything could not be read.

@@ -82,7 +82,7 @@ impl Walker<'_> {
             // Perhaps a variant: what is expected there decides.
             None if begins_with_capital(name) => {}
             None => {
-                if !self.forgiving() {
+                if !self.forgiving(&name.text) {
                     let functions = Builtin::ALL.into_iter().map(|(n, _)| n).filter(|n| *n != "node");
                     let mut known: Vec<String> = functions.map(str::to_owned).collect();
                     known.extend(self.names_of(|item| {
@@ -159,7 +159,7 @@ impl Walker<'_> {
             }
             Some(definition) => definition,
             None => {
-                if !self.forgiving() {
+                if !name.names.iter().any(|part| self.forgiving(&part.text)) {
                     let mut known = self.names_of(|item| wanted.fits(item));
                     if wanted == Wanted::Type {
                         known.extend(BUILTIN_TYPES.iter().map(|t| (*t).to_owned()));
@@ -277,6 +277,9 @@ impl Walker<'_> {
     }
 
     fn report_unknown_value(&mut self, name: &Name) {
+        if self.misplaced.contains(&name.text) {
+            return;
+        }
         if let Some(declared) = self.declared.iter().find(|d| d.name == name.text).cloned() {
             let diagnostic = if declared.span.start > name.span.start {
                 Diagnostic::error(order::FORWARD_REFERENCE, name.span, format!("`{}` is used above the place where it is written", name.text))
@@ -294,7 +297,7 @@ impl Walker<'_> {
             };
             return self.diagnostics.push(diagnostic);
         }
-        if self.forgiving() {
+        if self.forgiving(&name.text) {
             return;
         }
         if name.text == "node" {
@@ -353,8 +356,8 @@ impl Walker<'_> {
     }
 
     /// Whether an unknown name may be the fault of something that has been reported already.
-    fn forgiving(&self) -> bool {
-        self.lenient || self.table.lenient
+    fn forgiving(&self, name: &str) -> bool {
+        self.table.lenient || self.resolved.modules.list[self.module].unread.contains(name)
     }
 }
 
