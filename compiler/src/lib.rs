@@ -109,9 +109,10 @@ pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     let mut diagnostics = Diagnostics::default();
     let modules = {
         let _stage = tracing::debug_span!("parse").entered();
-        resolve::load(library, &mut sources, &mut diagnostics)
+        let mut modules = resolve::load(library, &mut sources, &mut diagnostics);
+        resolve::apply_patches(&mut modules, &library.packages, &sources, &mut diagnostics);
+        modules
     };
-    let manifest = manifest::load(library.project, manifest::FILE, &mut sources, &mut diagnostics);
     let typed = {
         let _stage = tracing::debug_span!("check").entered();
         let resolved = resolve::resolve(modules, &mut diagnostics);
@@ -123,7 +124,7 @@ pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     Analysis {
         sources,
         diagnostics,
-        manifest,
+        manifest: typed.resolved.modules.manifest.clone(),
         typed,
     }
 }

@@ -136,6 +136,7 @@ pub(crate) fn library(context: &Context) -> Library<'_> {
     Library {
         project: &context.project,
         std: &STANDARD_LIBRARY,
+        packages: rebar_compiler::resolve::Packages::default(),
     }
 }
 

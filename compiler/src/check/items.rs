@@ -68,7 +68,7 @@ impl Checker<'_> {
                     name,
                     block,
                 } => self.site(*id, name, block),
-                ItemKind::Deploy(deploy) => self.deploy(deploy),
+                ItemKind::Deploy(deploy) if resolved.modules.list[id.module].is_own() => self.deploy(deploy),
                 _ => {}
             }
         }

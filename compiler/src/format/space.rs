@@ -60,7 +60,7 @@ impl<'t> Spacing<'t> {
             return true;
         }
         match text {
-            "," | ")" | "]" | ":" | "." | ".." => return true,
+            "," | ")" | "]" | ":" | "." | ".." | "@" => return true,
             "?" => return true,
             "}" => return last == "{",
             "(" => {
@@ -70,7 +70,7 @@ impl<'t> Spacing<'t> {
             }
             _ => {}
         }
-        matches!(last, "(" | "[" | "." | "..")
+        matches!(last, "(" | "[" | "." | ".." | "@")
     }
 }
 

@@ -3,12 +3,16 @@
 mod dump;
 mod imports;
 mod modules;
+mod packages;
+mod patches;
 mod placement;
 mod scopes;
 
 pub use dump::dump;
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
+pub use packages::{Owner, Package, Packages};
+pub use patches::{Patched, apply_patches};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -126,7 +130,10 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         | ast::ItemKind::Block { name, .. }
         | ast::ItemKind::Function { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
-        ast::ItemKind::Use { .. } | ast::ItemKind::Test { .. } | ast::ItemKind::Error => None,
+        ast::ItemKind::Use { .. }
+        | ast::ItemKind::Test { .. }
+        | ast::ItemKind::Patch(_)
+        | ast::ItemKind::Error => None,
     }
 }
 
@@ -152,6 +159,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         },
         ItemKind::Deploy(_) => "a deploy",
         ItemKind::Test { .. } => "a test",
+        ItemKind::Patch(_) => "a patch",
         ItemKind::Error => "something unreadable",
     }
 }

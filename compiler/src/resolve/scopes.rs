@@ -8,6 +8,7 @@ mod lookup;
 use std::collections::HashMap;
 
 use super::imports::Table;
+use super::patches;
 use super::placement::{Place, misplaced};
 use super::{Definition, ItemId, Resolved, name_of};
 use crate::diagnostics::codes::names;
@@ -22,11 +23,11 @@ use crate::syntax::walk;
 /// Resolves the bodies of all items.
 pub(super) fn resolve_bodies(resolved: &mut Resolved, tables: &mut [Table], diagnostics: &mut Diagnostics) {
     let mut references = HashMap::new();
-    for (module, table) in tables.iter_mut().enumerate() {
+    for module in 0..tables.len() {
         let mut walker = Walker {
             resolved,
             module,
-            table,
+            tables: &mut *tables,
             references: &mut references,
             diagnostics,
             locals: Vec::new(),
@@ -50,7 +51,7 @@ struct Local {
 struct Walker<'a> {
     resolved: &'a Resolved,
     module: usize,
-    table: &'a mut Table,
+    tables: &'a mut [Table],
     references: &'a mut HashMap<Span, Definition>,
     diagnostics: &'a mut Diagnostics,
     /// Names in reach, the innermost last.
@@ -103,6 +104,8 @@ impl Walker<'_> {
                     self.function(*word, parameters, block);
                 }
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
+                // What is in it has been put where it belongs, and is resolved there.
+                ItemKind::Patch(patch) => self.patch(patch),
                 ItemKind::Test { title, block } => {
                     for statement in &block.statements {
                         self.may_stand(Place::Test, statement);
@@ -112,7 +115,7 @@ impl Walker<'_> {
                             .help("take it out, or into a comment, until this version of rebar can run it"),
                     );
                     // What it uses is not looked at, so an import may be there for it.
-                    self.table.tolerant = true;
+                    self.tables[self.module].tolerant = true;
                 }
             }
         }
@@ -132,6 +135,22 @@ impl Walker<'_> {
             FunctionWord::Workload => Place::Workload,
         };
         self.block(place, block);
+    }
+
+    /// Only whether each statement may stand where it does.
+    fn patch(&mut self, patch: &crate::syntax::ast::Patch) {
+        for item in &patch.block.statements {
+            if !self.may_stand(Place::Patch, item) {
+                continue;
+            }
+            if let StatementKind::Named { block, .. } = &item.kind {
+                for change in &block.statements {
+                    self.may_stand(Place::Patched, change);
+                }
+            }
+        }
+        // A change that could not be made may be what an import is there for.
+        self.tables[self.module].tolerant |= !patches::is_whole(self.resolved, patch);
     }
 
     fn deploy(&mut self, deploy: &Deploy) {
@@ -158,7 +177,7 @@ impl Walker<'_> {
     fn may_stand(&mut self, place: Place, statement: &Statement) -> bool {
         let misplaced = misplaced(place, statement);
         let fits = misplaced.is_none();
-        self.table.tolerant |= !fits;
+        self.tables[self.module].tolerant |= !fits;
         misplaced.into_iter().for_each(|d| self.diagnostics.push(d));
         fits
     }
@@ -224,6 +243,7 @@ impl Walker<'_> {
             StatementKind::Provides { .. }
             | StatementKind::Requires { .. }
             | StatementKind::Needs { .. }
+            | StatementKind::Change(_)
             | StatementKind::Error => {}
         }
     }
@@ -308,7 +328,10 @@ impl Walker<'_> {
         if let Some(before) = self.locals.iter().find(|l| l.name == name.text).cloned() {
             return self.duplicate(name, &before);
         }
-        if let Some((id, span)) = self.outer_value(&name.text) {
+        let outer = self.outer_value(self.module, &name.text);
+        // What a patch puts in sees the values of two files.
+        let outer = outer.or_else(|| self.outer_value(self.home(name.span)?, &name.text));
+        if let Some((id, span)) = outer {
             let item = self.resolved.item(id);
             self.diagnostics.push(
                 Diagnostic::error(
@@ -350,16 +373,16 @@ impl Walker<'_> {
     }
 
     /// An item that is a value, and the place where this file gets its name from.
-    fn outer_value(&self, name: &str) -> Option<(ItemId, Span)> {
-        let own = self.resolved.items[self.module].get(name).copied();
-        let id = own.or_else(|| match self.table.imports.get(name)?.definition {
+    fn outer_value(&self, module: usize, name: &str) -> Option<(ItemId, Span)> {
+        let own = self.resolved.items[module].get(name).copied();
+        let id = own.or_else(|| match self.tables[module].imports.get(name)?.definition {
             Definition::Item(id) => Some(id),
             _ => None,
         })?;
         let item = self.resolved.item(id);
         let span = match own {
             Some(_) => name_of(item)?.span,
-            None => self.table.imports.get(name)?.span,
+            None => self.tables[module].imports.get(name)?.span,
         };
         super::is_value(item).then_some((id, span))
     }

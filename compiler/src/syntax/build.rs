@@ -53,6 +53,7 @@ pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, R
                 | Rule::comma
                 | Rule::bar
                 | Rule::dot
+                | Rule::at
                 | Rule::separator
                 | Rule::end_of_item
                 | Rule::end_of_statement
@@ -70,6 +71,7 @@ fn entry(word: &str) -> Option<Rule> {
         "network" | "hardware" | "image" | "kind" | "backend" | "site" => Some(Rule::block_entry),
         "role" | "workload" => Some(Rule::function_entry),
         "deploy" => Some(Rule::deploy_entry),
+        "patch" => Some(Rule::patch_entry),
         "test" => Some(Rule::test_entry),
         _ => None,
     }
@@ -187,6 +189,7 @@ impl<'t> Builder<'t> {
                     | Rule::kw_enum
                     | Rule::kw_let
                     | Rule::kw_test
+                    | Rule::kw_patch
                     | Rule::EOI
             )
         });
@@ -249,6 +252,7 @@ impl<'t> Builder<'t> {
                 })
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
+            Rule::patch_entry => self.patch(parts).map(ItemKind::Patch),
             Rule::test_entry => {
                 let title = self.plain_string(&parts.next()?);
                 Some(ItemKind::Test {

@@ -7,6 +7,7 @@ pub mod ast;
 mod brackets;
 mod build;
 mod build_expression;
+mod build_patch;
 mod build_statement;
 mod build_type;
 mod docs;

@@ -57,6 +57,8 @@ pub enum NodeKind {
     Needs,
     AcceptGap,
     OnLeave,
+    Patch,
+    Change,
     Assert,
     /// Text that could not be read.
     Error,
@@ -92,6 +94,8 @@ impl NodeKind {
             NodeKind::Needs => "needs",
             NodeKind::AcceptGap => "accept gap",
             NodeKind::OnLeave => "on leave",
+            NodeKind::Patch => "patch",
+            NodeKind::Change => "change",
             NodeKind::Assert => "assert",
             NodeKind::Error => "error",
         }
@@ -247,6 +251,7 @@ fn item(item: &Item) -> Node {
         }
         ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
         ItemKind::Test { block: b, .. } => (NodeKind::Test, block(b)),
+        ItemKind::Patch(patch) => (NodeKind::Patch, block(&patch.block)),
         ItemKind::Error => (NodeKind::Error, Vec::new()),
     };
     Node {
@@ -278,6 +283,7 @@ fn statement(statement: &Statement) -> Node {
         StatementKind::Needs { .. } => (NodeKind::Needs, Vec::new()),
         StatementKind::AcceptGap { block, .. } => (NodeKind::AcceptGap, statements(block)),
         StatementKind::OnLeave { block } => (NodeKind::OnLeave, statements(block)),
+        StatementKind::Change(change) => (NodeKind::Change, statements(&change.block)),
         StatementKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
         StatementKind::Assert { .. } => (NodeKind::Assert, Vec::new()),
         StatementKind::Error => (NodeKind::Error, Vec::new()),

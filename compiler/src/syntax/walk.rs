@@ -18,6 +18,7 @@ pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
                 self::block(block, visit);
             }
             ItemKind::Deploy(deploy) => arguments(&deploy.arguments, visit),
+            ItemKind::Patch(patch) => block(&patch.block, visit),
             ItemKind::Use { .. } | ItemKind::Type { .. } | ItemKind::Enum { .. } | ItemKind::Error => {}
         }
     }
@@ -113,6 +114,7 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
             arguments(list, visit);
             block(b, visit);
         }
+        StatementKind::Change(change) => block(&change.block, visit),
         StatementKind::Out { value, .. } => value.iter().for_each(|v| expression(v, visit)),
         StatementKind::If { branches, otherwise } => {
             for (condition, b) in branches {

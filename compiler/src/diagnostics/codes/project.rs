@@ -25,6 +25,8 @@ pub const MANIFEST_MISSING: Code = Code("E0913");
 pub const MANIFEST_VALUE: Code = Code("E0914");
 /// A dependency that does not say, or says twice, where it is.
 pub const MANIFEST_ORIGIN: Code = Code("E0915");
+/// A dependency whose files are not there.
+pub const MISSING_PACKAGE: Code = Code("E0916");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
@@ -39,4 +41,5 @@ pub const ALL: &[Code] = &[
     MANIFEST_MISSING,
     MANIFEST_VALUE,
     MANIFEST_ORIGIN,
+    MISSING_PACKAGE,
 ];
