@@ -1,7 +1,5 @@
 //! Types of expressions. What a place expects flows in: it tells the enum of a variant and the form of a text.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::coerce::noun;
@@ -146,77 +144,6 @@ impl Checker<'_> {
             }
         };
         Expression { kind, ty, span }
-    }
-
-    /// The fields of a record, each once.
-    fn record_fields(
-        &mut self,
-        fields: &[(ast::Name, Option<ast::Expression>)],
-        mut value: impl FnMut(&mut Self, &str, &ast::Expression) -> Expression,
-    ) -> BTreeMap<String, Expression> {
-        let mut record: BTreeMap<String, Expression> = BTreeMap::new();
-        let mut places: BTreeMap<&str, Span> = BTreeMap::new();
-        for (name, field) in fields {
-            let given = match field {
-                Some(field) => value(self, &name.text, field),
-                None => value(self, &name.text, &same_name(name)),
-            };
-            if let Some(first) = places.insert(&name.text, name.span) {
-                let message = format!("the field `{}` is given twice", name.text);
-                let twice = Diagnostic::error(types::DUPLICATE_FIELD, name.span, message);
-                self.report(twice.here("here again").label(first, "first given here"));
-            }
-            record.insert(name.text.clone(), given);
-        }
-        record
-    }
-
-    fn record_as(
-        &mut self,
-        span: Span,
-        fields: &[(ast::Name, Option<ast::Expression>)],
-        wanted: &BTreeMap<String, Type>,
-        expected: &Expected,
-    ) -> Expression {
-        for (name, _) in fields.iter().filter(|(n, _)| !wanted.contains_key(&n.text)) {
-            let message = format!("this record has no field `{}`", name.text);
-            let room = self.diagnostics.look_through(wanted.len());
-            let mut unknown = Diagnostic::error(types::UNKNOWN_FIELD, name.span, message)
-                .suggest(&name.text, wanted.keys().map(String::as_str).take(room));
-            if let Some(declared) = expected.declared {
-                unknown = unknown.label(declared, format!("declared here as `{}`", expected.ty));
-            }
-            self.report(unknown);
-        }
-        let mut record = self.record_fields(fields, |this, name, e| match wanted.get(name) {
-            Some(ty) => this.expression(e, &expected.part(ty)),
-            None => this.infer(e, None),
-        });
-        record.retain(|name, _| wanted.contains_key(name));
-        for (name, ty) in wanted {
-            if record.contains_key(name) {
-                continue;
-            }
-            if !matches!(ty, Type::Optional(_)) {
-                let message = format!("this record lacks the field `{name}`");
-                let mut missing = Diagnostic::error(types::MISSING_FIELD, span, message);
-                if let Some(declared) = expected.declared {
-                    missing = missing.label(declared, format!("declared here as `{}`", expected.ty));
-                }
-                self.report(missing.help(format!("give it: `{name} = …`")));
-            }
-            let nothing = Expression {
-                kind: ExpressionKind::Value(Value::Null),
-                ty: ty.clone(),
-                span,
-            };
-            record.insert(name.clone(), nothing);
-        }
-        Expression {
-            kind: ExpressionKind::Record(record),
-            ty: Type::Record(wanted.clone()),
-            span,
-        }
     }
 
     fn list(&mut self, elements: &[ast::Expression], span: Span) -> Expression {
@@ -530,7 +457,7 @@ pub(super) fn no_text(value: &Expression) -> Diagnostic {
 }
 
 /// `{ greeting }` means `{ greeting = greeting }`.
-fn same_name(name: &ast::Name) -> ast::Expression {
+pub(super) fn same_name(name: &ast::Name) -> ast::Expression {
     ast::Expression {
         kind: ast::ExpressionKind::Name(name.clone()),
         span: name.span,

@@ -14,6 +14,7 @@ mod items;
 mod members;
 mod operators;
 mod provisions;
+mod records;
 pub(crate) mod rules;
 mod templates;
 mod typed;

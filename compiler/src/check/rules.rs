@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use regex::Regex;
+use regex_syntax::hir::Look;
 use serde_json::Value;
 
 use super::typed::Requirement;
@@ -170,4 +171,16 @@ pub(crate) fn form_of_start(start: &str, form: TextForm) -> Result<(), String> {
 /// Reads an address.
 pub(crate) fn ip(value: &Value) -> Option<IpAddr> {
     value.as_str()?.parse().ok()
+}
+
+/// Whether every text that the pattern matches begins, and ends, where the pattern does. A pattern that is none holds both.
+pub(crate) fn holds_ends(pattern: &str) -> (bool, bool) {
+    let Ok(parsed) = regex_syntax::parse(pattern) else {
+        return (true, true);
+    };
+    let properties = parsed.properties();
+    (
+        properties.look_set_prefix().contains(Look::Start),
+        properties.look_set_suffix().contains(Look::End),
+    )
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Checker;
-use super::rules::{compile_pattern, within};
+use super::rules::{compile_pattern, holds_ends, within};
 use super::types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, types};
@@ -56,6 +56,7 @@ impl Checker<'_> {
                     self.report(Diagnostic::error(types::BAD_REFINEMENT, pattern.span, message));
                     return base;
                 }
+                self.hold_both_ends(pattern);
                 let rule = Rule::Matches(pattern.text.clone());
                 Type::Refined(Arc::new(Refined {
                     name: None,
@@ -65,6 +66,43 @@ impl Checker<'_> {
                 }))
             }
         }
+    }
+
+    /// Says so when a pattern leaves an end of the text open: such a rule lets through what it was meant to stop.
+    fn hold_both_ends(&mut self, pattern: &ast::StringLiteral) {
+        let (begins, ends) = holds_ends(&pattern.text);
+        let (missing, lets) = match (begins, ends) {
+            (true, true) => return,
+            (true, false) => ("its end", "anything may follow what it describes"),
+            (false, true) => ("its beginning", "anything may stand before what it describes"),
+            (false, false) => (
+                "both its ends",
+                "it is enough that what it describes is found somewhere in the text",
+            ),
+        };
+        let written = self.sources.slice(pattern.span);
+        let quote = if written.starts_with("\"\"\"") { 3 } else { 1 };
+        let mut diagnostic = Diagnostic::error(
+            types::OPEN_PATTERN,
+            pattern.span,
+            format!("this pattern leaves {missing} open"),
+        )
+        .here(lets)
+        .help("begin it with `^` and end it with `$`; write `.*` there where anything is meant");
+        if let Some(inner) = written.get(quote..written.len().saturating_sub(quote)) {
+            let (open, close) = (&written[..quote], &written[written.len() - quote..]);
+            let held = match inner.contains('|') {
+                // The ends of one alternative are not those of the others.
+                true => format!("{open}^(?:{inner})${close}"),
+                false => format!(
+                    "{open}{}{inner}{}{close}",
+                    if begins { "" } else { "^" },
+                    if ends { "" } else { "$" }
+                ),
+            };
+            diagnostic = diagnostic.fix(pattern.span, held, "hold the pattern to the whole text");
+        }
+        self.report(diagnostic);
     }
 
     fn range_type(&mut self, ty: &ast::Type, base: &ast::Type, range: &ast::Expression) -> Type {

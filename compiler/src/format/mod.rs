@@ -103,11 +103,16 @@ fn lines<'t>(text: &'t str, tokens: &[Token]) -> Vec<Line<'t>> {
             });
         }
         if let Some(last) = line.pieces.iter().rev().find(|p| !p.kind.is_comment()) {
-            goes_on = space::continues(last.kind, last.text);
+            goes_on = space::continues(last.kind, last.text) || reason_follows(&line, last);
         }
         lines.push(line);
     }
     without_needless_blanks(lines)
+}
+
+/// Whether an `assert` goes on with its reason: a comma ends other statements.
+fn reason_follows(line: &Line<'_>, last: &Piece<'_>) -> bool {
+    last.text == "," && line.pieces.first().is_some_and(|first| first.text == "assert")
 }
 
 fn without_needless_blanks(lines: Vec<Line<'_>>) -> Vec<Line<'_>> {

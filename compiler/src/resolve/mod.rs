@@ -158,8 +158,11 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
             FunctionWord::Workload => "a workload",
         },
         ItemKind::Deploy(_) => "a deploy",
-        ItemKind::Test { .. } => "a test",
         ItemKind::Patch(_) => "a patch",
+        ItemKind::Test { word, .. } => match word {
+            ast::TestWord::Test => "a test",
+            ast::TestWord::Policy => "a policy",
+        },
         ItemKind::Error => "something unreadable",
     }
 }

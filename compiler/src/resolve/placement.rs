@@ -16,6 +16,9 @@ pub(crate) enum Place {
     Role,
     Workload,
     Test,
+    Policy,
+    /// What must give an error, in a test.
+    Expected,
     /// A branch of an `if` in a role.
     RoleBranch,
     /// A branch of an `if` in a workload.
@@ -48,13 +51,15 @@ enum Class {
     Deploy,
     Assert,
     Change,
+    ExpectError,
+    AcceptPolicy,
 }
 
 /// What stands where: the one table.
 fn allowed(place: Place) -> &'static [Class] {
     use Class::{
-        AcceptGap, Assert, Change, Declaration, Deploy, Field, If, Let, Named, Needs, Nodes, OnLeave, Out,
-        Provides, Requires, Run,
+        AcceptGap, AcceptPolicy, Assert, Change, Declaration, Deploy, ExpectError, Field, If, Let, Named,
+        Needs, Nodes, OnLeave, Out, Provides, Requires, Run,
     };
     match place {
         Place::Patch => &[Named],
@@ -63,10 +68,12 @@ fn allowed(place: Place) -> &'static [Class] {
         Place::Hardware => &[Field, Named],
         Place::Kind => &[Field, Declaration, Out, Requires, Needs],
         Place::Backend => &[Declaration, Provides],
-        Place::Site => &[Field, AcceptGap],
+        Place::Site => &[Field, AcceptGap, AcceptPolicy],
         Place::Role => &[Let, Named, Out, If, OnLeave],
         Place::Workload => &[Let, Nodes, Run, Out, If],
-        Place::Test => &[Let, Deploy, Assert],
+        Place::Test => &[Let, Deploy, Assert, ExpectError],
+        Place::Policy => &[Let, Assert],
+        Place::Expected => &[Deploy],
         Place::RoleBranch => &[Let, Named, If, OnLeave],
         Place::OnLeave => &[Let, Named, If],
         Place::WorkloadBranch => &[Let, Nodes, Run, If],
@@ -84,6 +91,8 @@ fn place_noun(place: Place) -> &'static str {
         Place::Role => "a role",
         Place::Workload => "a workload",
         Place::Test => "a test",
+        Place::Policy => "a policy",
+        Place::Expected => "`expect error`",
         Place::RoleBranch | Place::WorkloadBranch => "an `if`",
         Place::OnLeave => "`on leave`",
         Place::Patch => "a patch",
@@ -115,6 +124,8 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
         StatementKind::Change(change) => (Class::Change, format!("`{}`", change.verb.word())),
         StatementKind::Deploy(_) => (Class::Deploy, "`deploy`".to_owned()),
         StatementKind::Assert { .. } => (Class::Assert, "`assert`".to_owned()),
+        StatementKind::ExpectError { .. } => (Class::ExpectError, "`expect error`".to_owned()),
+        StatementKind::AcceptPolicy { .. } => (Class::AcceptPolicy, "`accept policy`".to_owned()),
         StatementKind::Error => return None,
     })
 }
@@ -170,8 +181,16 @@ fn belongs(class: Class, place: Place) -> &'static str {
         Class::Needs => "`needs` belongs into a kind: it says which fields a step cannot leave out",
         Class::AcceptGap => "gaps are accepted by a site",
         Class::OnLeave => "`on leave` belongs into a role: it says what is done on a node before it goes",
-        Class::Deploy => "a `deploy` stands at the top of a file, or in a test",
-        Class::Assert => "`assert` belongs into a test",
+        Class::Deploy => match place {
+            Place::Policy => "a policy speaks of every deploy: `deploy.nodes`, `deploy.steps`, `site.name`",
+            _ => "a `deploy` stands at the top of a file, or in a test",
+        },
+        Class::Assert => match place {
+            Place::Expected => "what gives an error has no plan to make assertions about",
+            _ => "`assert` belongs into a test or a policy",
+        },
+        Class::ExpectError => "`expect error` belongs into a test",
+        Class::AcceptPolicy => "policies are accepted as broken by a site",
     }
 }
 

@@ -16,7 +16,7 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::Span;
 use crate::syntax::ast::{
     Argument, Block, BlockWord, Deploy, DottedName, Expression, ExpressionKind, FunctionWord, ItemKind, Name,
-    Parameter, Statement, StatementKind, StringPart, Type, TypeKind,
+    Parameter, Statement, StatementKind, StringPart, TestWord, Type, TypeKind,
 };
 use crate::syntax::walk;
 
@@ -106,9 +106,13 @@ impl Walker<'_> {
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
                 // What is in it has been put where it belongs, and is resolved there.
                 ItemKind::Patch(patch) => self.patch(patch),
-                ItemKind::Test { title, block } => {
+                ItemKind::Test { word, title, block } => {
+                    let place = match word {
+                        TestWord::Test => Place::Test,
+                        TestWord::Policy => Place::Policy,
+                    };
                     for statement in &block.statements {
-                        self.may_stand(Place::Test, statement);
+                        self.may_stand(place, statement);
                     }
                     self.diagnostics.push(
                         Diagnostic::error(names::TEST_NOT_RUN, title.span, "tests are not run yet")
@@ -236,9 +240,12 @@ impl Walker<'_> {
                 otherwise.iter().for_each(|b| self.block(inner, b));
             }
             StatementKind::OnLeave { block } => self.block(Place::OnLeave, block),
-            StatementKind::AcceptGap { block, .. } => self.block(Place::Settings, block),
+            StatementKind::AcceptGap { block, .. } | StatementKind::AcceptPolicy { block, .. } => {
+                self.block(Place::Settings, block);
+            }
+            StatementKind::ExpectError { block, .. } => self.block(Place::Expected, block),
             StatementKind::Deploy(deploy) => self.deploy(deploy),
-            StatementKind::Assert { condition } => self.expression(condition),
+            StatementKind::Assert { condition, .. } => self.expression(condition),
             // Looked at when all settings are known: see `provisions`.
             StatementKind::Provides { .. }
             | StatementKind::Requires { .. }

@@ -110,8 +110,10 @@ pub enum ItemKind {
     },
     /// `deploy laptop_shop = shop(replicas = 2) on laptop`
     Deploy(Deploy),
-    /// `test "the entry waits" { … }`
+    /// `test "the entry waits" { … }` or `policy "nodes have room" { … }`
     Test {
+        /// Which of the two.
+        word: TestWord,
         /// What it says it tests.
         title: StringLiteral,
         /// What is in it.
@@ -228,6 +230,15 @@ pub enum FunctionWord {
     Role,
     /// Groups of nodes and the roles that run on them.
     Workload,
+}
+
+/// Words of items that make assertions about plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TestWord {
+    /// About plans of its own.
+    Test,
+    /// About each deploy.
+    Policy,
 }
 
 /// `name: Type = default`, `known name: Type`
@@ -390,10 +401,26 @@ pub enum StatementKind {
     },
     /// `deploy t = shop(replicas = 3) on lab` in a test
     Deploy(Deploy),
-    /// `assert condition` in a test
+    /// `assert condition, "why"` in a test or policy
     Assert {
         /// What must hold.
         condition: Expression,
+        /// Why it must, if that is written.
+        because: Option<StringLiteral>,
+    },
+    /// `expect error E0305 { deploy t = shop(replicas = 0) on lab }` in a test
+    ExpectError {
+        /// The code.
+        code: Name,
+        /// What must give it.
+        block: Block,
+    },
+    /// `accept policy "nodes have room" { because = "…" }` in a site
+    AcceptPolicy {
+        /// The policy's title.
+        title: StringLiteral,
+        /// Holds `because`.
+        block: Block,
     },
     /// `on leave { … }` in a role: steps that are done on a node before it goes.
     OnLeave {

@@ -10,7 +10,7 @@ use crate::source::{SourceId, Span};
 
 use super::ast::{
     Argument, BlockWord, Deploy, DottedName, FunctionWord, Item, ItemKind, Name, Parameter, StringLiteral,
-    UseName,
+    TestWord, UseName,
 };
 use super::docs::Docs;
 use super::explain::{self, Reader};
@@ -72,7 +72,7 @@ fn entry(word: &str) -> Option<Rule> {
         "role" | "workload" => Some(Rule::function_entry),
         "deploy" => Some(Rule::deploy_entry),
         "patch" => Some(Rule::patch_entry),
-        "test" => Some(Rule::test_entry),
+        "test" | "policy" => Some(Rule::test_entry),
         _ => None,
     }
 }
@@ -183,13 +183,12 @@ impl<'t> Builder<'t> {
         let mut parts = parts(pair).filter(|p| {
             !matches!(
                 p.as_rule(),
-                Rule::kw_pub
+                Rule::kw_patch
+                    | Rule::kw_pub
                     | Rule::kw_use
                     | Rule::kw_type
                     | Rule::kw_enum
                     | Rule::kw_let
-                    | Rule::kw_test
-                    | Rule::kw_patch
                     | Rule::EOI
             )
         });
@@ -254,8 +253,13 @@ impl<'t> Builder<'t> {
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
             Rule::patch_entry => self.patch(parts).map(ItemKind::Patch),
             Rule::test_entry => {
+                let word = match parts.next()?.as_rule() {
+                    Rule::kw_policy => TestWord::Policy,
+                    _ => TestWord::Test,
+                };
                 let title = self.plain_string(&parts.next()?);
                 Some(ItemKind::Test {
+                    word,
                     title,
                     block: self.block(parts.next()?),
                 })

@@ -3,6 +3,8 @@
 use pest::Parser;
 use pest::iterators::Pair;
 
+use crate::diagnostics::{Diagnostic, codes::syntax as codes};
+
 use super::ast::{Block, Expression, Name, Statement, StatementKind, Type};
 use super::build::{Builder, parts};
 use super::docs::Docs;
@@ -101,6 +103,9 @@ impl Builder<'_> {
                     | Rule::kw_needs
                     | Rule::kw_accept
                     | Rule::kw_gap
+                    | Rule::kw_policy
+                    | Rule::kw_expect
+                    | Rule::kw_error
                     | Rule::kw_leave
                     | Rule::kw_assert
             )
@@ -167,7 +172,14 @@ impl Builder<'_> {
                 fields: parts.map(|p| self.name(&p)).collect(),
             },
             Rule::accept_statement => {
-                let capability = self.dotted(parts.next()?);
+                let what = parts.next()?;
+                if what.as_rule() == Rule::string {
+                    return Some(StatementKind::AcceptPolicy {
+                        title: self.plain_string(&what),
+                        block: self.block(parts.next()?),
+                    });
+                }
+                let capability = self.dotted(what);
                 StatementKind::AcceptGap {
                     capability,
                     block: self.block(parts.next()?),
@@ -179,7 +191,9 @@ impl Builder<'_> {
             Rule::deploy_statement => StatementKind::Deploy(self.deployment(parts.next()?)?),
             Rule::assert_statement => StatementKind::Assert {
                 condition: self.expression(parts.next()?).node,
+                because: parts.next().map(|p| self.plain_string(&p)),
             },
+            Rule::expect_statement => self.expected_error(parts)?,
             Rule::named_statement => {
                 let word = self.dotted(parts.find(|p| p.as_rule() == Rule::path)?);
                 let name = self.name(&parts.next()?);
@@ -192,6 +206,19 @@ impl Builder<'_> {
             _ => return None,
         };
         Some(kind)
+    }
+
+    /// `expect error E0305 { … }`
+    fn expected_error<'i>(&self, mut parts: impl Iterator<Item = Pair<'i, Rule>>) -> Option<StatementKind> {
+        let code = self.name(&parts.next()?);
+        let digits = code.text.strip_prefix('E').unwrap_or_default();
+        if digits.len() != 4 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            let message = format!("`{}` is no code of an error", code.text);
+            let help = "a code is an `E` and four digits, as messages show it: `expect error E0305 { … }`";
+            self.report(Diagnostic::error(codes::NO_ERROR_CODE, code.span, message).help(help));
+        }
+        let block = self.block(parts.next()?);
+        Some(StatementKind::ExpectError { code, block })
     }
 
     fn if_statement(&self, pair: Pair<'_, Rule>) -> Option<StatementKind> {

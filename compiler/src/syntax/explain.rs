@@ -12,7 +12,7 @@ use super::token::{Token, TokenKind};
 /// Words that begin statements.
 pub const STATEMENT_WORDS: &[&str] = &[
     "let", "nodes", "node", "run", "out", "requires", "provides", "needs", "accept", "deploy", "assert",
-    "key", "if",
+    "expect", "key", "if",
 ];
 
 /// Words that cannot be names.
@@ -310,6 +310,8 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::kw_else => "`else`",
         Rule::kw_in => "`in`",
         Rule::kw_gap => "`gap`",
+        Rule::kw_policy => "`policy`",
+        Rule::kw_error => "`error`",
         Rule::kw_leave => "`leave`",
         Rule::string => "text in quotes",
         Rule::statement => "a statement",

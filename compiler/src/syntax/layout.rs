@@ -19,7 +19,7 @@ pub const BRACKET_LIMIT: usize = 64;
 /// The words that begin items.
 pub const ITEM_WORDS: &[&str] = &[
     "use", "type", "enum", "let", "network", "hardware", "image", "kind", "backend", "site", "role",
-    "workload", "deploy", "test", "patch", "pub",
+    "workload", "deploy", "test", "policy", "patch", "pub",
 ];
 
 /// Words after which a line goes on.

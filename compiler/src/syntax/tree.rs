@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::source::Span;
 
-use super::ast::{Block, BlockWord, File, FunctionWord, Item, ItemKind, Statement, StatementKind};
+use super::ast::{Block, BlockWord, File, FunctionWord, Item, ItemKind, Statement, StatementKind, TestWord};
 use super::token::{Token, TokenKind};
 
 /// The tree of a file. It owns its text and can be sent to other threads.
@@ -45,6 +45,7 @@ pub enum NodeKind {
     Workload,
     Deploy,
     Test,
+    Policy,
     Field,
     Declaration,
     Named,
@@ -59,6 +60,8 @@ pub enum NodeKind {
     OnLeave,
     Patch,
     Change,
+    AcceptPolicy,
+    ExpectError,
     Assert,
     /// Text that could not be read.
     Error,
@@ -82,6 +85,7 @@ impl NodeKind {
             NodeKind::Workload => "workload",
             NodeKind::Deploy => "deploy",
             NodeKind::Test => "test",
+            NodeKind::Policy => "policy",
             NodeKind::Field => "field",
             NodeKind::Declaration => "declaration",
             NodeKind::Named => "named",
@@ -96,6 +100,8 @@ impl NodeKind {
             NodeKind::OnLeave => "on leave",
             NodeKind::Patch => "patch",
             NodeKind::Change => "change",
+            NodeKind::AcceptPolicy => "accept policy",
+            NodeKind::ExpectError => "expect error",
             NodeKind::Assert => "assert",
             NodeKind::Error => "error",
         }
@@ -250,8 +256,14 @@ fn item(item: &Item) -> Node {
             (kind, block(b))
         }
         ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
-        ItemKind::Test { block: b, .. } => (NodeKind::Test, block(b)),
         ItemKind::Patch(patch) => (NodeKind::Patch, block(&patch.block)),
+        ItemKind::Test { word, block: b, .. } => {
+            let kind = match word {
+                TestWord::Test => NodeKind::Test,
+                TestWord::Policy => NodeKind::Policy,
+            };
+            (kind, block(b))
+        }
         ItemKind::Error => (NodeKind::Error, Vec::new()),
     };
     Node {
@@ -285,6 +297,8 @@ fn statement(statement: &Statement) -> Node {
         StatementKind::OnLeave { block } => (NodeKind::OnLeave, statements(block)),
         StatementKind::Change(change) => (NodeKind::Change, statements(&change.block)),
         StatementKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        StatementKind::AcceptPolicy { block, .. } => (NodeKind::AcceptPolicy, statements(block)),
+        StatementKind::ExpectError { block, .. } => (NodeKind::ExpectError, statements(block)),
         StatementKind::Assert { .. } => (NodeKind::Assert, Vec::new()),
         StatementKind::Error => (NodeKind::Error, Vec::new()),
     };

@@ -105,7 +105,9 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
         StatementKind::Named { block: b, .. }
         | StatementKind::OnLeave { block: b }
         | StatementKind::Nodes { block: b, .. }
-        | StatementKind::AcceptGap { block: b, .. } => block(b, visit),
+        | StatementKind::AcceptGap { block: b, .. }
+        | StatementKind::AcceptPolicy { block: b, .. }
+        | StatementKind::ExpectError { block: b, .. } => block(b, visit),
         StatementKind::Run {
             arguments: list,
             block: b,
@@ -125,7 +127,7 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
         }
         StatementKind::Provides { level, .. } => expression(level, visit),
         StatementKind::Deploy(deploy) => arguments(&deploy.arguments, visit),
-        StatementKind::Assert { condition } => expression(condition, visit),
+        StatementKind::Assert { condition, .. } => expression(condition, visit),
         StatementKind::Requires { .. } | StatementKind::Needs { .. } | StatementKind::Error => {}
     }
 }

@@ -48,6 +48,8 @@ pub const PATCH_WITHOUT_VERSION: Code = Code("E0133");
 pub const CHANGE_WITHOUT_ANCHOR: Code = Code("E0134");
 /// A change of a patch without its braces, or with braces that it does not take.
 pub const CHANGE_BLOCK: Code = Code("E0135");
+/// `expect error` with something that is no code.
+pub const NO_ERROR_CODE: Code = Code("E0136");
 
 /// All of them.
 pub const ALL: &[Code] = &[
@@ -74,4 +76,5 @@ pub const ALL: &[Code] = &[
     PATCH_WITHOUT_VERSION,
     CHANGE_WITHOUT_ANCHOR,
     CHANGE_BLOCK,
+    NO_ERROR_CODE,
 ];

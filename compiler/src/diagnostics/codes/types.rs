@@ -44,6 +44,8 @@ pub const NO_TEXT: Code = Code("E0319");
 pub const NOT_CONSTANT: Code = Code("E0320");
 /// A level in `provides` that is none.
 pub const BAD_LEVEL: Code = Code("E0321");
+/// A pattern of a type leaves an end of the text open.
+pub const OPEN_PATTERN: Code = Code("E0322");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
@@ -68,4 +70,5 @@ pub const ALL: &[Code] = &[
     NO_TEXT,
     NOT_CONSTANT,
     BAD_LEVEL,
+    OPEN_PATTERN,
 ];
