@@ -132,6 +132,12 @@ pub(crate) struct CheckArgs {
     pub(crate) emit: Option<Stage>,
     /// The deploy, for the stages `instances` and `graph`. Without it every deploy is planned as a check.
     pub(crate) deploy: Option<String>,
+    /// Write all mends that are certain into the files of the project, and check again.
+    #[arg(long, conflicts_with = "emit")]
+    pub(crate) fix: bool,
+    /// With `--fix`: print what would change, change nothing, and exit 3 if anything would.
+    #[arg(long, requires = "fix")]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
 }
@@ -140,7 +146,13 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Args, Clone, Copy)]
 pub(crate) struct DiagnosticsArgs {
     /// How errors are written.
-    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Format::Human,
+        value_name = "FORMAT",
+        env = "REBAR_FORMAT"
+    )]
     pub(crate) format: Format,
 }
 
@@ -150,6 +162,10 @@ pub(crate) enum Format {
     Human,
     /// A JSON array on standard output.
     Json,
+    /// A SARIF 2.1.0 log on standard output, for code hosts and editors.
+    Sarif,
+    /// Workflow commands on standard output, which GitHub's runner turns into annotations.
+    Github,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -173,6 +189,8 @@ pub(crate) struct FmtArgs {
     /// Change nothing; exit 3 and name the files that are not in the format.
     #[arg(long)]
     pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) diagnostics: DiagnosticsArgs,
 }
 
 #[derive(Debug, Args)]

@@ -276,7 +276,7 @@ fn thousands_of_unknown_names_among_thousands_of_known_ones_take_little_time() {
         });
         assert!(analysis.diagnostics.has_errors());
         assert!(
-            start.elapsed() < Duration::from_secs(20),
+            start.elapsed() < Duration::from_secs(120),
             "{:?} for {}",
             start.elapsed(),
             &text[..60]

@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rebar_compiler::diagnostics::render_human;
-use rebar_compiler::{Library, Sources, analyse, format};
+use rebar_compiler::{Sources, format};
 
 /// One fenced block of a page.
 struct Fence {

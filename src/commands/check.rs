@@ -4,6 +4,8 @@ use rebar_compiler::plan::Ledger;
 use rebar_compiler::{Analysis, Diagnostics, Sources, check, expand, graph, resolve, syntax};
 
 use super::Context;
+use super::fix::fix;
+use super::show::show_beside;
 use crate::cli::{CheckArgs, Format, Stage};
 use crate::exit::Exit;
 use crate::render::palette::count;
@@ -11,11 +13,35 @@ use crate::report::Failure;
 
 /// Checks the spec and lays out every deploy of it, without a look at any machine.
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
+    if args.fix {
+        let (analysis, any) = fix(context, args.dry_run)?;
+        let exit = if args.dry_run {
+            show_beside(
+                context,
+                args.diagnostics.format,
+                &analysis.diagnostics,
+                &analysis.sources,
+            );
+            match (any, analysis.diagnostics.has_errors()) {
+                (true, _) => Exit::Changes,
+                (false, true) => Exit::Failed,
+                (false, false) => Exit::Done,
+            }
+        } else {
+            conclude(context, args, &analysis)?
+        };
+        return Ok(exit);
+    }
     let mut analysis = super::analyse(context);
     if let Some(stage) = args.emit {
         return emit(context, args, stage, analysis);
     }
     analysis.examine();
+    conclude(context, args, &analysis)
+}
+
+/// Shows what was found.
+fn conclude(context: &Context, args: &CheckArgs, analysis: &Analysis) -> Result<Exit, Failure> {
     let exit = super::show(
         context,
         args.diagnostics.format,

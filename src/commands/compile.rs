@@ -8,6 +8,7 @@ use rebar_compiler::plan::{Ledger, Plan, Snapshot, leave_undrained};
 use rebar_runtime::observe::{self, Depth};
 use rebar_runtime::state::State;
 
+use super::show::show_beside;
 use super::{Context, select};
 use crate::backends;
 use crate::cli::{DrainArgs, Format, SelectArgs};
@@ -84,12 +85,17 @@ async fn compiled(
             refuse_other_place(context, plan).await?;
         }
     }
-    // Where there is a plan, standard output is for it alone.
-    let format = if made.is_some() { Format::Human } else { format };
-    let exit = super::show(context, format, &analysis.diagnostics, &analysis.sources)?;
+    let (said, sources) = (&analysis.diagnostics, &analysis.sources);
     let made = match made {
-        Some(plan) if exit == Exit::Done => Made::Plan(Box::new(plan), unsure),
-        _ => Made::Ended(Exit::Failed),
+        // Where there is a plan, standard output is for it alone.
+        Some(plan) if !said.has_errors() => {
+            show_beside(context, format, said, sources);
+            Made::Plan(Box::new(plan), unsure)
+        }
+        Some(_) | None => {
+            super::show(context, format, said, sources)?;
+            Made::Ended(Exit::Failed)
+        }
     };
     Ok((made, found))
 }

@@ -8,6 +8,11 @@ use crate::report::Failure;
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/errors");
 
+/// The page of a code.
+pub(crate) fn page(code: &str) -> Option<&'static str> {
+    PAGES.get_file(format!("{code}.md"))?.contents_utf8()
+}
+
 /// Prints one page, or the list of all.
 pub(crate) fn run(code: Option<&str>) -> Result<Exit, Failure> {
     let mut pages: Vec<(&str, &str)> = PAGES

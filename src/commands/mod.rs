@@ -14,6 +14,7 @@ mod drift;
 mod exec;
 mod expect;
 mod explain;
+mod fix;
 mod fmt;
 mod graph;
 mod history;
@@ -22,15 +23,16 @@ mod node;
 mod plan;
 mod rebuild;
 mod rehearse;
+mod replace;
 mod schema;
 mod select;
+mod show;
 mod state;
 mod status;
 
 use std::io::{IsTerminal, Write};
 
-use rebar_compiler::diagnostics::{Severity, render_human, render_json};
-use rebar_compiler::source::Embedded;
+use rebar_compiler::source::{Embedded, Files};
 use rebar_compiler::{Analysis, Diagnostics, Library, Options, Sources};
 
 use crate::cli::{Cli, Color, Command, Format};
@@ -111,12 +113,17 @@ pub(crate) fn colored(choice: Color, terminal: bool) -> bool {
 
 /// Reads and checks the project.
 pub(crate) fn analyse(context: &Context) -> Analysis {
+    analyse_files(&context.project)
+}
+
+/// Reads and checks a project whose files are elsewhere than on the disk, or changed.
+pub(crate) fn analyse_files(project: &dyn Files) -> Analysis {
     let actions = rebar_agent::ACTIONS
         .iter()
         .map(|action| (*action).to_owned())
         .collect();
     rebar_compiler::analyse_with(
-        &library(context),
+        &library(project),
         &Options {
             actions: Some(actions),
         },
@@ -132,35 +139,28 @@ pub(crate) fn is_file(what: &str) -> bool {
 const STANDARD_LIBRARY: Embedded = Embedded(rebar_stdlib::FILES);
 
 /// Where the compiler gets text from.
-pub(crate) fn library(context: &Context) -> Library<'_> {
+pub(crate) fn library(project: &dyn Files) -> Library<'_> {
     Library {
-        project: &context.project,
+        project,
         std: &STANDARD_LIBRARY,
         packages: rebar_compiler::resolve::Packages::default(),
     }
 }
 
-/// Shows diagnostics: for people on standard error, as JSON on standard output.
-/// Returns [`Exit::Failed`] if there is an error among them.
+/// Shows what was said of the project ([`show::show`]).
 pub(crate) fn show(
     context: &Context,
     format: Format,
     diagnostics: &Diagnostics,
     sources: &Sources,
 ) -> Result<Exit, Failure> {
-    match format {
-        Format::Human => {
-            let text = render_human(diagnostics, sources, context.err.color, width());
-            tell(&text);
-        }
-        Format::Json => print(&format!("{}\n", render_json(diagnostics, sources)))?,
-    }
-    let worst = diagnostics.sorted().iter().map(|d| d.severity).min();
-    Ok(if worst == Some(Severity::Error) {
-        Exit::Failed
-    } else {
-        Exit::Done
-    })
+    show::show(
+        context,
+        format,
+        &show::project_folder(context),
+        diagnostics,
+        sources,
+    )
 }
 
 /// Writes data to standard output. A reader that has gone away is not an error worth telling.

@@ -199,8 +199,8 @@ impl Diagnostic {
     /// Like [`Diagnostic::suggest`] for text in quotes: the fix keeps them.
     fn suggest_text(self, wrong: &str, candidates: &[String]) -> Diagnostic {
         let mut diagnostic = self.suggest(wrong, candidates.iter().map(String::as_str));
-        if let Some(fix) = &mut diagnostic.fix {
-            fix.replacement = format!("\"{}\"", fix.replacement);
+        for (_, text) in diagnostic.fixes.iter_mut().flat_map(|fix| &mut fix.edits) {
+            *text = format!("\"{text}\"");
         }
         if diagnostic.help.is_none() {
             diagnostic = match candidates {

@@ -122,9 +122,8 @@ impl Checker<'_> {
                 format!("{} has no {} `{}`", owner.noun, owner.field, name.text),
             )
             .suggest(&name.text, free);
-            if let Some(fix) = &diagnostic.fix {
-                slips.push(fix.replacement.clone());
-            }
+            let edits = diagnostic.fixes.iter().flat_map(|fix| &fix.edits);
+            slips.extend(edits.map(|(_, text)| text.clone()));
             if let Some(at) = owner.declared {
                 diagnostic = diagnostic.label(at, "declared here");
             }

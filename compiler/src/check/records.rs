@@ -55,7 +55,8 @@ impl Checker<'_> {
                 .filter(|f| !fields.iter().any(|(n, _)| n.text == *f));
             let mut unknown =
                 Diagnostic::error(types::UNKNOWN_FIELD, name.span, message).suggest(&name.text, free);
-            slips.extend(unknown.fix.as_ref().map(|fix| fix.replacement.clone()));
+            let edits = unknown.fixes.iter().flat_map(|fix| &fix.edits);
+            slips.extend(edits.map(|(_, text)| text.clone()));
             if let Some(declared) = expected.declared {
                 unknown = unknown.label(declared, format!("declared here as `{}`", expected.ty));
             }

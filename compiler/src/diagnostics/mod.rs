@@ -5,13 +5,19 @@
 //! grammar rules or of Rust types.
 
 pub mod codes;
+mod fix;
 mod nearest;
 mod render;
+mod render_github;
 mod render_json;
+mod render_sarif;
 
+pub use fix::{Applicability, Fix, Mended, Mending, mend};
 pub use nearest::nearest;
 pub use render::{one_line, render_human, summary};
+pub use render_github::render_github;
 pub use render_json::render_json;
+pub use render_sarif::{Tool, render_sarif};
 
 use crate::source::Span;
 
@@ -37,17 +43,6 @@ pub struct Label {
     pub text: String,
 }
 
-/// A replacement of text that mends the problem.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fix {
-    /// What to replace; an empty span inserts.
-    pub span: Span,
-    /// The new text.
-    pub replacement: String,
-    /// What the fix does, as a command: "write `count` instead".
-    pub title: String,
-}
-
 /// One problem, told once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -61,8 +56,8 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to do about it.
     pub help: Option<String>,
-    /// A mechanical mend.
-    pub fix: Option<Fix>,
+    /// Changes of the text that mend it, the best one first.
+    pub fixes: Vec<Fix>,
 }
 
 impl Diagnostic {
@@ -77,7 +72,7 @@ impl Diagnostic {
                 text: String::new(),
             }],
             help: None,
-            fix: None,
+            fixes: Vec::new(),
         }
     }
 
@@ -97,7 +92,7 @@ impl Diagnostic {
             message: message.into(),
             labels: Vec::new(),
             help: None,
-            fix: None,
+            fixes: Vec::new(),
         }
     }
 
@@ -135,25 +130,30 @@ impl Diagnostic {
                 self.help = Some(format!("did you mean `{name}`?"));
             }
             if let Some(first) = self.labels.first() {
-                let title = format!("write `{name}`");
-                self.fix = Some(Fix {
-                    span: first.span,
-                    replacement: name.to_owned(),
-                    title,
-                });
+                let span = first.span;
+                self.fixes
+                    .push(Fix::likely(format!("write `{name}`")).edit(span, name));
             }
         }
         self
     }
 
-    /// Adds a mechanical mend.
+    /// Adds a fix of one edit that is certainly what was meant; see [`Diagnostic::add_fix`] for others.
     #[must_use]
-    pub fn fix(mut self, span: Span, replacement: impl Into<String>, title: impl Into<String>) -> Self {
-        self.fix = Some(Fix {
-            span,
-            replacement: replacement.into(),
-            title: title.into(),
-        });
+    pub fn fix(self, span: Span, replacement: impl Into<String>, title: impl Into<String>) -> Self {
+        self.add_fix(Fix::sure(title).edit(span, replacement))
+    }
+
+    /// Adds a fix of one edit that is probably what was meant.
+    #[must_use]
+    pub fn likely_fix(self, span: Span, replacement: impl Into<String>, title: impl Into<String>) -> Self {
+        self.add_fix(Fix::likely(title).edit(span, replacement))
+    }
+
+    /// Adds a fix; the first one added is shown first.
+    #[must_use]
+    pub fn add_fix(mut self, fix: Fix) -> Self {
+        self.fixes.push(fix);
         self
     }
 }

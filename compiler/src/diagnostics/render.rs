@@ -162,7 +162,7 @@ impl<'a> Shown<'a> {
             labels: labels(&diagnostic.labels, id),
             related: Vec::new(),
         });
-        let fix = diagnostic.fix.as_ref().map(|f| f.title.clone());
+        let fix = diagnostic.fixes.first().map(|f| f.title.clone());
         Shown {
             message: diagnostic.message.clone(),
             code: Some(diagnostic.code.0),

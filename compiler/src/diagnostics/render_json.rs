@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::source::{Sources, Span};
 
-use super::{Diagnostic, Diagnostics, Severity};
+use super::{Diagnostic, Diagnostics, Fix, Severity};
 
 /// One diagnostic. Lines and columns count from 1, columns in characters; ends are exclusive.
 #[derive(Debug, Serialize)]
@@ -15,7 +15,7 @@ struct JsonDiagnostic<'a> {
     message: &'a str,
     labels: Vec<JsonLabel<'a>>,
     help: Option<&'a str>,
-    fix: Option<JsonFix<'a>>,
+    fixes: Vec<JsonFix<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -28,10 +28,17 @@ struct JsonLabel<'a> {
 
 #[derive(Debug, Serialize)]
 struct JsonFix<'a> {
+    title: &'a str,
+    /// `sure`, `likely` or `unfinished`
+    applicability: &'a str,
+    edits: Vec<JsonEdit<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonEdit<'a> {
     #[serde(flatten)]
     place: JsonPlace<'a>,
     replacement: &'a str,
-    title: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,8 +51,8 @@ struct JsonPlace<'a> {
 }
 
 /// A JSON array of all diagnostics, sorted:
-/// `[{code, severity, message, labels: [{file, line, column, end_line, end_column, text, primary}], help, fix}]`;
-/// `fix` is `{file, line, column, end_line, end_column, replacement, title}` or null, `help` may be null.
+/// `[{code, severity, message, labels: [{file, line, column, end_line, end_column, text, primary}], help, fixes}]`;
+/// a fix is `{title, applicability, edits: [{file, line, column, end_line, end_column, replacement}]}`, `help` may be null.
 pub fn render_json(diagnostics: &Diagnostics, sources: &Sources) -> String {
     let all: Vec<_> = diagnostics
         .sorted()
@@ -73,11 +80,23 @@ fn json<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> JsonDiagnostic<
             })
             .collect(),
         help: diagnostic.help.as_deref(),
-        fix: diagnostic.fix.as_ref().map(|fix| JsonFix {
-            place: place(fix.span, sources),
-            replacement: &fix.replacement,
-            title: &fix.title,
-        }),
+        fixes: diagnostic
+            .fixes
+            .iter()
+            .map(|fix| json_fix(fix, sources))
+            .collect(),
+    }
+}
+
+fn json_fix<'a>(fix: &'a Fix, sources: &'a Sources) -> JsonFix<'a> {
+    let edits = fix.edits.iter().map(|(span, replacement)| JsonEdit {
+        place: place(*span, sources),
+        replacement,
+    });
+    JsonFix {
+        title: &fix.title,
+        applicability: fix.applicability.word(),
+        edits: edits.collect(),
     }
 }
 

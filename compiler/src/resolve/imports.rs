@@ -223,7 +223,7 @@ fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mu
         diagnostics.push(match module.is_own() {
             true => diagnostic
                 .help("write `pub` before it, if other modules may use it")
-                .fix(start, "pub ", "write `pub` before it"),
+                .likely_fix(start, "pub ", "write `pub` before it"),
             // What belongs to others is not the user's to change.
             false => {
                 let public: Vec<&str> = items

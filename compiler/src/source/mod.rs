@@ -52,6 +52,13 @@ pub struct Source {
     pub text: Arc<str>,
 }
 
+impl Source {
+    /// Whether it is a file of the project, and not of the library that is part of the program.
+    pub fn is_of_project(&self) -> bool {
+        !self.name.starts_with("std/")
+    }
+}
+
 /// All files that one compilation has read.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -92,12 +99,31 @@ impl Sources {
 
     /// Line and column of the start of `span`, both counted from 1, the column in characters.
     pub fn position(&self, span: Span) -> (usize, usize) {
+        let (line, before) = self.before(span);
+        (line, before.chars().count() + 1)
+    }
+
+    /// As [`Sources::position`], the column in UTF-16 code units, as many programs count.
+    pub fn position_utf16(&self, span: Span) -> (usize, usize) {
+        let (line, before) = self.before(span);
+        (line, before.chars().map(char::len_utf16).sum::<usize>() + 1)
+    }
+
+    /// The number of the line where `span` starts, from 1, and what stands in it before the span.
+    fn before(&self, span: Span) -> (usize, &str) {
         let lines = &self.lines[span.source.0 as usize];
         // The first line begins at 0, so there is always one at or before the span.
         let line = lines.partition_point(|begins| *begins <= span.start);
         let begins = lines.get(line - 1).copied().unwrap_or(0) as usize;
-        let before = &self.get(span.source).text[begins..span.start as usize];
-        (line, before.chars().count() + 1)
+        (line, &self.get(span.source).text[begins..span.start as usize])
+    }
+
+    /// The line where `span` starts, without its end.
+    pub fn line(&self, span: Span) -> &str {
+        let (_, before) = self.before(span);
+        let from = span.start as usize - before.len();
+        let rest = &self.get(span.source).text[from..];
+        rest.split('\n').next().unwrap_or(rest)
     }
 
     /// `main.rebar:12:3`, the way people and editors write a place.

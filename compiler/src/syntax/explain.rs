@@ -191,9 +191,11 @@ impl Reader<'_> {
                     end: first.end,
                     ..self.span
                 };
-                problem
-                    .help(format!("did you mean `{near}`?"))
-                    .fix(span, near, format!("write `{near}`"))
+                problem.help(format!("did you mean `{near}`?")).likely_fix(
+                    span,
+                    near,
+                    format!("write `{near}`"),
+                )
             }
             _ => problem,
         }
@@ -389,7 +391,7 @@ pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnosti
     };
     let problem = Diagnostic::error(codes::UNKNOWN_ITEM, span, message);
     match near {
-        Some(near) => problem.fix(span, near, format!("write `{near}`")),
+        Some(near) => problem.likely_fix(span, near, format!("write `{near}`")),
         None if STATEMENT_WORDS.contains(&text) => problem.help(format!(
             "`{text}` is a statement: it stands within the braces of an item"
         )),

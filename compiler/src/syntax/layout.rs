@@ -353,7 +353,7 @@ impl<'t> Scanner<'t> {
                             "remove it, or write the missing `{}` before it",
                             opener(byte)
                         ))
-                        .fix(span, "", format!("remove the `{text}`")),
+                        .likely_fix(span, "", format!("remove the `{text}`")),
                 );
                 self.mask(start, start + 1, b' ');
             }

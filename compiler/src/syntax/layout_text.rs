@@ -135,7 +135,7 @@ fn unknown_character(span: Span, shown: &str) -> Diagnostic {
             .fix(span, "//", "write `//`"),
         "%" => problem
             .help("the remainder of a division is `mod`")
-            .fix(span, "mod", "write `mod`"),
+            .likely_fix(span, "mod", "write `mod`"),
         _ if shown.starts_with(DASHES) => {
             problem
                 .help("this dash is another character than `-`")

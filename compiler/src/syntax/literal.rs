@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::diagnostics::{Code, Diagnostic, codes::syntax as codes, nearest};
+use crate::diagnostics::{Applicability, Code, Diagnostic, Fix, codes::syntax as codes, nearest};
 use crate::source::Span;
 
 use super::ast::Literal;
@@ -56,7 +56,7 @@ pub(super) struct Problem {
     message: String,
     help: Option<String>,
     /// What to write instead.
-    instead: Option<String>,
+    instead: Option<(String, Applicability)>,
 }
 
 impl Problem {
@@ -76,9 +76,18 @@ impl Problem {
         }
     }
 
+    /// What is probably meant.
     fn instead(self, text: impl Into<String>) -> Self {
         Problem {
-            instead: Some(text.into()),
+            instead: Some((text.into(), Applicability::Likely)),
+            ..self
+        }
+    }
+
+    /// What is certainly meant.
+    fn surely(self, text: impl Into<String>) -> Self {
+        Problem {
+            instead: Some((text.into(), Applicability::Sure)),
             ..self
         }
     }
@@ -87,9 +96,9 @@ impl Problem {
     pub(super) fn diagnostic(self, span: Span) -> Diagnostic {
         let mut diagnostic = Diagnostic::error(self.code, span, self.message);
         diagnostic.help = self.help;
-        if let Some(instead) = self.instead {
+        if let Some((instead, applicability)) = self.instead {
             let title = format!("write `{instead}`");
-            diagnostic = diagnostic.fix(span, instead, title);
+            diagnostic = diagnostic.add_fix(Fix::new(title, applicability).edit(span, instead));
         }
         diagnostic
     }
@@ -114,7 +123,7 @@ pub(super) fn classify(text: &str) -> Result<Literal, Problem> {
                 format!("`{text}` is neither a number nor a network"),
             )
             .help("a division needs spaces around `/`")
-            .instead(format!("{address} / {length}"))),
+            .surely(format!("{address} / {length}"))),
         };
     }
     if text.matches('.').count() >= 2 {
@@ -359,7 +368,7 @@ mod tests {
             "{}: {} [{}]",
             problem.code.0,
             problem.message,
-            problem.instead.unwrap_or_default()
+            problem.instead.map_or_else(String::new, |(text, _)| text)
         )
     }
 

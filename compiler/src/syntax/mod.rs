@@ -4,6 +4,7 @@
 //! AST, `literal` and `text` say what numbers and strings mean, and `explain` tells people what is wrong.
 
 pub mod ast;
+mod ast_patch;
 mod brackets;
 mod build;
 mod build_expression;

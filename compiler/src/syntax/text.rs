@@ -249,7 +249,7 @@ impl Builder<'_> {
                         .help(
                             "`{name}` or `{(expression)}` stands for a value; a plain brace is written `\\{`",
                         )
-                        .fix(brace, "\\{", "write `\\{` for a plain brace"),
+                        .likely_fix(brace, "\\{", "write `\\{` for a plain brace"),
                 });
                 None
             }
@@ -280,7 +280,7 @@ impl Builder<'_> {
 fn plain_brace(span: Span) -> Diagnostic {
     Diagnostic::error(codes::BRACE_IN_STRING, span, "this `{` begins no interpolation")
         .help("`{name}` or `{(expression)}` stands for a value; a plain brace is written `\\{`")
-        .fix(span, "\\{", "write `\\{`")
+        .likely_fix(span, "\\{", "write `\\{`")
 }
 
 fn unclosed_interpolation(span: Span) -> Diagnostic {
@@ -290,5 +290,5 @@ fn unclosed_interpolation(span: Span) -> Diagnostic {
         "this `{` is never closed within its string",
     )
     .help("close it with `}`; a plain brace is written `\\{`")
-    .fix(span, "\\{", "write `\\{`")
+    .likely_fix(span, "\\{", "write `\\{`")
 }

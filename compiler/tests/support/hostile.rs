@@ -166,7 +166,8 @@ fn significant(text: &str) -> Vec<(TokenKind, String)> {
 fn places(sources: &Sources, diagnostics: &Diagnostics) {
     let sorted = diagnostics.sorted();
     let labels = sorted.iter().flat_map(|d| &d.labels).map(|l| l.span);
-    let fixes = sorted.iter().filter_map(|d| d.fix.as_ref()).map(|f| f.span);
+    let fixes = sorted.iter().flat_map(|d| &d.fixes).flat_map(|f| &f.edits);
+    let fixes = fixes.map(|(span, _)| *span);
     for span in labels.chain(fixes) {
         let text = &sources.get(span.source).text;
         let (start, end) = (span.start as usize, span.end as usize);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use rebar_compiler::diagnostics::{Diagnostics, Severity};
+use rebar_compiler::diagnostics::{Applicability, Diagnostics, Severity};
 use rebar_compiler::resolve::{Package, Packages};
 use rebar_compiler::{Sources, Span, manifest};
 
@@ -132,8 +132,14 @@ pub(crate) fn render(sources: &Sources, diagnostics: &Diagnostics) -> String {
         if let Some(help) = &diagnostic.help {
             let _ = writeln!(text, "  help: {help}");
         }
-        if let Some(fix) = &diagnostic.fix {
-            let _ = writeln!(text, "  fix: {} (`{}`)", fix.title, fix.replacement);
+        for fix in &diagnostic.fixes {
+            let edits: Vec<String> = fix.edits.iter().map(|(_, text)| format!("`{text}`")).collect();
+            let word = match fix.applicability {
+                Applicability::Sure => "fix",
+                Applicability::Likely => "fix (likely)",
+                Applicability::Unfinished => "fix (unfinished)",
+            };
+            let _ = writeln!(text, "  {word}: {} ({})", fix.title, edits.join(", "));
         }
         let _ = writeln!(text);
     }
