@@ -67,6 +67,7 @@ impl Analysis {
             let _stage = tracing::debug_span!("expand").entered();
             expand::expand(&self.typed, deploy, ledger, &mut self.diagnostics)?
         };
+        expand::refuse_taken(&instances, snapshot, &mut self.diagnostics);
         let graph = {
             let _stage = tracing::debug_span!("graph").entered();
             graph::build(instances, &mut self.diagnostics)

@@ -4,7 +4,6 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use rebar_compiler::plan::{Ledger, Snapshot};
 use rebar_compiler::source::FileError;
@@ -237,7 +236,7 @@ fn a_path_is_written_in_one_way() {
 }
 
 #[test]
-fn thousands_of_unknown_names_among_thousands_of_known_ones_take_little_time() {
+fn thousands_of_unknown_names_among_thousands_of_known_ones_are_not_all_compared() {
     let count = 2500;
     let lines = |line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
     let known = lines(&|n| format!("let known_name_{n} = {n}\n"));
@@ -266,7 +265,6 @@ fn thousands_of_unknown_names_among_thousands_of_known_ones_take_little_time() {
         ),
     ];
     for text in texts {
-        let start = Instant::now();
         let project = of(&text);
         let std = support::standard_library();
         let analysis = analyse(&Library {
@@ -275,11 +273,13 @@ fn thousands_of_unknown_names_among_thousands_of_known_ones_take_little_time() {
             packages: rebar_compiler::resolve::Packages::default(),
         });
         assert!(analysis.diagnostics.has_errors());
-        assert!(
-            start.elapsed() < Duration::from_secs(120),
-            "{:?} for {}",
-            start.elapsed(),
-            &text[..60]
-        );
+        // Comparing costs the product of both: the first mistakes get a suggestion, the rest goes without.
+        let suggested = analysis
+            .diagnostics
+            .sorted()
+            .iter()
+            .filter(|d| !d.fixes.is_empty())
+            .count();
+        assert!(suggested * count < 2_000_000, "{suggested} for {}", &text[..60]);
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
     if let Some(warning) = warning(&plan.backend) {
         line(&mut out, 1, &paint.remove(&format!("warning: {warning}")));
     }
+    moves(&mut out, plan, paint);
     networks(&mut out, plan, paint);
     for (group, nodes) in by_group(plan) {
         group_text(&mut out, plan, group, &nodes, paint);
@@ -59,6 +60,17 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
     out
 }
 
+/// What is called otherwise from now on, with how much keeps its record.
+fn moves(out: &mut String, plan: &Plan, paint: Palette) {
+    if !plan.moves.is_empty() {
+        out.push('\n');
+    }
+    for renamed in &plan.moves {
+        let text = format!("> {} is called {} from now on", renamed.before(), renamed.after());
+        line(out, 1, &paint.change(&text));
+    }
+}
+
 /// What is done on a node before it goes.
 fn leave_text(out: &mut String, steps: &[RecordedStep], depth: usize, paint: Palette) {
     for step in steps {
@@ -80,6 +92,7 @@ pub(crate) struct Summary {
     steps_changed: usize,
     steps_again: usize,
     steps_removed: usize,
+    moved: usize,
     /// Whether nodes are left out that have something to be done.
     partial: bool,
 }
@@ -88,6 +101,7 @@ impl Summary {
     /// Counts what a plan does.
     pub(crate) fn of(plan: &Plan) -> Summary {
         let mut sum = Summary {
+            moved: plan.moves.len(),
             destroy: plan.leaving.len(),
             networks: plan
                 .networks
@@ -152,6 +166,7 @@ impl Summary {
             return "0 changes: everything is as the spec says".to_owned();
         }
         let parts = [
+            (self.moved, "name", "to change in the record alone"),
             (self.networks, "network", "to make"),
             (self.networks_leaving, "network", "to remove"),
             (self.create, "machine", "to create"),

@@ -12,6 +12,7 @@ mod expressions;
 mod fields;
 mod items;
 mod members;
+mod moved;
 mod operators;
 mod provisions;
 mod records;
@@ -23,8 +24,8 @@ mod written;
 
 pub use dump::dump;
 pub use typed::{
-    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Parameter, Provision,
-    Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
+    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Moved, Parameter,
+    Part, Provision, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
@@ -68,6 +69,7 @@ pub fn check(
         value_parts: bounds::MAX_PARTS,
     };
     checker.items();
+    checker.moves();
     let mut typed = checker.typed;
     typed.spec = digest(sources);
     typed.resolved = resolved;

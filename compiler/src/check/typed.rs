@@ -31,6 +31,36 @@ pub struct Typed {
     pub sites: BTreeMap<ItemId, Site>,
     /// Deploys in written order.
     pub deploys: Vec<Deploy>,
+    /// Parts of roles and workloads that had other names.
+    pub moves: Vec<Moved>,
+}
+
+/// A part of a role or workload that had another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The role or workload.
+    pub owner: ItemId,
+    /// What kind of part.
+    pub part: Part,
+    /// What it was called.
+    pub from: String,
+    /// What it is called now, at the end of all moves.
+    pub to: String,
+    /// Where the old name is written.
+    pub span: Span,
+    /// Where the name of now is written.
+    pub target: Span,
+}
+
+/// Parts that keep what was recorded of them under a new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A group of a workload.
+    Group,
+    /// A run of a workload.
+    Run,
+    /// A step of a role.
+    Step,
 }
 
 /// An expression with its type.

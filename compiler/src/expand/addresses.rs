@@ -90,7 +90,7 @@ impl Layout<'_> {
                 continue;
             };
             let message = format!("no host can be called `{name}`: that has {} letters", name.len());
-            let room = MAX_HOST_NAME.saturating_sub(name.len() - group.name.len());
+            let room = MAX_HOST_NAME.saturating_sub(name.len().saturating_sub(group.name.len()));
             let help = format!(
                 "names of hosts have at most {MAX_HOST_NAME} letters, so that of this group at most {room}"
             );
@@ -149,28 +149,43 @@ impl Layout<'_> {
 
 /// The names of a group: those of the ledger with the lowest numbers, then the lowest that are free.
 fn names(group: &GroupInstance, count: u64, recorded: &BTreeMap<String, LedgerNode>) -> Vec<String> {
-    if !group.many {
-        return vec![group.name.clone()];
-    }
-    let prefix = format!("{}-", group.name);
-    let number = |name: &String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
-    let held: Vec<u64> = recorded
+    let mut held: Vec<(u64, &String)> = recorded
         .iter()
         .filter(|(_, n)| n.group == group.name)
-        .filter_map(|(name, _)| number(name))
+        .filter_map(|(name, _)| Some((number(name)?, name)))
         .collect();
-    let mut numbers: Vec<u64> = held.clone();
-    numbers.sort_unstable();
-    numbers.truncate(usize::try_from(count).unwrap_or(usize::MAX));
-    let taken: HashSet<u64> = held.into_iter().collect();
-    let missing = count - numbers.len() as u64;
-    numbers.extend(
-        (1..)
-            .filter(|n| !taken.contains(n))
-            .take(usize::try_from(missing).unwrap_or(0)),
-    );
-    numbers.sort_unstable();
-    numbers.into_iter().map(|n| format!("{prefix}{n}")).collect()
+    held.sort_unstable();
+    // A group that had another name keeps nodes that are called by that; another group may have taken a name so.
+    let foreign = |name: &str| recorded.get(name).is_some_and(|n| n.group != group.name);
+    if !group.many {
+        let own = recorded.get(&group.name).filter(|n| n.group == group.name);
+        let moved = recorded.iter().find(|(_, n)| n.group == group.name);
+        let name = match (own, moved) {
+            (None, Some((name, _))) => name.clone(),
+            (Some(_), _) => group.name.clone(),
+            (None, None) => std::iter::once(group.name.clone())
+                .chain((2..).map(|n: u64| format!("{}-{n}", group.name)))
+                .find(|name| !foreign(name))
+                .unwrap_or_else(|| group.name.clone()),
+        };
+        return vec![name];
+    }
+    let taken: HashSet<u64> = held.iter().map(|(number, _)| *number).collect();
+    held.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    let missing = count - held.len() as u64;
+    let mut names: Vec<(u64, String)> = held.into_iter().map(|(n, name)| (n, name.clone())).collect();
+    let new = (1..)
+        .filter(|n| !taken.contains(n))
+        .map(|n| (n, format!("{}-{n}", group.name)))
+        .filter(|(_, name)| !foreign(name));
+    names.extend(new.take(usize::try_from(missing).unwrap_or(0)));
+    names.sort_unstable();
+    names.into_iter().map(|(_, name)| name).collect()
+}
+
+/// The number of a node: 3 of `web-3`.
+fn number(name: &str) -> Option<u64> {
+    name.rsplit_once('-')?.1.parse().ok()
 }
 
 /// The addresses of a network that nodes can have.
@@ -188,13 +203,13 @@ struct Pool {
 impl Pool {
     fn new(network: &NetworkInstance, taken: Vec<IpAddr>) -> Pool {
         let cidr = network.cidr;
-        let (mut first, mut last) = (number(cidr.network()), number(cidr.broadcast()));
+        let (mut first, mut last) = (bits(cidr.network()), bits(cidr.broadcast()));
         // A pair of addresses (/31, /127) has neither network nor broadcast address; a single one is itself.
         if cidr.max_prefix_len() - cidr.prefix_len() >= 2 {
             first += 1;
             last -= 1;
         }
-        let gateway = network.gateway.map(number).filter(|g| (first..=last).contains(g));
+        let gateway = network.gateway.map(bits).filter(|g| (first..=last).contains(g));
         let version_4 = cidr.addr().is_ipv4();
         let mut pool = Pool {
             version_4,
@@ -204,17 +219,13 @@ impl Pool {
             taken: HashSet::new(),
             next: first,
         };
-        pool.taken = taken
-            .into_iter()
-            .filter(|a| pool.usable(*a))
-            .map(number)
-            .collect();
+        pool.taken = taken.into_iter().filter(|a| pool.usable(*a)).map(bits).collect();
         pool
     }
 
     /// Whether a node can have this address.
     fn usable(&self, address: IpAddr) -> bool {
-        let number = number(address);
+        let number = bits(address);
         address.is_ipv4() == self.version_4
             && (self.first..=self.last).contains(&number)
             && self.gateway != Some(number)
@@ -244,7 +255,7 @@ impl Pool {
     }
 }
 
-fn number(address: IpAddr) -> u128 {
+fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(u32::from(address)),
         IpAddr::V6(address) => u128::from(address),

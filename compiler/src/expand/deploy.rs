@@ -30,6 +30,8 @@ pub(super) struct Layout<'a> {
     pub(super) quorums: Vec<Option<(u32, Span)>>,
     /// For each run: each step's kind and the place where it is written.
     pub(super) steps: Vec<Vec<(ItemId, Span)>>,
+    /// The role of each run.
+    pub(super) roles: Vec<ItemId>,
     pub(super) outputs: BTreeMap<String, Template>,
     /// How many more parts values of roles may have.
     pub(super) parts: usize,
@@ -51,6 +53,7 @@ pub(super) fn lay_out(
         quorums: Vec::new(),
         runs: Vec::new(),
         steps: Vec::new(),
+        roles: Vec::new(),
         outputs: BTreeMap::new(),
         parts: Scope::of(typed).left,
     };
@@ -69,6 +72,9 @@ pub(super) fn lay_out(
     let capabilities = layout.capabilities(site, deploy);
     layout.same_things();
     layout.check_networks();
+    let (moves, moved_at) = layout.moves(deploy);
+    let moved = layout.moved_ledger(&deploy.name, ledger, &moves, &moved_at);
+    let ledger = moved.as_ref().unwrap_or(ledger);
     let ledger = match layout.failed {
         true => None,
         false => layout.addresses(&deploy.name, ledger),
@@ -93,6 +99,8 @@ pub(super) fn lay_out(
         outputs: layout.outputs,
         ledger,
         capabilities,
+        moves,
+        moved_at,
     })
 }
 
@@ -298,6 +306,7 @@ impl Layout<'_> {
             span: run.span,
         });
         self.steps.push(expanded.kinds);
+        self.roles.push(run.role);
     }
 
     fn backend(&mut self, site: &Site) -> Option<BackendChoice> {

@@ -6,12 +6,14 @@ mod capabilities;
 mod deploy;
 mod dump;
 mod hardware;
+mod moves;
 mod roles;
 mod rollout;
 mod shared;
 
 pub(crate) use addresses::MAX_HOST_NAME;
 pub use dump::dump;
+pub(crate) use moves::refuse_taken;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,7 +23,7 @@ use ipnet::IpNet;
 use crate::check::Typed;
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::plan::{Addresses, BackendChoice, Capability, Hardware, Ledger, Rollout, Step, Template};
+use crate::plan::{Addresses, BackendChoice, Capability, Hardware, Ledger, Move, Rollout, Step, Template};
 use crate::resolve::list_of;
 use crate::source::Span;
 
@@ -48,6 +50,10 @@ pub struct Instances {
     pub ledger: Ledger,
     /// What the steps need of the site, and how far the site has it.
     pub capabilities: BTreeMap<String, Capability>,
+    /// What may be recorded under other names, in the order in which it is to be moved.
+    pub moves: Vec<Move>,
+    /// Where each of them is written: the old name and the name of now.
+    pub moved_at: Vec<(Span, Span)>,
 }
 
 /// A network of a deploy.

@@ -94,7 +94,20 @@ pub(super) fn continues(kind: TokenKind, text: &str) -> bool {
         TokenKind::Punctuation => {
             matches!(
                 text,
-                "+" | "-" | "*" | "/" | "|" | "==" | "!=" | "<" | "<=" | ">=" | ".." | "??" | "." | "="
+                "+" | "-"
+                    | "->"
+                    | "*"
+                    | "/"
+                    | "|"
+                    | "=="
+                    | "!="
+                    | "<"
+                    | "<="
+                    | ">="
+                    | ".."
+                    | "??"
+                    | "."
+                    | "="
             )
         }
         TokenKind::Word => matches!(text, "and" | "or" | "mod" | "not" | "in" | "then" | "else"),

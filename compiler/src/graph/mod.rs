@@ -219,6 +219,8 @@ mod tests {
             outputs: BTreeMap::new(),
             ledger: crate::plan::Ledger::default(),
             capabilities: BTreeMap::new(),
+            moves: Vec::new(),
+            moved_at: Vec::new(),
         };
         let mut diagnostics = Diagnostics::default();
         let graph = build(instances, &mut diagnostics);

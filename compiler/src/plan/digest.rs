@@ -55,9 +55,78 @@ pub(crate) fn step_hash<'a>(
 ) -> String {
     let mut parts = Parts::new("step");
     parts.add(kind);
-    parts.add_json(fields);
+    parts.add_json(&by_number(fields));
     loads.for_each(|load| parts.add(load));
     parts.finish()
+}
+
+/// The fields with groups by the order in which they are first met, not by their names: a group can be called
+/// otherwise without changing what is done.
+fn by_number(fields: &BTreeMap<String, Template>) -> Cow<'_, BTreeMap<String, Template>> {
+    let groups = fields.values().fold(Vec::new(), |mut groups, template| {
+        groups_of(template, &mut groups);
+        groups
+    });
+    if groups.is_empty() {
+        return Cow::Borrowed(fields);
+    }
+    let mut fields = fields.clone();
+    let numbers: HashMap<String, String> = groups
+        .iter()
+        .enumerate()
+        .map(|(number, group)| (group.clone(), format!("#{number}")))
+        .collect();
+    let mut open: Vec<&mut Template> = fields.values_mut().collect();
+    while let Some(template) = open.pop() {
+        match template {
+            Template::Value(_) => {}
+            Template::Column { node, .. } => {
+                if let NodeReference::Member(group) = node
+                    && let Some(number) = numbers.get(group)
+                {
+                    group.clone_from(number);
+                }
+            }
+            Template::Each { group, element } => {
+                if let Some(number) = numbers.get(group) {
+                    group.clone_from(number);
+                }
+                open.push(element);
+            }
+            Template::Apply { arguments, .. } => open.extend(arguments),
+            Template::List(list) => open.extend(list),
+            Template::Record(fields) => open.extend(fields.values_mut()),
+        }
+    }
+    Cow::Owned(fields)
+}
+
+/// Names of the groups that a template uses, each once, in the order of its parts.
+fn groups_of(template: &Template, groups: &mut Vec<String>) {
+    // Not recursive, so that depth does not matter.
+    let mut open = vec![template];
+    let mut add = |group: &String| {
+        if !groups.contains(group) {
+            groups.push(group.clone());
+        }
+    };
+    while let Some(template) = open.pop() {
+        match template {
+            Template::Value(_) => {}
+            Template::Column { node, .. } => {
+                if let NodeReference::Member(group) = node {
+                    add(group);
+                }
+            }
+            Template::Each { group, element } => {
+                add(group);
+                open.push(element);
+            }
+            Template::Apply { arguments, .. } => open.extend(arguments.iter().rev()),
+            Template::List(list) => open.extend(list.iter().rev()),
+            Template::Record(fields) => open.extend(fields.values().rev()),
+        }
+    }
 }
 
 /// The hash of what a pattern does to each node: its runs and steps in order. Names of nodes, their number, hardware
@@ -95,7 +164,16 @@ pub(crate) struct Digests<'a> {
 struct Uses<'a> {
     hash: &'a str,
     own: BTreeSet<&'a Column>,
-    groups: BTreeSet<&'a str>,
+    /// In the order in which they are met, which no name decides.
+    groups: Vec<&'a str>,
+}
+
+impl<'a> Uses<'a> {
+    fn uses(&mut self, group: &'a str) {
+        if !self.groups.contains(&group) {
+            self.groups.push(group);
+        }
+    }
 }
 
 impl<'a> Digests<'a> {
@@ -112,7 +190,7 @@ impl<'a> Digests<'a> {
                         if step.reload_on.contains(&loaded.name) {
                             let inner = steps[first + index].clone();
                             used.own.extend(inner.own);
-                            used.groups.extend(inner.groups);
+                            inner.groups.into_iter().for_each(|group| used.uses(group));
                         }
                     }
                     steps.push(used);
@@ -174,7 +252,6 @@ impl<'a> Digests<'a> {
             }
         }
         for group in &uses.groups {
-            parts.add(group);
             parts.add(self.groups.get(group).map_or("", String::as_str));
         }
         Cow::Owned(parts.finish())
@@ -201,10 +278,10 @@ fn uses_of(step: &Step) -> Uses<'_> {
                 node: NodeReference::Member(group),
                 ..
             } => {
-                uses.groups.insert(group);
+                uses.uses(group);
             }
             Template::Each { group, element } => {
-                uses.groups.insert(group);
+                uses.uses(group);
                 open.push(element);
             }
             Template::Apply { arguments, .. } => open.extend(arguments),

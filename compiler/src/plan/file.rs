@@ -247,11 +247,16 @@ pub struct Counts {
     pub change: usize,
     /// Machines, networks and steps that go.
     pub remove: usize,
+    /// Groups, runs and steps that are called otherwise in the record.
+    pub moved: usize,
 }
 
 /// Counts what is created, changed and removed: machines, networks and steps.
 pub fn counts(plan: &Plan) -> Counts {
-    let mut counts = Counts::default();
+    let mut counts = Counts {
+        moved: plan.moves.len(),
+        ..Counts::default()
+    };
     let mut object = |verb: &ObjectVerb| match verb {
         ObjectVerb::Keep => {}
         ObjectVerb::Create => counts.create += 1,

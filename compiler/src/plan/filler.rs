@@ -86,6 +86,7 @@ impl<'a> Filler<'a> {
                     fields,
                     removal: step.removal,
                     position: position as u32,
+                    known_as: None,
                 };
                 all.push(FilledStep {
                     run: segment.run.clone(),

@@ -38,15 +38,15 @@ pub(crate) fn keeping(run: &str, steps: &[Step]) -> Step {
             part("fields", Template::Record(step.fields.clone())),
         ]))
     });
-    let fields = BTreeMap::from([
-        ("run".to_owned(), text(run)),
-        ("steps".to_owned(), Template::List(kept.collect())),
-    ]);
+    let kept = BTreeMap::from([("steps".to_owned(), Template::List(kept.collect()))]);
+    let mut fields = kept.clone();
+    fields.insert("run".to_owned(), text(run));
     Step {
         name: NAME.to_owned(),
         kind: LEAVE.to_owned(),
         key: vec!["run".to_owned()],
-        hash: step_hash(LEAVE, &fields, std::iter::empty()),
+        // What it is of is no part of it, so that a run can be called otherwise.
+        hash: step_hash(LEAVE, &kept, std::iter::empty()),
         fields,
         reload_on: Vec::new(),
         removal: Removal::Forget,
@@ -80,6 +80,7 @@ pub(super) fn leave_steps(node: &RecordedNode) -> Vec<RecordedStep> {
                 removal: kept.removal,
                 // After all others, so that it would be taken back before them.
                 position: AFTER_ALL + all.len() as u32,
+                known_as: None,
             });
         }
     }

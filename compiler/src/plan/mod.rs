@@ -13,6 +13,7 @@ mod fill;
 mod filler;
 pub(crate) mod functions;
 mod leave;
+mod moves;
 mod planning;
 pub(crate) mod render;
 mod select;
@@ -34,6 +35,8 @@ pub use filler::{FilledStep, Filler, filled_steps};
 pub use functions::FunctionError;
 pub(crate) use leave::keeping;
 pub use leave::{LEAVE, leave_undrained};
+pub(crate) use moves::move_groups;
+pub use moves::{Move, moved_step};
 pub use planning::plan;
 pub use render::RenderError;
 pub use select::{LeftOut, SelectError, Selection, Wanted, select};
@@ -85,6 +88,9 @@ pub struct Plan {
     pub ledger: Ledger,
     /// What the steps need of the site, by capability (`node.files`), and how far the site has it.
     pub capabilities: BTreeMap<String, Capability>,
+    /// What is called otherwise in the record before anything else is done; `nodes` and the rest go by the new names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
     /// Nodes that are left alone, if this is a part of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
@@ -365,6 +371,9 @@ pub struct RecordedStep {
     pub removal: Removal,
     /// Its place among the node's steps; removal goes from the highest to the lowest.
     pub position: u32,
+    /// The address under which the node knows it, where it was moved since it was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_as: Option<String>,
 }
 impl Eq for RecordedStep {}
 

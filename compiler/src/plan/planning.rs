@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::leave::leave_steps;
+use super::moves::take_effect;
 use super::verbs::verbs;
 use super::{
     FORMAT, Gate, Group, LeavingNode, Machine, Network, NodeRow, ObjectVerb, Pattern, Plan, Segment,
@@ -14,7 +15,10 @@ use crate::graph::Graph;
 /// Makes the plan: O(patterns + nodes), and O(steps) only for nodes that stand already. Names and addresses are taken
 /// over from the instances as they are.
 pub fn plan(graph: Graph, snapshot: &Snapshot) -> Plan {
+    let (moves, snapshot) = take_effect(&graph.instances.moves, snapshot);
+    let snapshot = snapshot.as_ref();
     let mut plan = desired(graph, snapshot);
+    plan.moves = moves;
     // Where nothing stands all is to be made, and every row says so already.
     if !snapshot.nodes.is_empty() {
         let verbs = verbs(&plan, snapshot);
@@ -105,6 +109,7 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
         outputs: instances.outputs,
         ledger: instances.ledger,
         capabilities: instances.capabilities,
+        moves: Vec::new(),
         selection: None,
     }
 }

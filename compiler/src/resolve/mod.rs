@@ -13,6 +13,7 @@ pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
 pub use packages::{Owner, Package, Packages};
 pub use patches::{Patched, apply_patches};
+pub(crate) use scopes::{parts, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -131,8 +132,9 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         | ast::ItemKind::Function { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
         ast::ItemKind::Use { .. }
-        | ast::ItemKind::Test { .. }
         | ast::ItemKind::Patch(_)
+        | ast::ItemKind::Moved { .. }
+        | ast::ItemKind::Test { .. }
         | ast::ItemKind::Error => None,
     }
 }
@@ -159,6 +161,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         },
         ItemKind::Deploy(_) => "a deploy",
         ItemKind::Patch(_) => "a patch",
+        ItemKind::Moved { .. } => "a move",
         ItemKind::Test { word, .. } => match word {
             ast::TestWord::Test => "a test",
             ast::TestWord::Policy => "a policy",

@@ -4,6 +4,9 @@
 //! are words: they stand where a value cannot, so a step may be called like a kind.
 
 mod lookup;
+mod moved;
+
+pub(crate) use moved::split as split_part;
 
 use std::collections::HashMap;
 
@@ -71,6 +74,8 @@ enum Wanted {
     Role,
     Workload,
     Site,
+    /// What has parts that can be moved.
+    RoleOrWorkload,
 }
 
 impl Walker<'_> {
@@ -106,6 +111,7 @@ impl Walker<'_> {
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
                 // What is in it has been put where it belongs, and is resolved there.
                 ItemKind::Patch(patch) => self.patch(patch),
+                ItemKind::Moved { from, to } => self.moved(from, to),
                 ItemKind::Test { word, title, block } => {
                     let place = match word {
                         TestWord::Test => Place::Test,
@@ -474,6 +480,12 @@ fn place_of(word: BlockWord) -> Place {
         BlockWord::Backend => Place::Backend,
         BlockWord::Site => Place::Site,
     }
+}
+
+/// Groups, runs and steps that the statements of a block declare, at any depth: name, what it is, and the place.
+pub(crate) fn parts(block: &Block) -> Vec<(String, &'static str, Span)> {
+    let parts = declarations(block).into_iter().filter(|d| d.noun != "value");
+    parts.map(|d| (d.name, d.noun, d.span)).collect()
 }
 
 /// All names that the statements of a block declare, at any depth.

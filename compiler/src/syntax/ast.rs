@@ -112,6 +112,13 @@ pub enum ItemKind {
     },
     /// `deploy laptop_shop = shop(replicas = 2) on laptop`
     Deploy(Deploy),
+    /// `moved shop.web -> shop.pages`: what was applied as the first is the second from now on.
+    Moved {
+        /// What it was called, after its workload or role.
+        from: DottedName,
+        /// What it is called now, after the same workload or role.
+        to: DottedName,
+    },
     /// `test "the entry waits" { … }` or `policy "nodes have room" { … }`
     Test {
         /// Which of the two.

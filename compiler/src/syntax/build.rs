@@ -54,6 +54,7 @@ pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, R
                 | Rule::bar
                 | Rule::dot
                 | Rule::at
+                | Rule::arrow
                 | Rule::separator
                 | Rule::end_of_item
                 | Rule::end_of_statement
@@ -72,6 +73,7 @@ fn entry(word: &str) -> Option<Rule> {
         "role" | "workload" => Some(Rule::function_entry),
         "deploy" => Some(Rule::deploy_entry),
         "patch" => Some(Rule::patch_entry),
+        "moved" => Some(Rule::moved_entry),
         "test" | "policy" => Some(Rule::test_entry),
         _ => None,
     }
@@ -189,6 +191,7 @@ impl<'t> Builder<'t> {
                     | Rule::kw_type
                     | Rule::kw_enum
                     | Rule::kw_let
+                    | Rule::kw_moved
                     | Rule::EOI
             )
         });
@@ -252,6 +255,16 @@ impl<'t> Builder<'t> {
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
             Rule::patch_entry => self.patch(parts).map(ItemKind::Patch),
+            Rule::moved_entry => {
+                let from = self.dotted(parts.next()?);
+                let to = self.dotted(parts.next()?);
+                for part in [&from, &to] {
+                    if part.names.len() < 2 {
+                        self.report(explain::moved_without_owner(part.span, &part.text()));
+                    }
+                }
+                Some(ItemKind::Moved { from, to })
+            }
             Rule::test_entry => {
                 let word = match parts.next()?.as_rule() {
                     Rule::kw_policy => TestWord::Policy,

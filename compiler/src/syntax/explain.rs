@@ -307,6 +307,7 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::close_paren => "`)`",
         Rule::close_bracket => "`]`",
         Rule::close_angle => "`>`",
+        Rule::arrow => "`->`",
         Rule::kw_on => "`on`",
         Rule::kw_then => "`then`",
         Rule::kw_else => "`else`",
@@ -397,6 +398,15 @@ pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnosti
         )),
         None => problem.help(format!("items begin with {}", listed(&quoted(ITEM_WORDS)))),
     }
+}
+
+/// `moved web -> pages`: whose group, run or step that is, is not said.
+pub(super) fn moved_without_owner(span: Span, name: &str) -> Diagnostic {
+    let message = format!("`{name}` does not say what it belongs to");
+    Diagnostic::error(codes::MOVED_WITHOUT_OWNER, span, message).help(
+        "write the workload or role before it: `moved shop.web -> shop.pages` for a group or run, \
+         `moved web_page.index -> web_page.page` for a step",
+    )
 }
 
 /// A `pub` with nothing after it.

@@ -19,7 +19,7 @@ pub const BRACKET_LIMIT: usize = 64;
 /// The words that begin items.
 pub const ITEM_WORDS: &[&str] = &[
     "use", "type", "enum", "let", "network", "hardware", "image", "kind", "backend", "site", "role",
-    "workload", "deploy", "test", "policy", "patch", "pub",
+    "workload", "deploy", "test", "policy", "moved", "patch", "pub",
 ];
 
 /// Words after which a line goes on.
@@ -503,9 +503,8 @@ impl<'t> Scanner<'t> {
         match token.kind {
             TokenKind::Word => TRAILING_WORDS.contains(&text),
             TokenKind::Punctuation => match text {
-                "," | "+" | "-" | "*" | "/" | "|" | "==" | "!=" | "<" | "<=" | ">=" | ".." | "??" | "." => {
-                    true
-                }
+                "," | "+" | "-" | "->" | "*" | "/" | "|" | "==" | "!=" | "<" | "<=" | ">=" | ".." | "??"
+                | "." => true,
                 // `List<Int>` ends a line, `a >` does not.
                 ">" => self.bytes[..token.start as usize].last() == Some(&b' '),
                 _ => false,

@@ -44,6 +44,7 @@ pub enum NodeKind {
     Role,
     Workload,
     Deploy,
+    Moved,
     Test,
     Policy,
     Field,
@@ -84,6 +85,7 @@ impl NodeKind {
             NodeKind::Role => "role",
             NodeKind::Workload => "workload",
             NodeKind::Deploy => "deploy",
+            NodeKind::Moved => "moved",
             NodeKind::Test => "test",
             NodeKind::Policy => "policy",
             NodeKind::Field => "field",
@@ -257,6 +259,7 @@ fn item(item: &Item) -> Node {
         }
         ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
         ItemKind::Patch(patch) => (NodeKind::Patch, block(&patch.block)),
+        ItemKind::Moved { .. } => (NodeKind::Moved, Vec::new()),
         ItemKind::Test { word, block: b, .. } => {
             let kind = match word {
                 TestWord::Test => NodeKind::Test,

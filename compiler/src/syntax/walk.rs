@@ -19,7 +19,11 @@ pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
             }
             ItemKind::Deploy(deploy) => arguments(&deploy.arguments, visit),
             ItemKind::Patch(patch) => block(&patch.block, visit),
-            ItemKind::Use { .. } | ItemKind::Type { .. } | ItemKind::Enum { .. } | ItemKind::Error => {}
+            ItemKind::Use { .. }
+            | ItemKind::Type { .. }
+            | ItemKind::Enum { .. }
+            | ItemKind::Moved { .. }
+            | ItemKind::Error => {}
         }
     }
 }

@@ -64,6 +64,7 @@ async fn carry_out(
             ..snapshot.base.clone()
         },
         ledger: BTreeMap::new(),
+        moves: Vec::new(),
     };
     let ranks = state
         .latest_plan(deploy)

@@ -15,7 +15,7 @@ use super::outcome::{Failure, Stop};
 use super::seat;
 use super::tries::{Tries, Waits, line_failed};
 use crate::journal::{Entry, FailedClass, Line as JournalLine, Request};
-use crate::observe::{Line, LineError, agent_step};
+use crate::observe::{Line, LineError, agent_step, removed_step};
 
 /// Steps of one run on one node, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -250,10 +250,13 @@ impl Session<'_> {
         let steps = rest.iter().map(|i| PlannedStep {
             operation: self.operations[*i].clone(),
             verb: self.segment.steps[*i].verb,
-            step: agent_step(
-                &self.segment.steps[*i].recipe,
-                self.segment.steps[*i].loads.clone(),
-            ),
+            step: match self.segment.steps[*i].verb {
+                Verb::Ensure => agent_step(
+                    &self.segment.steps[*i].recipe,
+                    self.segment.steps[*i].loads.clone(),
+                ),
+                Verb::Remove => removed_step(&self.segment.steps[*i].recipe),
+            },
         });
         let request = Ask::Apply {
             protocol: PROTOCOL,

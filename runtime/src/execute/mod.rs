@@ -323,6 +323,7 @@ async fn open(plan: &Plan, context: &Context, token: &Token) -> Result<(String, 
         backend: plan.backend.name.clone(),
         base: plan.base.clone(),
         ledger: plan.ledger.deploys.get(&plan.deploy).cloned().unwrap_or_default(),
+        moves: plan.moves.clone(),
     };
     begin(context, token, opening).await
 }

@@ -106,6 +106,7 @@ mod tests {
             fields: BTreeMap::new(),
             removal: Removal::Remove,
             position: 0,
+            known_as: None,
         };
         LaneStep {
             verb,

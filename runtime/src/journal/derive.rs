@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use rebar_agent::protocol::Verb;
-use rebar_compiler::plan::RecordedStep;
+use rebar_compiler::plan::{Move, RecordedStep};
 
 use super::{Entry, NodeFacts, Request, Surgery};
 use crate::backend::{MachineSpec, NetworkSpec, ObjectAction};
@@ -30,6 +30,8 @@ pub enum Change {
     DropStep(String, String),
     /// A machine was started, and may have forgotten the names.
     Restarted(String),
+    /// A group, run or step is called otherwise.
+    Rename(Move),
     /// This table of names is known to these machines.
     PutNames(BTreeMap<String, Vec<IpAddr>>, Vec<String>),
 }
@@ -89,6 +91,7 @@ fn operated(surgery: &Surgery) -> Option<Change> {
         Surgery::ForgetMachine { name } => Some(Change::DropMachine(name.clone(), true)),
         Surgery::ForgetNetwork { name } => Some(Change::DropNetwork(name.clone())),
         Surgery::ForgetNames => Some(Change::PutNames(BTreeMap::new(), Vec::new())),
+        Surgery::Rename { renamed } => Some(Change::Rename(renamed.clone())),
         // What a deploy is called, and where its record is from, is not told by what stands.
         Surgery::Move { .. } | Surgery::Forget { .. } | Surgery::Rebuild { .. } | Surgery::Import { .. } => {
             None

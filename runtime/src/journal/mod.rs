@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use rebar_agent::protocol::{Prior, Verb};
-use rebar_compiler::plan::{Addresses, RecordedStep};
+use rebar_compiler::plan::{Addresses, Move, RecordedStep};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::ObjectAction;
@@ -177,6 +177,11 @@ pub enum Surgery {
         /// The id that the objects carry.
         deploy_id: String,
     },
+    /// A group, run or step is called otherwise from then on.
+    Rename {
+        /// What was called how, and is called how.
+        renamed: Move,
+    },
     /// The state was taken over from a document.
     Import {
         /// The document's hash.
@@ -196,6 +201,9 @@ impl Surgery {
             Surgery::ForgetNetwork { name } => format!("forgot network `{name}`"),
             Surgery::ForgetNames => "forgot the names that were published".to_owned(),
             Surgery::Rebuild { deploy_id } => format!("rebuilt from the objects with the id {deploy_id}"),
+            Surgery::Rename { renamed } => {
+                format!("{} is called `{}` from now on", renamed.before(), renamed.after())
+            }
             Surgery::Import { document } => format!("imported from the document {document}"),
         }
     }

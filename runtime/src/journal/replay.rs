@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use rebar_compiler::plan::RecordedStep;
+use rebar_compiler::plan::{Move, RecordedStep, moved_step};
 
 use super::{Change, Entry, Line, NodeFacts, Request, changes};
 use crate::backend::{MachineSpec, NetworkSpec};
@@ -176,6 +176,7 @@ impl Derived {
             Change::DropStep(node, address) => {
                 self.steps.remove(&(node, address));
             }
+            Change::Rename(renamed) => self.rename(&renamed),
             Change::Restarted(name) => {
                 self.told.remove(&name);
             }
@@ -185,5 +186,26 @@ impl Derived {
                 self.told = known.collect();
             }
         }
+    }
+
+    fn rename(&mut self, renamed: &Move) {
+        if let Move::Group { from, to } = renamed {
+            let of_group = self.machines.values_mut().map(|(_, facts)| facts);
+            of_group
+                .filter(|facts| facts.group == *from)
+                .for_each(|facts| facts.group.clone_from(to));
+            return;
+        }
+        let steps = std::mem::take(&mut self.steps);
+        let moved = steps
+            .into_iter()
+            .map(|((node, address), mut record)| match renamed.address(&address) {
+                Some(target) => {
+                    record.recipe = moved_step(record.recipe, &target);
+                    ((node, target), record)
+                }
+                None => ((node, address), record),
+            });
+        self.steps = moved.collect();
     }
 }

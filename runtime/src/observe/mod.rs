@@ -277,6 +277,15 @@ fn patience(steps: &[Step]) -> Duration {
     SILENCE + Duration::from_nanos(limits.max().unwrap_or(0))
 }
 
+/// A recorded step that is to be removed, in the agent's words: what goes is what the node knows by its own name.
+pub(crate) fn removed_step(step: &RecordedStep) -> Step {
+    let known_as = step.known_as.clone();
+    Step {
+        address: known_as.unwrap_or_else(|| step.address.clone()),
+        ..agent_step(step, BTreeMap::new())
+    }
+}
+
 /// A recorded step in the agent's words.
 pub(crate) fn agent_step(step: &RecordedStep, loads: BTreeMap<String, String>) -> Step {
     Step {

@@ -18,6 +18,7 @@ mod open;
 mod practice;
 mod record;
 mod rehearsals;
+mod rename;
 mod runs;
 mod sound;
 mod store;

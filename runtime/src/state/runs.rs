@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rebar_compiler::plan::{Base, LedgerNode};
+use rebar_compiler::plan::{Base, LedgerNode, Move};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Fault, Refusal, StateError};
 use super::lease::{Token, verify};
-use super::{State, durations, lease, ledger, record, store};
+use super::{State, durations, lease, ledger, record, rename, store};
 use crate::journal::{Entry, Request};
 
 /// What a run does.
@@ -87,6 +87,8 @@ pub struct Opening {
     pub base: Base,
     /// Names and addresses of this deploy's nodes as they are once the plan is done.
     pub ledger: BTreeMap<String, LedgerNode>,
+    /// What is called otherwise from then on.
+    pub moves: Vec<Move>,
 }
 
 /// What an opening would do.
@@ -425,6 +427,7 @@ fn open(
             lease::who()
         ],
     )?;
+    rename::journal(connection, token, &run, &opening.moves, now)?;
     store::bump(connection, &token.deploy)?;
     Ok(run)
 }

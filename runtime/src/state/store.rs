@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, StateError};
 use super::lease::{Token, verify};
-use super::{State, durations, ledger};
+use super::{State, durations, ledger, rename};
 use crate::journal::{Change, Entry, Line, Request, changes, contradiction};
 
 impl State {
@@ -210,6 +210,7 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
                 .prepare_cached("DELETE FROM step WHERE deploy = ?1 AND node = ?2 AND address = ?3")?
                 .execute(params![deploy, node, address])?;
         }
+        Change::Rename(renamed) => rename::apply(connection, deploy, &renamed)?,
         Change::Restarted(name) => {
             connection.execute(
                 "UPDATE machine SET told = 0 WHERE deploy = ?1 AND name = ?2",

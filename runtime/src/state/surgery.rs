@@ -84,7 +84,18 @@ impl State {
     }
 }
 
-/// The group of a node, which its name tells: `web-3` is of `web`, `edge` of `edge`.
+/// The group that the ledger has a node in.
+fn group_held(connection: &Connection, place: &Place, node: &str) -> Result<Option<String>, Fault> {
+    let held = connection.query_row(
+        "SELECT grp FROM ledger_node WHERE site = ?1 AND deploy = ?2 AND node = ?3",
+        params![place.site, place.deploy, node],
+        |row| row.get(0),
+    );
+    Ok(held.optional()?)
+}
+
+/// The group that a node was made for, which its name tells: `web-3` was of `web`, `edge` of `edge`. A group that had
+/// another name keeps its nodes' names, so this is for where neither record nor ledger is left.
 pub fn group_of(node: &str) -> &str {
     match node.rsplit_once('-') {
         Some((group, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => group,
@@ -157,7 +168,7 @@ fn write(
     )
 }
 
-fn operation(run: &str, subject: &str) -> String {
+pub(super) fn operation(run: &str, subject: &str) -> String {
     Uuid::new_v5(
         &Uuid::NAMESPACE_OID,
         format!("{run}\nsurgery\n{subject}").as_bytes(),
@@ -165,7 +176,7 @@ fn operation(run: &str, subject: &str) -> String {
     .to_string()
 }
 
-fn lines(operation: String, subject: &str, request: Request, note: String) -> [Line; 2] {
+pub(super) fn lines(operation: String, subject: &str, request: Request, note: String) -> [Line; 2] {
     let line = |operation, entry| Line {
         operation,
         subject: subject.to_owned(),
@@ -369,7 +380,7 @@ fn rebuild(connection: &Connection, place: &Place, found: &Found, now: i64) -> R
     for (name, object) in found.machines.iter().filter(|(_, object)| object.complete) {
         let spec = object.spec.clone().ok_or_else(|| silent("machine", name))?;
         let facts = NodeFacts {
-            group: group_of(name).to_owned(),
+            group: group_held(connection, place, name)?.unwrap_or_else(|| group_of(name).to_owned()),
             addresses: addresses(&spec),
         };
         let node = LedgerNode {

@@ -124,6 +124,7 @@ fn request(act: &Act) -> Request {
                 fields: BTreeMap::new(),
                 removal: Removal::Restore,
                 position: u32::from(*s),
+                known_as: None,
             }),
         },
     }
@@ -218,6 +219,7 @@ fn opening() -> Opening {
         backend: "test".to_owned(),
         base: Base::default(),
         ledger: BTreeMap::new(),
+        moves: Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod journal;
 mod leave;
+mod moved;
 mod order;
 mod priority;
 mod project;

@@ -30,7 +30,7 @@ impl Files for Memory {
     }
 }
 
-const START: &str = r#"
+pub(crate) const START: &str = r#"
 use std.linux { package, file, service }
 use std.image { bookworm }
 

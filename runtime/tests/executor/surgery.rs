@@ -24,7 +24,7 @@ async fn applied(folder: &Path) -> (State, Arc<TestWorld>) {
 }
 
 /// What is recorded of a deploy is what its journal's lines say.
-async fn replays(state: &State, deploy: &str) {
+pub(crate) async fn replays(state: &State, deploy: &str) {
     let mut lines = Vec::new();
     for run in state.history(Some(deploy), 100).await.unwrap() {
         for line in state.lines(&run.run.id).await.unwrap() {

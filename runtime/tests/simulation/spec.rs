@@ -281,6 +281,8 @@ impl Spec {
             outputs: BTreeMap::new(),
             ledger,
             capabilities: BTreeMap::new(),
+            moves: Vec::new(),
+            moved_at: Vec::new(),
         };
         let mut diagnostics = Diagnostics::default();
         plan::plan(graph::build(instances, &mut diagnostics), snapshot)

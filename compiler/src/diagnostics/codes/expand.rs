@@ -39,6 +39,9 @@ pub const UNUSABLE_NETWORK: Code = Code("E0416");
 /// A rollout that takes away more members than the quorum leaves.
 pub const BREAKS_QUORUM: Code = Code("E0417");
 
+/// A move to something that is recorded already.
+pub const MOVED_BOTH_RECORDED: Code = Code("E0450");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     DEPENDS_ON_NODE,
@@ -58,4 +61,5 @@ pub const ALL: &[Code] = &[
     NAME_TOO_LONG,
     UNUSABLE_NETWORK,
     BREAKS_QUORUM,
+    MOVED_BOTH_RECORDED,
 ];

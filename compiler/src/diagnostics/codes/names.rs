@@ -45,6 +45,13 @@ pub const AMBIGUOUS_NAME: Code = Code("E0228");
 /// What a patch stands at is not what it was when the patch was locked.
 pub const PATCH_MOVED: Code = Code("E0229");
 
+/// A `moved` from one workload or role to another.
+pub const MOVED_ELSEWHERE: Code = Code("E0217");
+/// A `moved` to something that is not there.
+pub const MOVED_TO_NOTHING: Code = Code("E0218");
+/// A `moved` of something that is still there.
+pub const MOVED_STILL_THERE: Code = Code("E0219");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     UNKNOWN_NAME,
@@ -68,4 +75,7 @@ pub const ALL: &[Code] = &[
     PATCH_UNFIT,
     AMBIGUOUS_NAME,
     PATCH_MOVED,
+    MOVED_ELSEWHERE,
+    MOVED_TO_NOTHING,
+    MOVED_STILL_THERE,
 ];

@@ -51,6 +51,9 @@ pub const CHANGE_BLOCK: Code = Code("E0135");
 /// `expect error` with something that is no code.
 pub const NO_ERROR_CODE: Code = Code("E0136");
 
+/// A `moved` that does not say of which workload or role.
+pub const MOVED_WITHOUT_OWNER: Code = Code("E0130");
+
 /// All of them.
 pub const ALL: &[Code] = &[
     UNEXPECTED,
@@ -76,5 +79,6 @@ pub const ALL: &[Code] = &[
     PATCH_WITHOUT_VERSION,
     CHANGE_WITHOUT_ANCHOR,
     CHANGE_BLOCK,
+    MOVED_WITHOUT_OWNER,
     NO_ERROR_CODE,
 ];

@@ -47,6 +47,9 @@ pub const BAD_LEVEL: Code = Code("E0321");
 /// A pattern of a type leaves an end of the text open.
 pub const OPEN_PATTERN: Code = Code("E0322");
 
+/// A name that is moved from, or to, twice.
+pub const MOVED_TWICE: Code = Code("E0395");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     MISMATCH,
@@ -70,5 +73,6 @@ pub const ALL: &[Code] = &[
     NO_TEXT,
     NOT_CONSTANT,
     BAD_LEVEL,
+    MOVED_TWICE,
     OPEN_PATTERN,
 ];

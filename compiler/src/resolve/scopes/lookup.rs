@@ -34,6 +34,7 @@ impl Wanted {
                     ..
                 }
             ),
+            Wanted::RoleOrWorkload => matches!(item.kind, ItemKind::Function { .. }),
             Wanted::Site => matches!(
                 item.kind,
                 ItemKind::Block {
@@ -51,6 +52,7 @@ impl Wanted {
             Wanted::Role => "role",
             Wanted::Workload => "workload",
             Wanted::Site => "site",
+            Wanted::RoleOrWorkload => "role or workload",
         }
     }
 }
