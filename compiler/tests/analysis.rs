@@ -228,6 +228,7 @@ fn a_path_is_written_in_one_way() {
         let analysis = analyse(&Library {
             project: &of(&format!("let path: Path = \"{path}\"\n")),
             std: &std,
+            packages: rebar_compiler::resolve::Packages::default(),
         });
         let expected: &[&str] = if good { &[] } else { &["E0307"] };
         let codes: Vec<String> = said(&analysis).iter().map(|text| text[..5].to_owned()).collect();
