@@ -1,6 +1,6 @@
 //! Symbolic values in words: `http://{node.address}:80/`.
 
-use rebar_compiler::plan::{Column, Function, NodeReference, Template};
+use rebar_compiler::plan::{Column, Function, NodeReference, Template, shown};
 
 /// A template as a person would write it, cut to `width` characters.
 pub(crate) fn describe(template: &Template, width: usize) -> String {
@@ -14,8 +14,9 @@ pub(crate) fn describe(template: &Template, width: usize) -> String {
 fn text(template: &Template) -> String {
     match template {
         Template::Value(serde_json::Value::String(text)) => text.clone(),
-        Template::Value(value) => value.to_string(),
+        Template::Value(value) => shown(value).to_string(),
         Template::Column { node, column } => format!("{{{}}}", column_text(node, column)),
+        Template::Secret(reference) => format!("({reference})"),
         Template::Each { group, element } => format!("[{} for each of {group}]", text(element)),
         Template::Apply { function, arguments } => apply(*function, arguments),
         Template::List(items) => format!("[{}]", items.iter().map(text).collect::<Vec<_>>().join(", ")),

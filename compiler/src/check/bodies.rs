@@ -63,8 +63,12 @@ impl Checker<'_> {
         };
         self.locals.clear();
         self.waits_of.clear();
+        self.origins.clear();
         let signature = self.functions.get(&id).cloned().unwrap_or_default();
         for (written, parameter) in parameters.iter().zip(&signature.parameters) {
+            if parameter.ty.holds_secret() {
+                self.origins.insert(written.name.text.clone(), written.ty.span);
+            }
             self.locals.insert(written.name.span, parameter.ty.clone());
         }
         let body = self.statements(block, *word, &signature);
@@ -105,6 +109,7 @@ impl Checker<'_> {
                         None => self.infer(value, None),
                     };
                     let ty = self.bounded(value.ty.clone(), name.span);
+                    self.remember_origin(&name.text, &value);
                     self.locals.insert(name.span, ty);
                     self.waits_of.insert(name.span, std::mem::take(&mut self.waits));
                     body.push(Statement::Let(name.text.clone(), value));
@@ -145,7 +150,9 @@ impl Checker<'_> {
                         name: name.text.clone(),
                         declared: Some(ty.span),
                     };
+                    self.sink = super::secrets::Sink::Output;
                     let value = self.expression(value, &expected);
+                    self.sink = super::secrets::Sink::default();
                     body.push(Statement::Out(name.text.clone(), value));
                 }
                 (StatementKind::If { branches, otherwise }, _) => {
@@ -193,7 +200,7 @@ impl Checker<'_> {
             at: name.span,
             lenient: unreadable(block),
         };
-        let fields = self.fields(block, &kind.fields, &owner);
+        let mut fields = self.fields(block, &kind.fields, &owner);
         let given = |field: &String| {
             block
                 .statements
@@ -215,6 +222,11 @@ impl Checker<'_> {
                 self.report(diagnostic);
             }
         }
+        let mode = block.statements.iter().find_map(|s| match &s.kind {
+            StatementKind::Field { name, value } if name.text == "mode" => Some(value.span),
+            _ => None,
+        });
+        self.keep_private(&mut fields, mode);
         let members = kind
             .fields
             .iter()
@@ -315,6 +327,7 @@ impl Checker<'_> {
             (name.clone(), ty)
         });
         let ty = Type::Thing(Thing::Run, Arc::new(outputs.collect()));
+        self.origins.insert(name.text.clone(), name.span);
         self.locals
             .insert(name.span, if group.is_some() { ty } else { Type::Error });
         let group = group?.0;

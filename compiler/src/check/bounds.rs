@@ -56,7 +56,7 @@ fn fits_type(ty: &Type, depth: usize, left: &mut usize) -> bool {
     *left -= 1;
     let mut inner = |ty: &Type| fits_type(ty, depth - 1, left);
     match ty {
-        Type::List(of) | Type::Optional(of) | Type::Range(of) => inner(of),
+        Type::List(of) | Type::Optional(of) | Type::Range(of) | Type::Secret(of) => inner(of),
         Type::Map(key, value) => inner(key) && inner(value),
         Type::Record(fields) => fields.values().all(inner),
         Type::Union(members) => members.iter().all(inner),
@@ -106,7 +106,7 @@ fn fits(value: &Template, depth: usize, left: &mut usize) -> bool {
     *left -= 1;
     match value {
         Template::Value(value) => fits_value(value, depth, left),
-        Template::Column { .. } => true,
+        Template::Column { .. } | Template::Secret(_) => true,
         Template::Each { element, .. } => fits(element, depth - 1, left),
         Template::Apply { arguments: list, .. } | Template::List(list) => {
             list.iter().all(|inner| fits(inner, depth - 1, left))

@@ -40,7 +40,7 @@ impl Checker<'_> {
                     }
                     "a role" => "a role is run on a group, in a workload: `run name = role(…) on group`",
                     "a workload" => "a workload is put on a site: `deploy name = workload(…) on site`",
-                    _ => "only `template`, `len` and `join` are functions",
+                    _ => "only `template`, `len`, `join`, `secret` and `generated` are functions",
                 };
                 self.report(Diagnostic::error(types::NOT_A_FUNCTION, callee.span, message).help(help));
                 return error(span);
@@ -51,10 +51,13 @@ impl Checker<'_> {
                 return error(span);
             }
         };
+        if matches!(builtin, Builtin::Secret | Builtin::Generated) {
+            return self.secret(builtin, name, arguments, span);
+        }
         let wanted: &[&str] = match builtin {
             Builtin::Template => &["file", "record"],
             Builtin::Join => &["list", "separator"],
-            Builtin::Len | Builtin::Node => &["list"],
+            Builtin::Len | Builtin::Node | Builtin::Secret | Builtin::Generated => &["list"],
         };
         let Some(arguments) = self.positional(name, wanted, arguments) else {
             return error(span);
@@ -78,7 +81,8 @@ impl Checker<'_> {
             }
             (Builtin::Join, [list, separator]) => {
                 let list = self.infer(list, None);
-                let fits = matches!(list.ty.base(), Type::List(inner) if inner.has_text());
+                let fits = matches!(list.ty.base(), Type::List(inner) if inner.has_text() || inner.has_secret_text());
+                let tainted = list.ty.holds_secret();
                 if !fits && list.ty != Type::Error {
                     let message = format!("`join` takes a list of text, and this is {}", noun(&list.ty));
                     self.report(Diagnostic::error(types::MISMATCH, list.span, message));
@@ -88,7 +92,7 @@ impl Checker<'_> {
                 let kind = ExpressionKind::JoinText(Box::new(list), Box::new(separator));
                 Expression {
                     kind,
-                    ty: Type::String,
+                    ty: Type::text_of(tainted),
                     span,
                 }
             }
@@ -187,9 +191,10 @@ impl Checker<'_> {
             return error(span);
         }
         let text = self.sources.get(source).text.clone();
+        let ty = Type::text_of(argument.ty.holds_secret());
         Expression {
             kind: ExpressionKind::Render(path, text, Box::new(argument)),
-            ty: Type::String,
+            ty,
             span,
         }
     }

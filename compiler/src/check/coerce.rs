@@ -13,7 +13,11 @@ impl Checker<'_> {
             return value;
         }
         if !expected.ty.accepts(&value.ty) {
-            self.report(mismatch(&value, expected));
+            let told = match value.ty.holds_secret() && !expected.ty.holds_secret() {
+                true => self.would_show(&value, expected),
+                false => mismatch(&value, expected),
+            };
+            self.report(told);
             return Expression {
                 kind: ExpressionKind::Error,
                 ty: Type::Error,
@@ -81,8 +85,17 @@ fn requirement(expected: &Type, given: &Type) -> Option<Check> {
 }
 
 fn mismatch(value: &Expression, expected: &Expected) -> Diagnostic {
+    let only_secrets = |ty: &Type| match ty {
+        Type::Secret(_) => true,
+        Type::Optional(inner) => matches!(**inner, Type::Secret(_)),
+        _ => false,
+    };
+    let code = match only_secrets(&expected.ty) && value.ty.has_text() {
+        true => types::NOT_SECRET,
+        false => types::MISMATCH,
+    };
     let message = format!("expected {}, found {}", noun(&expected.ty), noun(&value.ty));
-    let mut diagnostic = Diagnostic::error(types::MISMATCH, value.span, message).here(match &value.ty {
+    let mut diagnostic = Diagnostic::error(code, value.span, message).here(match &value.ty {
         Type::Record(_) => "this is a record".to_owned(),
         ty => format!("this is {}", noun(ty)),
     });
@@ -137,6 +150,9 @@ fn advice(value: &Expression, expected: &Type) -> Option<String> {
         ) if is_string && text.is_some_and(|t| may_go_without_quotes(t, inner)) => {
             Some("write it without quotes".to_owned())
         }
+        (given, Type::Secret(_)) if given.has_text() => Some(
+            "what stands in a spec is no secret: take it from outside, `secret(\"name\")`, or let it be made, `generated(\"name\")`".to_owned(),
+        ),
         (_, Type::Union(members)) => members.iter().find_map(|m| advice(value, m)),
         (Type::Int, Type::Bytes) => Some("give a unit, such as `512MiB`".to_owned()),
         (Type::Int, Type::Duration) => Some("give a unit, such as `30s`".to_owned()),

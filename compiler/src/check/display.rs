@@ -15,6 +15,14 @@ impl fmt::Display for Expression {
             ExpressionKind::Concat(parts) => call(f, "concat", parts),
             ExpressionKind::Variable(name) | ExpressionKind::StepName(name) => f.write_str(name),
             ExpressionKind::Item(_, name) => f.write_str(name),
+            ExpressionKind::Secret(reference) => match reference.generated {
+                None => write!(f, "secret({:?})", reference.name),
+                Some(recipe) => write!(
+                    f,
+                    "generated({:?}, {}, {})",
+                    reference.name, recipe.length, recipe.version
+                ),
+            },
             ExpressionKind::Column(column) => match column {
                 Column::Name => f.write_str("node.name"),
                 Column::Address => f.write_str("node.address"),

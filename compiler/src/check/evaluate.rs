@@ -112,6 +112,7 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
             }
             None => Template::Value(item_value(*id)),
         },
+        ExpressionKind::Secret(reference) => Template::Secret(reference.clone()),
         ExpressionKind::Column(column) => own_column(column, scope, span)?,
         ExpressionKind::Member(of, name) => {
             let value = evaluate(of, scope)?;
@@ -319,9 +320,11 @@ fn comprehend(
         }
         Template::List(elements) => elements,
         Template::Value(Value::Array(elements)) => elements.into_iter().map(Template::Value).collect(),
-        Template::Value(_) | Template::Column { .. } | Template::Apply { .. } | Template::Record(_) => {
-            Vec::new()
-        }
+        Template::Value(_)
+        | Template::Column { .. }
+        | Template::Apply { .. }
+        | Template::Record(_)
+        | Template::Secret(_) => Vec::new(),
     };
     let mut result = Vec::new();
     for value in elements {

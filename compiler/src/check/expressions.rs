@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::coerce::noun;
+use super::literals::literal_value;
 use super::rules;
 use super::typed::{Check, Expression, ExpressionKind, Requirement, Wait};
 use super::types::{TextForm, Thing, Type};
@@ -11,7 +12,7 @@ use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, types};
 use crate::resolve::{Builtin, Definition, ItemId};
 use crate::source::Span;
-use crate::syntax::ast::{self, BinaryOperator, Literal, StringPart, UnaryOperator};
+use crate::syntax::ast::{self, BinaryOperator, StringPart, UnaryOperator};
 
 impl Checker<'_> {
     /// The expression with its type, held against what is expected.
@@ -199,19 +200,23 @@ impl Checker<'_> {
                 },
                 StringPart::Interpolation(inner) => {
                     let value = self.infer(inner, None);
-                    if !value.ty.has_text() {
+                    if !value.ty.has_text() && !value.ty.has_secret_text() {
                         self.report(no_text(&value));
                     }
                     value
                 }
             });
         }
+        // What a secret will be is not known, and so has no form that could be checked.
+        let tainted = pieces.iter().any(|piece| piece.ty.may_be_secret());
         let concat = Expression {
             kind: ExpressionKind::Concat(pieces),
-            ty,
+            ty: if tainted { Type::text_of(true) } else { ty },
             span,
         };
-        let Some(form) = form else { return concat };
+        let Some(form) = form.filter(|_| !tainted) else {
+            return concat;
+        };
         if let Some(StringPart::Text(start)) = parts.first()
             && let Err(cause) = rules::form_of_start(start, form)
         {
@@ -333,6 +338,7 @@ impl Checker<'_> {
             }
         };
         self.locals.insert(variable.span, inner);
+        self.remember_origin(&variable.text, &list);
         let hint = match wanted {
             Some(Type::List(element)) => Some((**element).clone()),
             _ => None,
@@ -390,6 +396,11 @@ impl Checker<'_> {
         };
         let Some(ty) = operators::result_type(operator, &left.ty, &right.ty) else {
             let symbol = operators::symbol(operator);
+            if left.ty.holds_secret() || right.ty.holds_secret() {
+                let told = self.secret_compared(symbol, operator_span, [&left, &right]);
+                self.report(told);
+                return error(span);
+            }
             let message = format!(
                 "`{symbol}` does not go between {} and {}",
                 noun(&left.ty),
@@ -499,25 +510,4 @@ fn text_form(ty: &Type) -> Option<TextForm> {
         }
         _ => None,
     }
-}
-
-fn literal_value(literal: &Literal, wanted: Option<&Type>) -> (ExpressionKind, Type) {
-    let (value, ty): (Value, Type) = match literal {
-        Literal::Bool(yes) => ((*yes).into(), Type::Bool),
-        Literal::Int(number) if wanted == Some(&Type::Float) => ((*number as f64).into(), Type::Float),
-        Literal::Int(number) => ((*number).into(), Type::Int),
-        Literal::Float(number) => ((*number).into(), Type::Float),
-        Literal::Bytes(number) => ((*number).into(), Type::Bytes),
-        Literal::Rate(number) => ((*number).into(), Type::Rate),
-        Literal::Duration(number) => ((*number).into(), Type::Duration),
-        Literal::Frequency(number) => ((*number).into(), Type::Frequency),
-        Literal::Percent(number) => ((*number).into(), Type::Percent),
-        Literal::Ip(address) => (address.to_string().into(), Type::Ip),
-        Literal::Cidr(net) => (net.to_string().into(), Type::Cidr),
-        Literal::Mac(bytes) => {
-            let text: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
-            (text.join(":").into(), Type::Mac)
-        }
-    };
-    (ExpressionKind::Value(value), ty)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::secrets::Sink;
 use super::typed::{Expression, Parameter};
 use super::types::Type;
 use super::{Checker, Expected};
@@ -94,7 +95,9 @@ impl Checker<'_> {
                 let _ = self.infer(value, None);
                 continue;
             };
+            let outer = std::mem::replace(&mut self.sink, Sink::of(owner.field, declared));
             let checked = self.expression(value, &Expected::parameter(parameter));
+            self.sink = outer;
             if let Some(first) = places.insert(&name.text, name.span) {
                 let message = format!("`{}` is given twice", name.text);
                 let twice = Diagnostic::error(types::DUPLICATE_FIELD, name.span, message);
@@ -164,6 +167,9 @@ impl Checker<'_> {
     /// A declared field or parameter.
     pub(super) fn parameter(&mut self, parameter: &ast::Parameter, key: bool) -> Parameter {
         let ty = self.written_type(&parameter.ty);
+        if key {
+            self.refuse_secret(&ty, parameter.ty.span, "a key");
+        }
         let expected = Expected {
             ty: ty.clone(),
             name: parameter.name.text.clone(),

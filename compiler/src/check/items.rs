@@ -318,6 +318,14 @@ impl Checker<'_> {
     fn backend(&mut self, id: ItemId, name: &ast::Name, block: &ast::Block) {
         let fields = self.declarations(block);
         for statement in &block.statements {
+            if let StatementKind::Declaration { parameter, .. } = &statement.kind {
+                let ty = fields
+                    .iter()
+                    .find(|f| f.name == parameter.name.text)
+                    .map(|f| f.ty.clone());
+                let ty = ty.unwrap_or(Type::Error);
+                self.refuse_secret(&ty, parameter.ty.span, "a setting of a backend");
+            }
             if let StatementKind::Declaration { parameter, .. } = &statement.kind
                 && let Some(field) = fields.iter().find(|f| f.name == parameter.name.text)
             {

@@ -11,12 +11,14 @@ pub(crate) mod evaluate;
 mod expressions;
 mod fields;
 mod items;
+mod literals;
 mod members;
 mod moved;
 mod operators;
 mod provisions;
 mod records;
 pub(crate) mod rules;
+mod secrets;
 mod templates;
 mod typed;
 mod types;
@@ -29,7 +31,7 @@ pub use typed::{
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
 
@@ -67,6 +69,9 @@ pub fn check(
         types_in_progress: 0,
         type_parts: bounds::MAX_TYPES,
         value_parts: bounds::MAX_PARTS,
+        sink: secrets::Sink::default(),
+        origins: BTreeMap::new(),
+        generated: BTreeMap::new(),
     };
     checker.items();
     checker.moves();
@@ -114,13 +119,19 @@ struct Checker<'a> {
     type_parts: usize,
     /// How many more parts values may have.
     value_parts: usize,
+    /// What takes the value at hand.
+    sink: secrets::Sink,
+    /// Where names of the function at hand became secrets.
+    origins: BTreeMap<String, Span>,
+    /// Generated secrets by name: how, and where that is written first.
+    generated: BTreeMap<String, (crate::plan::Recipe, Span)>,
 }
 
 /// What a role or workload takes and gives.
 #[derive(Debug, Clone, Default)]
 struct Signature {
     parameters: Vec<Parameter>,
-    outputs: std::collections::BTreeMap<String, Type>,
+    outputs: BTreeMap<String, Type>,
 }
 
 /// What a place expects.

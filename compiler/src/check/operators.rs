@@ -55,6 +55,11 @@ pub(crate) fn decides(operator: BinaryOperator) -> &'static str {
 pub(crate) fn result_type(operator: BinaryOperator, left: &Type, right: &Type) -> Option<Type> {
     use BinaryOperator as Op;
     let (a, b) = (left.base(), right.base());
+    // Only what keeps a secret a secret goes on with one.
+    let keeps = matches!(operator, Op::Otherwise) || operator == Op::Add && matches!(a, Type::List(_));
+    if (a.holds_secret() || b.holds_secret()) && !keeps {
+        return None;
+    }
     if matches!(a, Type::Error) || matches!(b, Type::Error) {
         return Some(match operator {
             Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo | Op::Otherwise | Op::Range => {

@@ -107,6 +107,7 @@ fn sample(ty: &Type, full: bool) -> Result<Value, Type> {
         },
         Type::Enum(definition) => definition.variants.first().cloned().unwrap_or_default().into(),
         Type::Refined(refined) => sample(&refined.base, full)?,
+        Type::Secret(inner) => sample(inner, full)?,
         Type::Optional(inner) if full => sample(inner, full)?,
         Type::Optional(_) => Value::Null,
         Type::Union(members) => sample(members.first().unwrap_or(&Type::Error), full)?,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::types::{Rule, TextForm, Type};
-use crate::plan::{Column, Function, Removal};
+use crate::plan::{Column, Function, Removal, SecretReference};
 use crate::resolve::{ItemId, Resolved};
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
@@ -89,6 +89,8 @@ pub enum ExpressionKind {
     Item(ItemId, String),
     /// A column of the node that a role runs on.
     Column(Column),
+    /// `secret("bmc")`, `generated("key")`
+    Secret(SecretReference),
     /// The name of a step.
     StepName(String),
     /// `a.b`
@@ -129,9 +131,13 @@ impl Expression {
     pub fn children(&self) -> Vec<&Expression> {
         use ExpressionKind as E;
         match &self.kind {
-            E::Error | E::Value(_) | E::Variable(_) | E::Item(..) | E::Column(_) | E::StepName(_) => {
-                Vec::new()
-            }
+            E::Error
+            | E::Value(_)
+            | E::Variable(_)
+            | E::Item(..)
+            | E::Column(_)
+            | E::Secret(_)
+            | E::StepName(_) => Vec::new(),
             E::Concat(list) | E::List(list) | E::Apply(_, list) => list.iter().collect(),
             E::Member(of, _) | E::Unary(_, of) | E::Checked(of, _) | E::Render(_, _, of) => vec![of],
             E::Record(fields) => fields.values().collect(),

@@ -53,6 +53,8 @@ pub enum Type {
     Enum(Arc<EnumType>),
     /// Some values of a type.
     Refined(Arc<Refined>),
+    /// Text that nobody is shown: see [`super::secrets`].
+    Secret(Box<Type>),
     /// Something of the spec with members.
     Thing(Thing, Arc<BTreeMap<String, Type>>),
 }
@@ -197,6 +199,7 @@ impl Type {
             (Type::List(inner), Type::List(given)) | (Type::Range(inner), Type::Range(given)) => {
                 inner.accepts(given)
             }
+            (Type::Secret(inner), Type::Secret(given)) => inner.accepts(given),
             (Type::Map(key, value), Type::Map(k, v)) => key.accepts(k) && value.accepts(v),
             (Type::Record(fields), Type::Record(given)) => {
                 fields.len() == given.len()
@@ -219,6 +222,8 @@ impl Type {
             (Type::Refined(_), _) | (_, Type::Refined(_)) => self.base().join(other.base()),
             (Type::Optional(a), Type::Optional(b)) => Some(Type::Optional(Box::new(a.join(b)?))),
             (Type::Optional(a), b) | (b, Type::Optional(a)) => Some(Type::Optional(Box::new(a.join(b)?))),
+            (Type::Secret(a), Type::Secret(b)) => Some(Type::Secret(Box::new(a.join(b)?))),
+            (Type::Secret(a), b) | (b, Type::Secret(a)) => Some(Type::Secret(Box::new(a.join(b)?))),
             (Type::List(a), Type::List(b)) => Some(Type::list(a.join(b)?)),
             (Type::Record(a), Type::Record(b)) if a.len() == b.len() => {
                 let mut fields = BTreeMap::new();
@@ -290,6 +295,7 @@ impl fmt::Display for Type {
             Type::Text(form) => f.write_str(form.name()),
             Type::List(inner) => write!(f, "List<{inner}>"),
             Type::Map(key, value) => write!(f, "Map<{key}, {value}>"),
+            Type::Secret(inner) => write!(f, "Secret<{inner}>"),
             Type::Optional(inner) => match &**inner {
                 Type::Union(_) => write!(f, "({inner})?"),
                 Type::Refined(refined) if refined.name.is_none() => write!(f, "({inner})?"),

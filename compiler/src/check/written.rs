@@ -147,7 +147,7 @@ impl Checker<'_> {
 
     fn builtin_type(&mut self, ty: &ast::Type, name: &str, mut arguments: Vec<Type>) -> Type {
         let wanted = match name {
-            "List" => 1,
+            "List" | "Secret" => 1,
             "Map" => 2,
             _ => 0,
         };
@@ -173,6 +173,7 @@ impl Checker<'_> {
             "Step" => Type::thing(Thing::Step),
             "Image" => Type::thing(Thing::Image),
             "List" => Type::list(arguments.pop().unwrap_or(Type::Error)),
+            "Secret" => Type::Secret(Box::new(arguments.pop().unwrap_or(Type::Error))),
             "Map" => {
                 let value = arguments.pop().unwrap_or(Type::Error);
                 Type::Map(Box::new(arguments.pop().unwrap_or(Type::Error)), Box::new(value))
@@ -181,6 +182,16 @@ impl Checker<'_> {
             _ => return Type::Error,
         };
         if !self.argument_count(ty, wanted, given) {
+            return Type::Error;
+        }
+        if let Type::Secret(inner) = &simple
+            && !matches!(**inner, Type::String | Type::Error)
+        {
+            let message = format!("a secret is text, and `{inner}` is not plain text");
+            let diagnostic = Diagnostic::error(types::SECRET_DECLARED, ty.span, message);
+            self.report(
+                diagnostic.help("write `Secret<String>`; a list of secrets is `List<Secret<String>>`"),
+            );
             return Type::Error;
         }
         if let Type::Map(key, _) = &simple
@@ -199,7 +210,7 @@ impl Checker<'_> {
                 1 => "this type takes one other type".to_owned(),
                 n => format!("this type takes {n} other types"),
             };
-            let help = "write `List<Int>` or `Map<String, Int>`";
+            let help = "write `List<Int>`, `Map<String, Int>` or `Secret<String>`";
             self.report(Diagnostic::error(types::TYPE_ARGUMENTS, ty.span, message).help(help));
         }
         wanted == given

@@ -225,6 +225,7 @@ fn absorb_templates(hash: &mut Sha256, expression: &Expression) {
 fn outside(value: Template, group: &str, within: bool) -> Option<Template> {
     Some(match value {
         Template::Value(value) => Template::Value(value),
+        Template::Secret(reference) => Template::Secret(reference),
         Template::Column {
             node: NodeReference::Own,
             ..

@@ -5,11 +5,16 @@
 //! [`Table`] tells unknown keys, wrong types and missing keys, each at its place.
 
 mod dependencies;
+mod lock;
 mod package;
+mod secrets;
 mod table;
 
 pub use dependencies::{Dependency, GitRef, Origin};
+pub use lock::{LOCK_FILE, Lock, LockedPackage};
 pub use package::About;
+pub(crate) use secrets::is_secret_name;
+pub use secrets::{From as SecretFrom, SecretSource};
 pub use table::{Table, Text, Value};
 
 use toml::de::DeTable;
@@ -22,7 +27,7 @@ use crate::source::{FileError, Files, SourceId, Sources, Span};
 pub const FILE: &str = "rebar.toml";
 
 /// The sections that there are.
-pub const SECTIONS: &[&str] = &["package", "dependencies"];
+pub const SECTIONS: &[&str] = &["package", "dependencies", "secrets"];
 
 /// A longer file is refused: reading it would cost more than any manifest needs.
 const LONGEST: usize = 1 << 20;
@@ -39,6 +44,8 @@ pub struct Manifest {
     pub package: Option<About>,
     /// `[dependencies]`, by name.
     pub dependencies: Vec<Dependency>,
+    /// `[secrets]`, in written order.
+    pub secrets: Vec<SecretSource>,
 }
 
 impl Manifest {
@@ -117,6 +124,10 @@ pub fn read(sources: &Sources, source: SourceId, diagnostics: &mut Diagnostics) 
         dependencies: root
             .table("dependencies", diagnostics)
             .map(|section| dependencies::read(&section, diagnostics))
+            .unwrap_or_default(),
+        secrets: root
+            .table("secrets", diagnostics)
+            .map(|section| secrets::read(&section, diagnostics))
             .unwrap_or_default(),
         ..manifest
     }

@@ -79,7 +79,7 @@ fn by_number(fields: &BTreeMap<String, Template>) -> Cow<'_, BTreeMap<String, Te
     let mut open: Vec<&mut Template> = fields.values_mut().collect();
     while let Some(template) = open.pop() {
         match template {
-            Template::Value(_) => {}
+            Template::Value(_) | Template::Secret(_) => {}
             Template::Column { node, .. } => {
                 if let NodeReference::Member(group) = node
                     && let Some(number) = numbers.get(group)
@@ -112,7 +112,7 @@ fn groups_of(template: &Template, groups: &mut Vec<String>) {
     };
     while let Some(template) = open.pop() {
         match template {
-            Template::Value(_) => {}
+            Template::Value(_) | Template::Secret(_) => {}
             Template::Column { node, .. } => {
                 if let NodeReference::Member(group) = node {
                     add(group);
@@ -164,6 +164,8 @@ pub(crate) struct Digests<'a> {
 struct Uses<'a> {
     hash: &'a str,
     own: BTreeSet<&'a Column>,
+    /// Ids of secrets.
+    secrets: BTreeSet<String>,
     /// In the order in which they are met, which no name decides.
     groups: Vec<&'a str>,
 }
@@ -190,6 +192,7 @@ impl<'a> Digests<'a> {
                         if step.reload_on.contains(&loaded.name) {
                             let inner = steps[first + index].clone();
                             used.own.extend(inner.own);
+                            used.secrets.extend(inner.secrets);
                             inner.groups.into_iter().for_each(|group| used.uses(group));
                         }
                     }
@@ -235,7 +238,7 @@ impl<'a> Digests<'a> {
     }
 
     fn digest(&self, uses: &Uses<'a>, node: &NodeRow) -> Cow<'a, str> {
-        if uses.own.is_empty() && uses.groups.is_empty() {
+        if uses.own.is_empty() && uses.groups.is_empty() && uses.secrets.is_empty() {
             return Cow::Borrowed(uses.hash);
         }
         let mut parts = Parts::new("step on a node");
@@ -254,6 +257,12 @@ impl<'a> Digests<'a> {
         for group in &uses.groups {
             parts.add(self.groups.get(group).map_or("", String::as_str));
         }
+        for id in &uses.secrets {
+            // Without a MAC it is another secret than any that was applied with one.
+            let mac = self.plan.secrets.get(id).and_then(|secret| secret.mac.as_deref());
+            parts.add(id);
+            parts.add(mac.unwrap_or_default());
+        }
         Cow::Owned(parts.finish())
     }
 }
@@ -268,6 +277,9 @@ fn uses_of(step: &Step) -> Uses<'_> {
     while let Some(template) = open.pop() {
         match template {
             Template::Value(_) => {}
+            Template::Secret(reference) => {
+                uses.secrets.insert(reference.id());
+            }
             Template::Column {
                 node: NodeReference::Own,
                 column,

@@ -2,7 +2,7 @@
 //!
 //! Templates may come from a hostile plan file: depth and size are bounded, and whatever is wrong is an error.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::functions::{self, FunctionError};
 use super::render;
+use super::secret::{self, PlannedSecret, SecretReference};
 use super::template::{Column, Function, NodeReference, Template};
 use super::{Addresses, Plan};
 use crate::expand::GroupInstance;
@@ -49,13 +50,26 @@ pub enum FillError {
     /// A function has no result.
     #[error(transparent)]
     Function(#[from] FunctionError),
+    /// A secret would decide something, or what is sealed cannot be opened. What it is made of is not told.
+    #[error("a value that holds a secret cannot be put together")]
+    Sealed,
 }
 
 /// The columns of all nodes, by group: what templates are filled from. Making one costs O(nodes), using it
 /// costs no more than the value has parts; rendered templates are compiled once.
 pub struct FillContext<'a> {
     groups: HashMap<&'a str, Members<'a>>,
+    secrets: Secrets<'a>,
     registry: Mutex<Handlebars<'static>>,
+}
+
+/// What is known of secrets while templates are filled.
+#[derive(Clone, Copy)]
+enum Secrets<'a> {
+    /// Nothing but their MACs: they stay sealed.
+    Sealed(Option<&'a BTreeMap<String, PlannedSecret>>),
+    /// What they are, by id.
+    Known(&'a BTreeMap<String, String>),
 }
 
 struct Members<'a> {
@@ -99,6 +113,16 @@ impl<'a> FillContext<'a> {
         let groups = plan.groups.iter().map(members).collect();
         FillContext {
             groups,
+            secrets: Secrets::Sealed(Some(&plan.secrets)),
+            registry: Mutex::new(render::registry()),
+        }
+    }
+
+    /// No nodes, and these secrets: for templates whose columns are filled in.
+    pub(super) fn opening(values: &'a BTreeMap<String, String>) -> FillContext<'a> {
+        FillContext {
+            groups: HashMap::new(),
+            secrets: Secrets::Known(values),
             registry: Mutex::new(render::registry()),
         }
     }
@@ -123,6 +147,7 @@ impl<'a> FillContext<'a> {
         let groups = groups.iter().map(members).collect();
         FillContext {
             groups,
+            secrets: Secrets::Sealed(None),
             registry: Mutex::new(render::registry()),
         }
     }
@@ -150,6 +175,7 @@ impl<'a> FillContext<'a> {
             turns: Vec::new(),
             left: MAX_VALUES,
             rendered: 0,
+            sealed: false,
         }
     }
 }
@@ -162,6 +188,8 @@ struct Filling<'a, 'c> {
     left: usize,
     /// What the largest rendering used of its limits, as a part of [`MAX_VALUES`].
     rendered: usize,
+    /// Whether a secret was met.
+    sealed: bool,
 }
 
 impl<'a, 'c> Filling<'a, 'c> {
@@ -193,6 +221,9 @@ impl<'a, 'c> Filling<'a, 'c> {
                 for argument in arguments {
                     values.push(self.fill(argument, depth + 1)?);
                 }
+                if self.sealed && values.iter().any(secret::holds_secret) {
+                    return self.sealed(*function, values);
+                }
                 let value = match (function, values.as_slice()) {
                     (Function::Render, [Value::String(text), record]) => self.render(text, record)?.into(),
                     _ => functions::apply(*function, &values)?,
@@ -214,6 +245,46 @@ impl<'a, 'c> Filling<'a, 'c> {
                 }
                 Ok(Value::Object(values))
             }
+            Template::Secret(reference) => self.secret(reference),
+        }
+    }
+
+    /// A secret itself, or sealed.
+    fn secret(&mut self, reference: &SecretReference) -> Result<Value, FillError> {
+        let id = reference.id();
+        match self.context.secrets {
+            Secrets::Known(values) => {
+                let value = Value::String(values.get(&id).ok_or(FillError::Sealed)?.clone());
+                self.spend(&value)?;
+                Ok(value)
+            }
+            Secrets::Sealed(planned) => {
+                self.sealed = true;
+                let mac = planned.and_then(|all| all.get(&id)?.mac.clone());
+                let macs = mac.map(|mac| (id, mac)).into_iter().collect();
+                Ok(secret::seal(Template::Secret(reference.clone()), macs))
+            }
+        }
+    }
+
+    /// A function over arguments with secrets in them: text waits until they are opened.
+    fn sealed(&mut self, function: Function, values: Vec<Value>) -> Result<Value, FillError> {
+        match function {
+            // These look at the list and not at what is in it.
+            Function::Join | Function::Length if values.iter().all(Value::is_array) => {
+                let value = functions::apply(function, &values)?;
+                self.spend(&value)?;
+                Ok(value)
+            }
+            Function::Concat | Function::Render => {
+                let mut macs = BTreeMap::new();
+                let arguments = values.into_iter().map(|value| secret::unfilled(value, &mut macs));
+                let arguments = arguments.collect::<Result<_, _>>()?;
+                let value = secret::seal(Template::Apply { function, arguments }, macs);
+                self.spend(&value)?;
+                Ok(value)
+            }
+            _ => Err(FillError::Sealed),
         }
     }
 
@@ -228,7 +299,10 @@ impl<'a, 'c> Filling<'a, 'c> {
         self.left = self.left.checked_sub(parts).ok_or(FillError::TooLarge)?;
         match value {
             Value::Array(list) => list.iter().try_for_each(|inner| self.spend(inner)),
-            Value::Object(map) => map.values().try_for_each(|inner| self.spend(inner)),
+            Value::Object(map) => {
+                self.sealed |= secret::is_sealed(map);
+                map.values().try_for_each(|inner| self.spend(inner))
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }
     }

@@ -16,6 +16,7 @@ mod leave;
 mod moves;
 mod planning;
 pub(crate) mod render;
+mod secret;
 mod select;
 mod template;
 pub(crate) mod url;
@@ -39,6 +40,10 @@ pub(crate) use moves::move_groups;
 pub use moves::{Move, moved_step};
 pub use planning::plan;
 pub use render::RenderError;
+pub use secret::{
+    PlannedSecret, Recipe, SecretKnown, SecretReference, holds_secret, know_secrets, macs_in, open, recorded,
+    secrets_in, shown, without_secrets,
+};
 pub use select::{LeftOut, SelectError, Selection, Wanted, select};
 pub use template::{Column, Function, NodeReference, Template};
 
@@ -88,6 +93,9 @@ pub struct Plan {
     pub ledger: Ledger,
     /// What the steps need of the site, by capability (`node.files`), and how far the site has it.
     pub capabilities: BTreeMap<String, Capability>,
+    /// Secrets that its steps and outputs use, by id: which they are and a keyed MAC of each, never what they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, PlannedSecret>,
     /// What is called otherwise in the record before anything else is done; `nodes` and the rest go by the new names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,

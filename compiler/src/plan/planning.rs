@@ -19,9 +19,15 @@ pub fn plan(graph: Graph, snapshot: &Snapshot) -> Plan {
     let snapshot = snapshot.as_ref();
     let mut plan = desired(graph, snapshot);
     plan.moves = moves;
+    decide(&mut plan, snapshot);
+    plan
+}
+
+/// Decides what is to be done to each node.
+pub(super) fn decide(plan: &mut Plan, snapshot: &Snapshot) {
     // Where nothing stands all is to be made, and every row says so already.
     if !snapshot.nodes.is_empty() {
-        let verbs = verbs(&plan, snapshot);
+        let verbs = verbs(plan, snapshot);
         for (row, (machine, steps)) in plan.nodes.iter_mut().zip(verbs) {
             if let (ObjectVerb::Replace { .. }, Some(recorded)) = (&machine, snapshot.nodes.get(&row.name)) {
                 row.leave = leave_steps(recorded);
@@ -30,7 +36,6 @@ pub fn plan(graph: Graph, snapshot: &Snapshot) -> Plan {
             row.steps = steps;
         }
     }
-    plan
 }
 
 /// The plan as if nothing stood.
@@ -87,6 +92,11 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
             Machine::Running | Machine::Stopped | Machine::Unknown => leave_steps(node),
         },
     });
+    let fields = patterns.iter().flat_map(|pattern: &Pattern| &pattern.segments);
+    let fields = fields
+        .flat_map(|segment| &segment.steps)
+        .flat_map(|step| step.fields.values());
+    let secrets = super::secret::of_plan(fields.chain(instances.outputs.values()));
     Plan {
         format: FORMAT,
         deploy: instances.deploy,
@@ -109,6 +119,7 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
         outputs: instances.outputs,
         ledger: instances.ledger,
         capabilities: instances.capabilities,
+        secrets,
         moves: Vec::new(),
         selection: None,
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::secret::SecretReference;
+
 /// A value, perhaps with columns of nodes in it.
 ///
 /// Values are plain JSON in base units: sizes in bytes, rates in bits per second, durations in nanoseconds,
@@ -39,6 +41,20 @@ pub enum Template {
     List(Vec<Template>),
     /// A record of templates.
     Record(BTreeMap<String, Template>),
+    /// A secret, which nobody knows before a step is carried out.
+    Secret(SecretReference),
+}
+
+impl Template {
+    /// The templates directly inside.
+    pub fn parts(&self) -> Vec<&Template> {
+        match self {
+            Template::Value(_) | Template::Column { .. } | Template::Secret(_) => Vec::new(),
+            Template::Each { element, .. } => vec![element],
+            Template::Apply { arguments: list, .. } | Template::List(list) => list.iter().collect(),
+            Template::Record(fields) => fields.values().collect(),
+        }
+    }
 }
 
 /// Whose row a column is taken from.

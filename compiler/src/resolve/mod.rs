@@ -54,6 +54,10 @@ pub enum Builtin {
     Template,
     /// `join(list, separator)`
     Join,
+    /// `secret("name")`
+    Secret,
+    /// `generated("name", length = 32)`
+    Generated,
 }
 
 impl Builtin {
@@ -66,11 +70,13 @@ impl Builtin {
     }
 
     /// All of them with their names.
-    pub(crate) const ALL: [(&'static str, Builtin); 4] = [
+    pub(crate) const ALL: [(&'static str, Builtin); 6] = [
         ("node", Builtin::Node),
         ("len", Builtin::Len),
         ("template", Builtin::Template),
         ("join", Builtin::Join),
+        ("secret", Builtin::Secret),
+        ("generated", Builtin::Generated),
     ];
 }
 

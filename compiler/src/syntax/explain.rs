@@ -21,7 +21,7 @@ pub const RESERVED_WORDS: &[&str] = &[
 ];
 
 /// Names of types that the language itself has.
-pub(crate) const BUILTIN_TYPES: [&str; 21] = [
+pub(crate) const BUILTIN_TYPES: [&str; 22] = [
     "Bool",
     "Int",
     "Float",
@@ -41,6 +41,7 @@ pub(crate) const BUILTIN_TYPES: [&str; 21] = [
     "Regex",
     "List",
     "Map",
+    "Secret",
     "Step",
     "Image",
 ];

@@ -100,6 +100,7 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
         outputs: BTreeMap::new(),
         ledger,
         capabilities: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         moves: Vec::new(),
         selection: None,
     }

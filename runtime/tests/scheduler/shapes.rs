@@ -160,6 +160,7 @@ impl Shape {
             outputs: BTreeMap::new(),
             ledger: Ledger::default(),
             capabilities: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             moves: Vec::new(),
             selection: None,
         }

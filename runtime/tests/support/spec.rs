@@ -206,6 +206,7 @@ impl Spec {
             outputs: BTreeMap::from([("url".to_owned(), Template::Value("http://10.20.0.2/".into()))]),
             ledger,
             capabilities: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             moves: Vec::new(),
             selection: None,
         };

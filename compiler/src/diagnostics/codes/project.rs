@@ -28,6 +28,9 @@ pub const MANIFEST_ORIGIN: Code = Code("E0915");
 /// A dependency whose files are not there.
 pub const MISSING_PACKAGE: Code = Code("E0916");
 
+/// A secret that does not say where it comes from.
+pub const SECRET_SOURCE: Code = Code("E0940");
+
 /// All codes of this list.
 pub const ALL: &[Code] = &[
     MISSING_MODULE,
@@ -42,4 +45,5 @@ pub const ALL: &[Code] = &[
     MANIFEST_VALUE,
     MANIFEST_ORIGIN,
     MISSING_PACKAGE,
+    SECRET_SOURCE,
 ];

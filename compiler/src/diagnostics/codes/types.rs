@@ -47,6 +47,20 @@ pub const BAD_LEVEL: Code = Code("E0321");
 /// A pattern of a type leaves an end of the text open.
 pub const OPEN_PATTERN: Code = Code("E0322");
 
+/// A secret where plans, records or names would show it.
+pub const SECRET_SHOWN: Code = Code("E0375");
+/// A secret that would decide something.
+pub const SECRET_COMPARED: Code = Code("E0376");
+/// A type that cannot be, or cannot hold, a secret.
+pub const SECRET_DECLARED: Code = Code("E0377");
+/// A secret without a name that is known.
+pub const SECRET_NAME: Code = Code("E0378");
+/// A generated secret that is not described, or in two ways.
+pub const GENERATED: Code = Code("E0379");
+/// A plain value where a secret is meant.
+pub const NOT_SECRET: Code = Code("E0380");
+/// A file with a secret that everybody can read.
+pub const SECRET_READABLE: Code = Code("E0381");
 /// A name that is moved from, or to, twice.
 pub const MOVED_TWICE: Code = Code("E0395");
 
@@ -73,6 +87,13 @@ pub const ALL: &[Code] = &[
     NO_TEXT,
     NOT_CONSTANT,
     BAD_LEVEL,
+    SECRET_SHOWN,
+    SECRET_COMPARED,
+    SECRET_DECLARED,
+    SECRET_NAME,
+    GENERATED,
+    NOT_SECRET,
+    SECRET_READABLE,
     MOVED_TWICE,
     OPEN_PATTERN,
 ];
