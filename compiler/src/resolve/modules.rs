@@ -263,7 +263,7 @@ impl Loader<'_> {
                 let message = format!("`{package}` is no dependency of {this}");
                 Diagnostic::error(names::NOT_A_DEPENDENCY, span, message)
                     .here("only packages that it uses itself have it")
-                    .help(format!("name it under `[dependencies]` in `rebar.toml`: what a package uses, its users do not see"))
+                    .help("name it under `[dependencies]` in `rebar.toml`: what a package uses, its users do not see")
             }
             Lost::NotHad(package) => {
                 let at = self.modules.manifest.dependency(package).map(|d| d.name.span);
