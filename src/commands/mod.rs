@@ -18,7 +18,9 @@ mod fix;
 mod fmt;
 mod graph;
 mod history;
+mod lock;
 mod logs;
+mod new;
 mod node;
 mod plan;
 mod rebuild;
@@ -33,10 +35,11 @@ mod status;
 use std::io::{IsTerminal, Write};
 
 use rebar_compiler::source::{Embedded, Files};
-use rebar_compiler::{Analysis, Diagnostics, Library, Options, Sources};
+use rebar_compiler::{Analysis, Diagnostics, Options, Sources};
 
 use crate::cli::{Cli, Color, Command, Format};
 use crate::exit::Exit;
+use crate::packages;
 use crate::project::Project;
 use crate::render::palette::Palette;
 use crate::report::Failure;
@@ -55,7 +58,13 @@ pub(crate) struct Context {
 /// Runs what was typed. Returns the exit code: that of [`Exit`], or of the program that `exec` ran.
 pub(crate) fn run(cli: Cli) -> Result<u8, Failure> {
     let context = Context {
-        project: Project::find(&cli.project),
+        project: Project {
+            policy: packages::Policy {
+                locked: cli.locked,
+                ..packages::Policy::default()
+            },
+            ..Project::find(&cli.project)
+        },
         out: Palette {
             color: colored(cli.color, std::io::stdout().is_terminal()),
         },
@@ -78,6 +87,11 @@ pub(crate) fn run(cli: Cli) -> Result<u8, Failure> {
 
 async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
     let exit = match command {
+        Command::New { folder } => new::new(&folder),
+        Command::Init => new::init(context),
+        Command::Lock => lock::lock(context),
+        Command::Update(args) => lock::update(context, &args),
+        Command::Vendor => lock::vendor(context),
         Command::Check(args) => check::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
         Command::Plan(args) => plan::run(context, &args).await,
@@ -113,21 +127,19 @@ pub(crate) fn colored(choice: Color, terminal: bool) -> bool {
 
 /// Reads and checks the project.
 pub(crate) fn analyse(context: &Context) -> Analysis {
-    analyse_files(&context.project)
+    analyse_files(&context.project, &context.project)
 }
 
 /// Reads and checks a project whose files are elsewhere than on the disk, or changed.
-pub(crate) fn analyse_files(project: &dyn Files) -> Analysis {
+pub(crate) fn analyse_files(project: &Project, files: &dyn Files) -> Analysis {
     let actions = rebar_agent::ACTIONS
         .iter()
         .map(|action| (*action).to_owned())
         .collect();
-    rebar_compiler::analyse_with(
-        &library(project),
-        &Options {
-            actions: Some(actions),
-        },
-    )
+    let options = Options {
+        actions: Some(actions),
+    };
+    packages::analyse(&project.root, files, &STANDARD_LIBRARY, &project.policy, &options)
 }
 
 /// Whether an argument that can name a deploy or a plan file names a file.
@@ -137,15 +149,6 @@ pub(crate) fn is_file(what: &str) -> bool {
 
 /// The standard library of this program.
 const STANDARD_LIBRARY: Embedded = Embedded(rebar_stdlib::FILES);
-
-/// Where the compiler gets text from.
-pub(crate) fn library(project: &dyn Files) -> Library<'_> {
-    Library {
-        project,
-        std: &STANDARD_LIBRARY,
-        packages: rebar_compiler::resolve::Packages::default(),
-    }
-}
 
 /// Shows what was said of the project ([`show::show`]).
 pub(crate) fn show(
