@@ -34,6 +34,7 @@ fn corpus() -> Vec<&'static str> {
         include_str!("../../examples/shop/main.rebar"),
         include_str!("cases/good_items/main.rebar"),
         include_str!("cases/good_layout/main.rebar"),
+        include_str!("cases/good_functions/main.rebar"),
     ];
     library.chain(others).collect()
 }
@@ -88,6 +89,14 @@ const PIECES: &[&str] = &[
     "“",
     ";",
     "&&",
+    "match ",
+    "match x {",
+    " => ",
+    "?.",
+    "fn f(x: Int) = ",
+    " by ",
+    " where ",
+    "A(b, c = D) | ",
     "key ",
     "run ",
     " on ",

@@ -83,9 +83,17 @@ impl Checker<'_> {
                 let ty = Type::Record(fields.iter().map(|(n, e)| (n.clone(), e.ty.clone())).collect());
                 (ExpressionKind::Record(fields), ty)
             }
+            ast::ExpressionKind::SafeMember { .. }
+            | ast::ExpressionKind::Index { .. }
+            | ast::ExpressionKind::Match { .. }
+            | ast::ExpressionKind::Comprehension { key: Some(_), .. } => {
+                self.not_yet(span);
+                return error(span);
+            }
             ast::ExpressionKind::Comprehension {
+                key: None,
                 element,
-                variable,
+                variables: ast::Variables { value: variable, .. },
                 list,
                 condition,
             } => {
@@ -145,6 +153,12 @@ impl Checker<'_> {
             }
         };
         Expression { kind, ty, span }
+    }
+
+    /// What is read, and means nothing yet.
+    pub(super) fn not_yet(&mut self, span: Span) {
+        let message = "this version of rebar cannot compute this yet";
+        self.report(Diagnostic::error(types::MISMATCH, span, message));
     }
 
     fn list(&mut self, elements: &[ast::Expression], span: Span) -> Expression {
@@ -316,46 +330,6 @@ impl Checker<'_> {
         }
         self.report(diagnostic);
         error(span)
-    }
-
-    fn comprehension(
-        &mut self,
-        element: &ast::Expression,
-        variable: &ast::Name,
-        list: &ast::Expression,
-        condition: Option<&ast::Expression>,
-        span: Span,
-        wanted: Option<&Type>,
-    ) -> Expression {
-        let list = self.infer(list, None);
-        let inner = match list.ty.base() {
-            Type::List(inner) => (**inner).clone(),
-            Type::Error => Type::Error,
-            other => {
-                let message = format!("`for … in` goes through a list, and this is {}", noun(other));
-                self.report(Diagnostic::error(types::MISMATCH, list.span, message));
-                Type::Error
-            }
-        };
-        self.locals.insert(variable.span, inner);
-        self.remember_origin(&variable.text, &list);
-        let hint = match wanted {
-            Some(Type::List(element)) => Some((**element).clone()),
-            _ => None,
-        };
-        let element = match hint {
-            Some(hint) => self.expression(element, &Expected::of(hint)),
-            None => self.infer(element, None),
-        };
-        let condition = condition.map(|c| Box::new(self.expression(c, &Expected::of(Type::Bool))));
-        let ty = Type::list(element.ty.clone());
-        let kind = ExpressionKind::Comprehension {
-            element: Box::new(element),
-            variable: variable.text.clone(),
-            list: Box::new(list),
-            condition,
-        };
-        Expression { kind, ty, span }
     }
 
     fn binary(

@@ -4,6 +4,7 @@ mod bodies;
 mod bounds;
 mod calls;
 mod coerce;
+mod comprehensions;
 mod constructs;
 mod display;
 mod dump;

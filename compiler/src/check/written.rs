@@ -40,6 +40,10 @@ impl Checker<'_> {
                 Type::Record(record)
             }
             TypeKind::Union(members) => Type::Union(members.iter().map(|t| self.written_type(t)).collect()),
+            TypeKind::Where { base, .. } => {
+                self.not_yet(ty.span);
+                self.written_type(base)
+            }
             TypeKind::In { base, range } => self.range_type(ty, base, range),
             TypeKind::Matches { base, pattern } => {
                 let base = self.written_type(base);
@@ -254,15 +258,18 @@ impl Checker<'_> {
             }
             ast::ItemKind::Enum { name, variants } => {
                 for (index, variant) in variants.iter().enumerate() {
-                    if let Some(first) = variants[..index].iter().find(|v| v.text == variant.text) {
-                        let message = format!("the variant `{}` is there twice", variant.text);
-                        let twice = Diagnostic::error(names::DUPLICATE_NAME, variant.span, message);
-                        self.report(twice.here("here again").label(first.span, "first here"));
+                    if let Some(first) = variants[..index]
+                        .iter()
+                        .find(|v| v.name.text == variant.name.text)
+                    {
+                        let message = format!("the variant `{}` is there twice", variant.name.text);
+                        let twice = Diagnostic::error(names::DUPLICATE_NAME, variant.name.span, message);
+                        self.report(twice.here("here again").label(first.name.span, "first here"));
                     }
                 }
                 Type::Enum(Arc::new(EnumType {
                     name: name.text.clone(),
-                    variants: variants.iter().map(|v| v.text.clone()).collect(),
+                    variants: variants.iter().map(|v| v.name.text.clone()).collect(),
                     span: Some(name.span),
                 }))
             }

@@ -1,6 +1,6 @@
 //! Tables: runs of lines of the same form get columns.
 
-use crate::syntax::TokenKind;
+use crate::syntax::{RESERVED_WORDS, TokenKind};
 
 use super::{Line, Piece};
 
@@ -107,6 +107,9 @@ fn form(line: &Line<'_>) -> Option<Form> {
             .filter(|_| key > 1);
         let plain = word.is_some() || key == 1;
         return (plain && !several(pieces)).then_some(Form::Binding { word, equals: key });
+    }
+    if RESERVED_WORDS.contains(&first.text) {
+        return None;
     }
     let names = pieces.get(1).is_some_and(|p| p.kind == TokenKind::Word);
     let ends = pieces

@@ -60,18 +60,28 @@ impl<'t> Spacing<'t> {
             return true;
         }
         match text {
-            "," | ")" | "]" | ":" | "." | ".." | "@" => return true,
+            "," | ")" | "]" | ":" | "." | ".." | "?." | "@" => return true,
+            // The key of a map, rather than a list.
+            "[" => {
+                let value = last_kind == TokenKind::Word && !begins_expression(last);
+                return value && !(self.began && last == "assert") || matches!(last, "(" | "[" | ")" | "]");
+            }
             "?" => return true,
             "}" => return last == "{",
             "(" => {
                 let statement = self.began && last == "assert";
-                let name = last_kind == TokenKind::Word && !RESERVED_WORDS.contains(&last) && !statement;
+                let name = last_kind == TokenKind::Word && !begins_expression(last) && !statement;
                 return name || matches!(last, "(" | "[" | ")" | "]" | "." | "..");
             }
             _ => {}
         }
-        matches!(last, "(" | "[" | "." | ".." | "@")
+        matches!(last, "(" | "[" | "." | ".." | "?." | "@")
     }
+}
+
+/// Whether an expression of its own may follow this word.
+fn begins_expression(word: &str) -> bool {
+    RESERVED_WORDS.contains(&word) || matches!(word, "where" | "by")
 }
 
 fn last_name_is_capital(text: &str) -> bool {
@@ -107,7 +117,10 @@ pub(super) fn continues(kind: TokenKind, text: &str) -> bool {
                     | ".."
                     | "??"
                     | "."
+                    | "?."
+                    | "=>"
                     | "="
+                    | ":"
             )
         }
         TokenKind::Word => matches!(text, "and" | "or" | "mod" | "not" | "in" | "then" | "else"),

@@ -134,6 +134,7 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         ast::ItemKind::Type { name, .. }
         | ast::ItemKind::Enum { name, .. }
         | ast::ItemKind::Let { name, .. }
+        | ast::ItemKind::Fn { name, .. }
         | ast::ItemKind::Block { name, .. }
         | ast::ItemKind::Function { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
@@ -153,6 +154,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         ItemKind::Type { .. } => "a type",
         ItemKind::Enum { .. } => "an enum",
         ItemKind::Let { .. } => "a value",
+        ItemKind::Fn { .. } => "a function",
         ItemKind::Block { word, .. } => match word {
             BlockWord::Network => "a network",
             BlockWord::Hardware => "a hardware",

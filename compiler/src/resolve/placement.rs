@@ -33,6 +33,17 @@ pub(crate) enum Place {
     Settings,
 }
 
+impl Place {
+    /// The blocks of an `if`, `match` or `for` that stands here.
+    pub(crate) fn inside(self) -> Place {
+        match self {
+            Place::Role | Place::RoleBranch => Place::RoleBranch,
+            Place::OnLeave | Place::Hardware => self,
+            _ => Place::WorkloadBranch,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Field,
@@ -43,6 +54,8 @@ enum Class {
     Run,
     Out,
     If,
+    Match,
+    For,
     Requires,
     Provides,
     Needs,
@@ -93,7 +106,7 @@ fn place_noun(place: Place) -> &'static str {
         Place::Test => "a test",
         Place::Policy => "a policy",
         Place::Expected => "`expect error`",
-        Place::RoleBranch | Place::WorkloadBranch => "an `if`",
+        Place::RoleBranch | Place::WorkloadBranch => "such a block",
         Place::OnLeave => "`on leave`",
         Place::Patch => "a patch",
         Place::Patched => "an item of a patch",
@@ -116,6 +129,8 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
         StatementKind::Run { .. } => (Class::Run, "`run`".to_owned()),
         StatementKind::Out { .. } => (Class::Out, "`out`".to_owned()),
         StatementKind::If { .. } => (Class::If, "`if`".to_owned()),
+        StatementKind::Match { .. } => (Class::Match, "`match`".to_owned()),
+        StatementKind::For { .. } => (Class::For, "`for`".to_owned()),
         StatementKind::Requires { .. } => (Class::Requires, "`requires`".to_owned()),
         StatementKind::Provides { .. } => (Class::Provides, "`provides`".to_owned()),
         StatementKind::Needs { .. } => (Class::Needs, "`needs`".to_owned()),
@@ -176,6 +191,12 @@ fn belongs(class: Class, place: Place) -> &'static str {
         Class::If => {
             "`if` with blocks belongs into roles and workloads; for a value write `if … then … else …`"
         }
+        Class::Match => {
+            "`match` with blocks belongs into roles, workloads and hardware; for a value write `match … { A => 1 }`"
+        }
+        Class::For => {
+            "`for` with a block belongs into roles; for a value write `[… for x in list]` or `{ for x in list: key = value }`"
+        }
         Class::Requires => "`requires` belongs into a kind: it says what its steps need of a backend",
         Class::Provides => "`provides` belongs into a backend",
         Class::Needs => "`needs` belongs into a kind: it says which fields a step cannot leave out",
@@ -214,6 +235,8 @@ fn head(statement: &Statement) -> crate::source::Span {
         StatementKind::Named { name, .. } | StatementKind::Nodes { name, .. } => to(name.span),
         StatementKind::Run { on, .. } => to(on.span),
         StatementKind::If { branches, .. } => branches.first().map_or(statement.span, |(c, _)| to(c.span)),
+        StatementKind::Match { subject, .. } => to(subject.span),
+        StatementKind::For { list, .. } => to(list.span),
         StatementKind::AcceptGap { capability, .. } => to(capability.span),
         StatementKind::Change(change) => to(change.anchor.as_ref().map_or(change.verb_span, |a| a.span)),
         StatementKind::OnLeave { block } => crate::source::Span {

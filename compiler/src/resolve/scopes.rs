@@ -5,6 +5,7 @@
 
 mod lookup;
 mod moved;
+mod patterns;
 
 pub(crate) use moved::split as split_part;
 
@@ -86,11 +87,25 @@ impl Walker<'_> {
             self.in_role = false;
             self.lenient = false;
             match &item.kind {
-                ItemKind::Use { .. } | ItemKind::Enum { .. } | ItemKind::Error => {}
+                ItemKind::Use { .. } | ItemKind::Error => {}
+                ItemKind::Enum { variants, .. } => {
+                    let fields = variants.iter().flat_map(|v| &v.fields);
+                    fields.for_each(|(_, t)| self.ty(t));
+                }
                 ItemKind::Type { definition, .. } => self.ty(definition),
                 ItemKind::Let { ty, value, .. } => {
                     ty.iter().for_each(|t| self.ty(t));
                     self.expression(value);
+                }
+                ItemKind::Fn {
+                    parameters,
+                    result,
+                    body,
+                    ..
+                } => {
+                    self.parameters(parameters);
+                    result.iter().for_each(|t| self.ty(t));
+                    self.expression(body);
                 }
                 ItemKind::Block { word, block, .. } => {
                     self.lenient = has_errors(block);
@@ -134,17 +149,21 @@ impl Walker<'_> {
     fn function(&mut self, word: FunctionWord, parameters: &[Parameter], block: &Block) {
         self.in_role = word == FunctionWord::Role;
         self.declared = declarations(block);
+        self.parameters(parameters);
+        let place = match word {
+            FunctionWord::Role => Place::Role,
+            FunctionWord::Workload => Place::Workload,
+        };
+        self.block(place, block);
+    }
+
+    fn parameters(&mut self, parameters: &[Parameter]) {
         // A default is a value of the caller as much as of the function: it sees no other parameter.
         for parameter in parameters {
             self.ty(&parameter.ty);
             parameter.default.iter().for_each(|d| self.expression(d));
         }
         parameters.iter().for_each(|p| self.declare(&p.name, "parameter"));
-        let place = match word {
-            FunctionWord::Role => Place::Role,
-            FunctionWord::Workload => Place::Workload,
-        };
-        self.block(place, block);
     }
 
     /// Only whether each statement may stand where it does.
@@ -233,12 +252,33 @@ impl Walker<'_> {
                 self.ty(ty);
                 value.iter().for_each(|v| self.expression(v));
             }
+            StatementKind::Match { subject, arms } => {
+                self.expression(subject);
+                for arm in arms {
+                    let depth = self.locals.len();
+                    self.pattern(&arm.pattern);
+                    self.block(place.inside(), &arm.value);
+                    self.locals.truncate(depth);
+                }
+            }
+            StatementKind::For {
+                variables,
+                list,
+                by,
+                block,
+            } => {
+                self.expression(list);
+                let depth = self.locals.len();
+                self.variables(variables);
+                by.iter().for_each(|e| self.expression(e));
+                self.block(place.inside(), block);
+                self.locals.truncate(depth);
+                // All of its steps together can be loaded by a later one.
+                let steps = declarations(block).into_iter().filter(|d| d.noun == "step");
+                self.locals.extend(steps);
+            }
             StatementKind::If { branches, otherwise } => {
-                let inner = match place {
-                    Place::Role | Place::RoleBranch => Place::RoleBranch,
-                    Place::OnLeave => Place::OnLeave,
-                    _ => Place::WorkloadBranch,
-                };
+                let inner = place.inside();
                 for (condition, block) in branches {
                     self.expression(condition);
                     self.block(inner, block);
@@ -422,15 +462,26 @@ impl Walker<'_> {
                 }
                 self.arguments(arguments);
             }
+            ExpressionKind::Match { subject, arms } => {
+                self.expression(subject);
+                for arm in arms {
+                    let depth = self.locals.len();
+                    self.pattern(&arm.pattern);
+                    self.expression(&arm.value);
+                    self.locals.truncate(depth);
+                }
+            }
             ExpressionKind::Comprehension {
+                key,
                 element,
-                variable,
+                variables,
                 list,
                 condition,
             } => {
                 self.expression(list);
                 let depth = self.locals.len();
-                self.declare(variable, "variable");
+                self.variables(variables);
+                key.iter().for_each(|k| self.expression(k));
                 self.expression(element);
                 condition.iter().for_each(|c| self.expression(c));
                 self.locals.truncate(depth);
@@ -466,6 +517,17 @@ impl Walker<'_> {
                 self.expression(range);
             }
             TypeKind::Matches { base, .. } => self.ty(base),
+            TypeKind::Where { base, condition } => {
+                self.ty(base);
+                let depth = self.locals.len();
+                let it = Name {
+                    text: "it".to_owned(),
+                    span: ty.span,
+                };
+                self.declare(&it, "value");
+                self.expression(condition);
+                self.locals.truncate(depth);
+            }
             TypeKind::Error => {}
         }
     }
@@ -504,7 +566,12 @@ fn declarations(block: &Block) -> Vec<Local> {
             StatementKind::Named { name, .. } => add(name, "step"),
             StatementKind::Nodes { name, .. } => add(name, "group"),
             StatementKind::Run { name, .. } => add(name, "run"),
-            StatementKind::OnLeave { block } => all.extend(declarations(block)),
+            StatementKind::OnLeave { block } | StatementKind::For { block, .. } => {
+                all.extend(declarations(block));
+            }
+            StatementKind::Match { arms, .. } => {
+                arms.iter().for_each(|arm| all.extend(declarations(&arm.value)));
+            }
             StatementKind::If { branches, otherwise } => {
                 branches.iter().for_each(|(_, b)| all.extend(declarations(b)));
                 otherwise.iter().for_each(|b| all.extend(declarations(b)));
@@ -522,7 +589,9 @@ fn has_errors(block: &Block) -> bool {
         StatementKind::Named { block, .. }
         | StatementKind::Nodes { block, .. }
         | StatementKind::OnLeave { block }
+        | StatementKind::For { block, .. }
         | StatementKind::Run { block, .. } => has_errors(block),
+        StatementKind::Match { arms, .. } => arms.iter().any(|arm| has_errors(&arm.value)),
         StatementKind::If { branches, otherwise } => {
             branches.iter().any(|(_, b)| has_errors(b)) || otherwise.iter().any(has_errors)
         }

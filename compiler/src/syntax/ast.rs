@@ -3,6 +3,12 @@
 //! Blocks of all items hold the same [`Statement`]s; which ones may stand where is decided by
 //! [`crate::resolve`], so that a statement in the wrong place gets an error that teaches.
 
+mod literal;
+mod pattern;
+
+pub use literal::{BinaryOperator, Literal, UnaryOperator};
+pub use pattern::{Arm, Pattern, PatternKind, Variables};
+
 use crate::source::Span;
 
 pub use super::ast_patch::{Anchor, Change, Patch, PatchVersion, Verb};
@@ -78,7 +84,18 @@ pub enum ItemKind {
         /// The new name.
         name: Name,
         /// The variants, each beginning with a capital.
-        variants: Vec<Name>,
+        variants: Vec<Variant>,
+    },
+    /// `fn shards(hosts: Int, per: Int = 3): Int = (hosts + per - 1) / per`
+    Fn {
+        /// The new name.
+        name: Name,
+        /// Its parameters in order.
+        parameters: Vec<Parameter>,
+        /// The type of its value if written.
+        result: Option<Type>,
+        /// Its value.
+        body: Expression,
     },
     /// A value with a name: `let bookworm = debian(suite = "bookworm")`
     Let {
@@ -141,6 +158,15 @@ pub struct UseName {
     pub name: Name,
     /// The name here, if `as` gives another one.
     pub alias: Option<Name>,
+}
+
+/// A variant of an enum: `Local`, `Ceph(pool: String, size: Bytes)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// Its name.
+    pub name: Name,
+    /// What it holds.
+    pub fields: Vec<(Name, Type)>,
 }
 
 /// Words of items that are a name and a block.
@@ -312,6 +338,24 @@ pub enum StatementKind {
         /// The last `else`.
         otherwise: Option<Block>,
     },
+    /// `match os { Debian => { … } Suse => { … } }`
+    Match {
+        /// What is looked at.
+        subject: Expression,
+        /// What is done when it looks so, in order.
+        arms: Vec<Arm<Block>>,
+    },
+    /// `for site in sites by site.name { … }`
+    For {
+        /// The names for what is gone through.
+        variables: Variables,
+        /// The list or map.
+        list: Expression,
+        /// What tells one turn from the others; without it the element, or the key of a map.
+        by: Option<Expression>,
+        /// What is done for each.
+        block: Block,
+    },
     /// `requires node.files`
     Requires {
         /// The capability.
@@ -409,6 +453,13 @@ pub enum TypeKind {
         /// The pattern.
         pattern: StringLiteral,
     },
+    /// `Int where it mod 2 == 0`
+    Where {
+        /// The base.
+        base: Box<Type>,
+        /// What must hold of each value, which is called `it`.
+        condition: Box<Expression>,
+    },
     /// Text that could not be read.
     Error,
 }
@@ -447,6 +498,20 @@ pub enum ExpressionKind {
         /// The member.
         name: Name,
     },
+    /// `node?.name`: the member of a value that may be missing
+    SafeMember {
+        /// What it is taken from.
+        of: Box<Expression>,
+        /// The member.
+        name: Name,
+    },
+    /// `ports["web"]`
+    Index {
+        /// The map.
+        of: Box<Expression>,
+        /// The key.
+        key: Box<Expression>,
+    },
     /// `template("page.hbs", { host = node.name })`, `t.entry.after(t.pages)`
     Call {
         /// What is called.
@@ -458,13 +523,15 @@ pub enum ExpressionKind {
     List(Vec<Expression>),
     /// `{ greeting, host = node.name }`; a field without a value takes that of the same name
     Record(Vec<(Name, Option<Expression>)>),
-    /// `[b.host for b in backends if b.port == 80]`
+    /// `[b.host for b in backends if b.port == 80]`, `{ for d in disks: d.name = d.size }`
     Comprehension {
+        /// The key of each, if a map is made.
+        key: Option<Box<Expression>>,
         /// What each element becomes.
         element: Box<Expression>,
-        /// The variable.
-        variable: Name,
-        /// The list.
+        /// The names for what is gone through.
+        variables: Variables,
+        /// The list or map.
         list: Box<Expression>,
         /// Which elements stay.
         condition: Option<Box<Expression>>,
@@ -477,6 +544,13 @@ pub enum ExpressionKind {
         then: Box<Expression>,
         /// The value when it does not.
         otherwise: Box<Expression>,
+    },
+    /// `match store { Local => 0, Ceph(size) => size / 1GiB }`
+    Match {
+        /// What is looked at.
+        subject: Box<Expression>,
+        /// The value when it looks so, in order.
+        arms: Vec<Arm<Expression>>,
     },
     /// `not x`, `-x`
     Unary {
@@ -507,78 +581,4 @@ pub enum StringPart {
     Text(String),
     /// `{name.member}` or `{(expression)}`
     Interpolation(Expression),
-}
-
-/// A literal, classified; numbers of all units in their base unit.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Literal {
-    /// `true`, `false`
-    Bool(bool),
-    /// `42`, `1_000`
-    Int(i64),
-    /// `2.5`
-    Float(f64),
-    /// `512MiB`, `8GB`; in bytes
-    Bytes(u64),
-    /// `10Gbps`; in bits per second
-    Rate(u64),
-    /// `30s`, `5min`, `500ms`; in nanoseconds
-    Duration(u64),
-    /// `2.4GHz`; in hertz
-    Frequency(u64),
-    /// `25%`; in percent
-    Percent(f64),
-    /// `10.20.0.1`, `fd00::1`
-    Ip(std::net::IpAddr),
-    /// `10.20.0.0/24`
-    Cidr(ipnet::IpNet),
-    /// `52:54:00:12:34:56`
-    Mac([u8; 6]),
-}
-
-/// Operators before an operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UnaryOperator {
-    /// `not`
-    Not,
-    /// `-`
-    Negate,
-}
-
-/// Operators between operands, from the loosest binding to the tightest:
-/// `??` · `or` · `and` · comparisons (not chained) · `..` · `+ -` · `* / mod`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BinaryOperator {
-    /// `??`
-    Otherwise,
-    /// `or`
-    Or,
-    /// `and`
-    And,
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-    /// `in`
-    In,
-    /// `..`, both ends included
-    Range,
-    /// `+`
-    Add,
-    /// `-`
-    Subtract,
-    /// `*`
-    Multiply,
-    /// `/`
-    Divide,
-    /// `mod`
-    Modulo,
 }

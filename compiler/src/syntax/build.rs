@@ -10,7 +10,7 @@ use crate::source::{SourceId, Span};
 
 use super::ast::{
     Argument, BlockWord, Deploy, DottedName, FunctionWord, Item, ItemKind, Name, Parameter, StringLiteral,
-    TestWord, UseName,
+    TestWord, UseName, Variant,
 };
 use super::docs::Docs;
 use super::explain::{self, Reader};
@@ -55,6 +55,7 @@ pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, R
                 | Rule::dot
                 | Rule::at
                 | Rule::arrow
+                | Rule::gives
                 | Rule::separator
                 | Rule::end_of_item
                 | Rule::end_of_statement
@@ -71,6 +72,7 @@ fn entry(word: &str) -> Option<Rule> {
         "let" => Some(Rule::let_entry),
         "network" | "hardware" | "image" | "kind" | "backend" | "site" => Some(Rule::block_entry),
         "role" | "workload" => Some(Rule::function_entry),
+        "fn" => Some(Rule::fn_entry),
         "deploy" => Some(Rule::deploy_entry),
         "patch" => Some(Rule::patch_entry),
         "moved" => Some(Rule::moved_entry),
@@ -190,6 +192,7 @@ impl<'t> Builder<'t> {
                     | Rule::kw_use
                     | Rule::kw_type
                     | Rule::kw_enum
+                    | Rule::kw_fn
                     | Rule::kw_let
                     | Rule::kw_moved
                     | Rule::EOI
@@ -214,7 +217,26 @@ impl<'t> Builder<'t> {
                 let name = self.name(&parts.next()?);
                 Some(ItemKind::Enum {
                     name,
-                    variants: self::parts(parts.next()?).map(|p| self.name(&p)).collect(),
+                    variants: self::parts(parts.next()?)
+                        .filter_map(|p| self.variant(p))
+                        .collect(),
+                })
+            }
+            Rule::fn_entry => {
+                let name = self.name(&parts.next()?);
+                let parameters = self::parts(parts.next()?)
+                    .filter_map(|p| self.parameter(p))
+                    .collect();
+                let next = parts.next()?;
+                let (result, body) = match next.as_rule() {
+                    Rule::type_expression => (Some(self.type_expression(next)), parts.next()?),
+                    _ => (None, next),
+                };
+                Some(ItemKind::Fn {
+                    name,
+                    parameters,
+                    result,
+                    body: self.expression(body).node,
                 })
             }
             Rule::let_entry => {
@@ -287,6 +309,20 @@ impl<'t> Builder<'t> {
         Some(UseName {
             name,
             alias: names.next().map(|p| self.name(&p)),
+        })
+    }
+
+    fn variant(&self, pair: Pair<'_, Rule>) -> Option<Variant> {
+        let mut parts = parts(pair);
+        let name = self.name(&parts.next()?);
+        let fields = parts.next().into_iter().flat_map(self::parts);
+        let fields = fields.filter_map(|field| {
+            let mut inner = self::parts(field);
+            Some((self.name(&inner.next()?), self.type_expression(inner.next()?)))
+        });
+        Some(Variant {
+            name,
+            fields: fields.collect(),
         })
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Built {
 }
 
 impl Builder<'_> {
-    fn built(&self, kind: ExpressionKind, span: Span, height: usize) -> Built {
+    pub(super) fn built(&self, kind: ExpressionKind, span: Span, height: usize) -> Built {
         if height > EXPRESSION_LIMIT {
             let levels = EXPRESSION_LIMIT;
             let problem = Diagnostic::error(
@@ -50,7 +50,7 @@ impl Builder<'_> {
         }
     }
 
-    fn error(&self, span: Span) -> Built {
+    pub(super) fn error(&self, span: Span) -> Built {
         Built {
             node: Expression {
                 kind: ExpressionKind::Error,
@@ -103,7 +103,10 @@ impl Builder<'_> {
             return self.built(ExpressionKind::Error, span, EXPRESSION_LIMIT + 1);
         }
         OPERATORS
-            .map_primary(|value| self.value(value))
+            .map_primary(|value| match value.as_rule() {
+                Rule::value | Rule::plain_value => self.value(value),
+                _ => self.primary(value),
+            })
             .map_prefix(|operator, operand| self.unary(&operator, operand))
             .map_infix(|left, operator, right| self.binary(left, &operator, right))
             .parse(pair.into_inner())
@@ -191,18 +194,24 @@ impl Builder<'_> {
                         1 + below.max(height),
                     )
                 }
-                _ => {
+                Rule::index => {
+                    let Some(key) = self::parts(part).next().map(|p| self.operation(p)) else {
+                        return result;
+                    };
+                    let (of, height) = (Box::new(result.node), 1 + below.max(key.height));
+                    let key = Box::new(key.node);
+                    self.built(ExpressionKind::Index { of, key }, whole, height)
+                }
+                rule => {
                     let Some(name) = self::parts(part).next().map(|p| self.name(&p)) else {
                         return result;
                     };
-                    self.built(
-                        ExpressionKind::Member {
-                            of: Box::new(result.node),
-                            name,
-                        },
-                        whole,
-                        1 + below,
-                    )
+                    let of = Box::new(result.node);
+                    let kind = match rule {
+                        Rule::safe_member => ExpressionKind::SafeMember { of, name },
+                        _ => ExpressionKind::Member { of, name },
+                    };
+                    self.built(kind, whole, 1 + below)
                 }
             };
             if matches!(result.node.kind, ExpressionKind::Error) {
@@ -248,6 +257,8 @@ impl Builder<'_> {
             },
             Rule::list => self.list(pair),
             Rule::record => self.record(pair),
+            Rule::map_comprehension => self.map_comprehension(pair),
+            Rule::match_expression => self.match_expression(pair),
             _ => self.error(span),
         }
     }
@@ -262,24 +273,15 @@ impl Builder<'_> {
                 elements.push(element.node);
                 continue;
             }
-            let mut inner = parts(part)
-                .filter(|p| matches!(p.as_rule(), Rule::new_name | Rule::operation | Rule::expression));
-            let (Some(element), Some(variable), Some(list)) = (elements.pop(), inner.next(), inner.next())
-            else {
+            let Some(element) = elements.pop() else {
                 return self.error(span);
             };
-            let list = self.operation(list);
-            let condition = inner.next().map(|p| self.expression(p));
-            let highest = height
-                .max(list.height)
-                .max(condition.as_ref().map_or(0, |c| c.height));
-            let kind = ExpressionKind::Comprehension {
-                element: Box::new(element),
-                variable: self.name(&variable),
-                list: Box::new(list.node),
-                condition: condition.map(|c| Box::new(c.node)),
+            let element = Built {
+                node: element,
+                height,
+                comparison: false,
             };
-            return self.built(kind, span, highest + 1);
+            return self.comprehension(part, element, span);
         }
         self.built(ExpressionKind::List(elements), span, height + 1)
     }

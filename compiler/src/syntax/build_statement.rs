@@ -57,6 +57,12 @@ impl Builder<'_> {
         if rule == Rule::if_statement {
             return self.if_statement(pair);
         }
+        if rule == Rule::match_statement {
+            return self.match_statement(pair);
+        }
+        if rule == Rule::for_statement {
+            return self.for_statement(pair);
+        }
         if rule == Rule::declaration {
             let key = parts(pair.clone()).next()?.as_rule() == Rule::kw_key;
             let mut inner = parts(pair.clone()).filter(|p| p.as_rule() != Rule::kw_key);

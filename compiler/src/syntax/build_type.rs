@@ -61,6 +61,19 @@ impl Builder<'_> {
                         span: whole,
                     }
                 }
+                Rule::condition => {
+                    let Some(operation) = parts(part).next() else {
+                        continue;
+                    };
+                    let condition = Box::new(self.operation(operation).node);
+                    Type {
+                        kind: TypeKind::Where {
+                            base: Box::new(ty),
+                            condition,
+                        },
+                        span: whole,
+                    }
+                }
                 Rule::string => {
                     let pattern = self.plain_string(&part);
                     Type {

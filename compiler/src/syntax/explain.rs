@@ -12,12 +12,12 @@ use super::token::{Token, TokenKind};
 /// Words that begin statements.
 pub const STATEMENT_WORDS: &[&str] = &[
     "let", "nodes", "node", "run", "out", "requires", "provides", "needs", "accept", "deploy", "assert",
-    "expect", "key", "if",
+    "expect", "key", "if", "for", "match",
 ];
 
 /// Words that cannot be names.
 pub const RESERVED_WORDS: &[&str] = &[
-    "true", "false", "if", "then", "else", "for", "in", "or", "and", "not", "mod",
+    "true", "false", "if", "then", "else", "for", "in", "or", "and", "not", "mod", "match",
 ];
 
 /// Names of types that the language itself has.
@@ -70,6 +70,8 @@ struct Around<'t> {
     text: &'t str,
     expected: Vec<Rule>,
     ends: &'static str,
+    /// The word that the item begins with, `pub` aside.
+    item: &'t str,
 }
 
 impl Around<'_> {
@@ -169,7 +171,16 @@ impl Reader<'_> {
             text: self.text,
             expected,
             ends: self.ends,
+            item: self.item(),
         }
+    }
+
+    /// The first word that is not `pub`.
+    fn item(&self) -> &str {
+        let index = self.tokens.partition_point(|t| t.start < self.span.start);
+        let words = self.tokens[index..].iter().filter(|t| !t.is_trivia());
+        let mut words = words.map(|t| t.text(self.text)).skip_while(|t| *t == "pub");
+        words.next().unwrap_or_default()
     }
 
     /// `requries node.files` is read as a step of the kind `requries`; the nearest word says it better.
@@ -214,6 +225,8 @@ const VALUES: &[Rule] = &[
     Rule::parenthesised,
     Rule::negate,
     Rule::argument,
+    Rule::plain_value,
+    Rule::subject,
 ];
 const TYPE_RULES: &[Rule] = &[
     Rule::type_expression,
@@ -253,6 +266,9 @@ fn describe(around: &Around<'_>) -> (Code, String) {
             codes::MISSING_NAME,
             format!("a name is missing{after}{but_found}"),
         );
+    }
+    if let Some(problem) = construct(around) {
+        return problem;
     }
     if head && around.found.is_none() {
         return (
@@ -294,6 +310,27 @@ fn describe(around: &Around<'_>) -> (Code, String) {
     )
 }
 
+/// What is wrong with a `match`, `for` or `fn`, where the construct says it better than what may follow.
+fn construct(around: &Around<'_>) -> Option<(Code, String)> {
+    let (after, but_found) = (around.after(), around.but_found());
+    let told = |code, wanted: &str| Some((code, format!("expected {wanted}{after}{but_found}")));
+    if around.expects(&[Rule::gives]) {
+        return told(codes::MISSING_ARROW, "`=>`");
+    }
+    if around.before_text() == "=>" && around.expects(&[Rule::block, Rule::open_brace]) {
+        return told(codes::MISSING_ARM_BLOCK, "a block");
+    }
+    if around.expects(&[Rule::kw_in]) && around.expects(&[Rule::comma]) {
+        return told(codes::MISSING_IN, "`in`");
+    }
+    // Only a function takes a type or a value behind its parameters.
+    let function = around.item == "fn";
+    if function && around.expects(&[Rule::assign]) && !around.expects(&[Rule::comma]) {
+        return told(codes::FUNCTION_WITHOUT_VALUE, "`=` and a value");
+    }
+    None
+}
+
 /// How a rule is spelled, if it is more than a possibility to go on.
 fn spelled(rule: Rule) -> Option<&'static str> {
     Some(match rule {
@@ -313,6 +350,10 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::kw_then => "`then`",
         Rule::kw_else => "`else`",
         Rule::kw_in => "`in`",
+        Rule::gives => "`=>`",
+        Rule::pattern | Rule::value_arm | Rule::block_arm => "a pattern",
+        Rule::variant => "a variant",
+        Rule::pattern_field | Rule::variant_field => "a field",
         Rule::kw_gap => "`gap`",
         Rule::kw_policy => "`policy`",
         Rule::kw_error => "`error`",
@@ -337,6 +378,19 @@ fn listed(wanted: &[&str]) -> String {
 /// What to do, where the mistake is one that people make.
 fn hint(around: &Around<'_>) -> Option<String> {
     let (before, found) = (around.before_text(), around.found_text());
+    match construct(around).map(|(code, _)| code) {
+        Some(codes::MISSING_ARROW) => return Some("an arm is written `pattern => value`".into()),
+        Some(codes::MISSING_ARM_BLOCK) => {
+            return Some("an arm of this `match` holds statements: `pattern => { … }`".into());
+        }
+        Some(codes::MISSING_IN) => {
+            return Some("write `for name in list`, or `for key, value in map`".into());
+        }
+        Some(codes::FUNCTION_WITHOUT_VALUE) => {
+            return Some("a function is one value: `fn name(a: Int): Int = a + 1`".into());
+        }
+        _ => {}
+    }
     if around.expects(VALUES) && found == "if" {
         return Some("an `if` within an `if` stands in parentheses".into());
     }

@@ -18,7 +18,7 @@ pub const BRACKET_LIMIT: usize = 64;
 
 /// The words that begin items.
 pub const ITEM_WORDS: &[&str] = &[
-    "use", "type", "enum", "let", "network", "hardware", "image", "kind", "backend", "site", "role",
+    "use", "type", "enum", "fn", "let", "network", "hardware", "image", "kind", "backend", "site", "role",
     "workload", "deploy", "test", "policy", "moved", "patch", "pub",
 ];
 
@@ -489,7 +489,7 @@ impl<'t> Scanner<'t> {
         let rest = &self.bytes[end..];
         let spaces = rest.iter().take_while(|b| **b == b' ').count();
         let followed = match rest.get(spaces..) {
-            Some([b'=', b'=', ..]) => false,
+            Some([b'=', b'=' | b'>', ..]) => false,
             Some([b'=' | b':', ..]) => true,
             _ => false,
         };
@@ -504,7 +504,7 @@ impl<'t> Scanner<'t> {
             TokenKind::Word => TRAILING_WORDS.contains(&text),
             TokenKind::Punctuation => match text {
                 "," | "+" | "-" | "->" | "*" | "/" | "|" | "==" | "!=" | "<" | "<=" | ">=" | ".." | "??"
-                | "." => true,
+                | "." | "?." | "=>" => true,
                 // `List<Int>` ends a line, `a >` does not.
                 ">" => self.bytes[..token.start as usize].last() == Some(&b' '),
                 _ => false,

@@ -8,6 +8,7 @@ mod ast_patch;
 mod brackets;
 mod build;
 mod build_expression;
+mod build_match;
 mod build_patch;
 mod build_statement;
 mod build_type;

@@ -142,7 +142,7 @@ fn prefix_end(bytes: &[u8], end: usize) -> usize {
 /// How many bytes the operator at `start` has; 0 if there is none.
 pub(super) fn punctuation_length(bytes: &[u8], start: usize) -> usize {
     match (bytes[start], bytes.get(start + 1).copied().unwrap_or(0)) {
-        (b'=' | b'!' | b'<' | b'>', b'=') | (b'.', b'.') | (b'?', b'?') | (b'-', b'>') => 2,
+        (b'=' | b'!' | b'<' | b'>', b'=') | (b'.', b'.') | (b'?', b'?' | b'.') | (b'=' | b'-', b'>') => 2,
         (b'=' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'|' | b'.' | b',' | b':' | b'?' | b'@', _) => 1,
         _ => 0,
     }

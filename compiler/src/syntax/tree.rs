@@ -34,6 +34,7 @@ pub enum NodeKind {
     Use,
     Type,
     Enum,
+    Fn,
     Let,
     Network,
     Hardware,
@@ -54,6 +55,8 @@ pub enum NodeKind {
     Run,
     Out,
     If,
+    Match,
+    For,
     Requires,
     Provides,
     Needs,
@@ -75,6 +78,7 @@ impl NodeKind {
             NodeKind::Use => "use",
             NodeKind::Type => "type",
             NodeKind::Enum => "enum",
+            NodeKind::Fn => "fn",
             NodeKind::Let => "let",
             NodeKind::Network => "network",
             NodeKind::Hardware => "hardware",
@@ -95,6 +99,8 @@ impl NodeKind {
             NodeKind::Run => "run",
             NodeKind::Out => "out",
             NodeKind::If => "if",
+            NodeKind::Match => "match",
+            NodeKind::For => "for",
             NodeKind::Requires => "requires",
             NodeKind::Provides => "provides",
             NodeKind::Needs => "needs",
@@ -238,6 +244,7 @@ fn item(item: &Item) -> Node {
         ItemKind::Use { .. } => (NodeKind::Use, Vec::new()),
         ItemKind::Type { .. } => (NodeKind::Type, Vec::new()),
         ItemKind::Enum { .. } => (NodeKind::Enum, Vec::new()),
+        ItemKind::Fn { .. } => (NodeKind::Fn, Vec::new()),
         ItemKind::Let { .. } => (NodeKind::Let, Vec::new()),
         ItemKind::Block { word, block: b, .. } => {
             let kind = match word {
@@ -293,6 +300,11 @@ fn statement(statement: &Statement) -> Node {
             let blocks = branches.iter().map(|(_, block)| block).chain(otherwise);
             (NodeKind::If, blocks.flat_map(statements).collect())
         }
+        StatementKind::Match { arms, .. } => {
+            let blocks = arms.iter().map(|arm| &arm.value);
+            (NodeKind::Match, blocks.flat_map(statements).collect())
+        }
+        StatementKind::For { block, .. } => (NodeKind::For, statements(block)),
         StatementKind::Requires { .. } => (NodeKind::Requires, Vec::new()),
         StatementKind::Provides { .. } => (NodeKind::Provides, Vec::new()),
         StatementKind::Needs { .. } => (NodeKind::Needs, Vec::new()),

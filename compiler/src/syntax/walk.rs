@@ -10,6 +10,10 @@ pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
     for item in &file.items {
         match &item.kind {
             ItemKind::Let { value, .. } => expression(value, visit),
+            ItemKind::Fn { parameters, body, .. } => {
+                parameters.iter().for_each(|p| parameter(p, visit));
+                expression(body, visit);
+            }
             ItemKind::Block { block, .. } | ItemKind::Test { block, .. } => self::block(block, visit),
             ItemKind::Function {
                 parameters, block, ..
@@ -54,19 +58,26 @@ pub fn children(of: &Expression) -> Vec<&Expression> {
                 StringPart::Interpolation(inner) => Some(inner),
             })
             .collect(),
-        ExpressionKind::Member { of, .. } => vec![of],
+        ExpressionKind::Member { of, .. } | ExpressionKind::SafeMember { of, .. } => vec![of],
+        ExpressionKind::Index { of, key } => vec![of, key],
+        ExpressionKind::Match { subject, arms } => std::iter::once(&**subject)
+            .chain(arms.iter().map(|arm| &arm.value))
+            .collect(),
         ExpressionKind::Call { callee, arguments } => std::iter::once(&**callee)
             .chain(arguments.iter().map(|a| &a.value))
             .collect(),
         ExpressionKind::List(elements) => elements.iter().collect(),
         ExpressionKind::Record(fields) => fields.iter().filter_map(|(_, value)| value.as_ref()).collect(),
         ExpressionKind::Comprehension {
+            key,
             element,
             list,
             condition,
             ..
         } => {
-            let mut all = vec![&**list, &**element];
+            let mut all = vec![&**list];
+            all.extend(key.as_deref());
+            all.push(&**element);
             all.extend(condition.as_deref());
             all
         }
@@ -128,6 +139,17 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
                 block(b, visit);
             }
             otherwise.iter().for_each(|b| block(b, visit));
+        }
+        StatementKind::Match { subject, arms } => {
+            expression(subject, visit);
+            arms.iter().for_each(|arm| block(&arm.value, visit));
+        }
+        StatementKind::For {
+            list, by, block: b, ..
+        } => {
+            expression(list, visit);
+            by.iter().for_each(|e| expression(e, visit));
+            block(b, visit);
         }
         StatementKind::Provides { level, .. } => expression(level, visit),
         StatementKind::Deploy(deploy) => arguments(&deploy.arguments, visit),

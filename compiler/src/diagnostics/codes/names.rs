@@ -44,6 +44,8 @@ pub const PATCH_UNFIT: Code = Code("E0227");
 pub const AMBIGUOUS_NAME: Code = Code("E0228");
 /// What a patch stands at is not what it was when the patch was locked.
 pub const PATCH_MOVED: Code = Code("E0229");
+/// Alternatives of a pattern that give different names.
+pub const ALTERNATIVES_DIFFER: Code = Code("E0330");
 
 /// A `moved` from one workload or role to another.
 pub const MOVED_ELSEWHERE: Code = Code("E0217");
@@ -75,6 +77,7 @@ pub const ALL: &[Code] = &[
     PATCH_UNFIT,
     AMBIGUOUS_NAME,
     PATCH_MOVED,
+    ALTERNATIVES_DIFFER,
     MOVED_ELSEWHERE,
     MOVED_TO_NOTHING,
     MOVED_STILL_THERE,

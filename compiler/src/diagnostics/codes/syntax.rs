@@ -48,6 +48,14 @@ pub const PATCH_WITHOUT_VERSION: Code = Code("E0133");
 pub const CHANGE_WITHOUT_ANCHOR: Code = Code("E0134");
 /// A change of a patch without its braces, or with braces that it does not take.
 pub const CHANGE_BLOCK: Code = Code("E0135");
+/// An arm of a `match` without its `=>`.
+pub const MISSING_ARROW: Code = Code("E0121");
+/// An arm of a statement without its block.
+pub const MISSING_ARM_BLOCK: Code = Code("E0122");
+/// A `for` without its `in`.
+pub const MISSING_IN: Code = Code("E0123");
+/// A function without a value.
+pub const FUNCTION_WITHOUT_VALUE: Code = Code("E0124");
 /// `expect error` with something that is no code.
 pub const NO_ERROR_CODE: Code = Code("E0136");
 
@@ -79,6 +87,10 @@ pub const ALL: &[Code] = &[
     PATCH_WITHOUT_VERSION,
     CHANGE_WITHOUT_ANCHOR,
     CHANGE_BLOCK,
+    MISSING_ARROW,
+    MISSING_ARM_BLOCK,
+    MISSING_IN,
+    FUNCTION_WITHOUT_VALUE,
     MOVED_WITHOUT_OWNER,
     NO_ERROR_CODE,
 ];

@@ -82,6 +82,8 @@ impl Walker<'_> {
             Some(definition) => {
                 self.references.insert(name.span, definition);
             }
+            // Perhaps a variant: what is expected there decides.
+            None if begins_with_capital(name) => {}
             None => {
                 if !self.forgiving() {
                     let functions = Builtin::ALL.into_iter().map(|(n, _)| n).filter(|n| *n != "node");
@@ -89,10 +91,11 @@ impl Walker<'_> {
                     known.extend(self.names_of(|item| {
                         matches!(
                             item.kind,
-                            ItemKind::Block {
-                                word: BlockWord::Backend,
-                                ..
-                            }
+                            ItemKind::Fn { .. }
+                                | ItemKind::Block {
+                                    word: BlockWord::Backend,
+                                    ..
+                                }
                         )
                     }));
                     let message = format!("there is no function `{}`", name.text);
@@ -302,6 +305,9 @@ impl Walker<'_> {
         if let Some(at) = super::name_of(item) {
             diagnostic = diagnostic.label(at.span, "defined here");
         }
+        if matches!(item.kind, ItemKind::Fn { .. }) {
+            diagnostic = diagnostic.help(format!("call it: `{}(…)`", name.text));
+        }
         self.diagnostics.push(diagnostic);
         Definition::Broken
     }
@@ -320,8 +326,8 @@ impl Walker<'_> {
                     name.span,
                     format!("`{}` is not known here", name.text),
                 )
-                .label(declared.span, "it is known only inside of this `if`")
-                .help("whether it is there depends on the condition: use it in the same branch")
+                .label(declared.span, "it is known only inside of its block")
+                .help("whether it is there depends on what encloses it: use it in the same block")
             };
             return self.diagnostics.push(diagnostic);
         }
