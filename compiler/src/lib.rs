@@ -76,7 +76,17 @@ impl Analysis {
             return None;
         }
         let _stage = tracing::debug_span!("plan").entered();
-        Some(plan::plan(graph, snapshot))
+        let patched = self.typed.resolved.modules.patched.iter();
+        let patches = patched.map(|patched| plan::PatchNote {
+            package: patched.package.clone(),
+            version: patched.version.clone(),
+            what: patched.what.clone(),
+            place: self.sources.place(patched.span),
+        });
+        Some(plan::Plan {
+            patches: patches.collect(),
+            ..plan::plan(graph, snapshot)
+        })
     }
 
     /// Lays out every deploy with an empty ledger, for what can only be seen then.

@@ -131,7 +131,7 @@ impl Loader<'_> {
                 let shown = source.as_deref().unwrap_or_default();
                 self.loaded.diagnostics.push(
                     Diagnostic::error(Code("E0919"), span, message)
-                        .here(format!("from `{shown}` here"))
+                        .here(format!("from `{}` here", shown_source(shown)))
                         .label(at, format!("from `{}` here", shown_source(&before)))
                         .help("there is one version of each package in a project: have both use the same"),
                 );

@@ -60,7 +60,8 @@ fn inner(statement: &Statement) -> Vec<&Block> {
         StatementKind::If { branches, otherwise } => {
             branches.iter().map(|(_, block)| block).chain(otherwise).collect()
         }
-        StatementKind::OnLeave { block } => vec![block],
+        StatementKind::OnLeave { block } | StatementKind::For { block, .. } => vec![block],
+        StatementKind::Match { arms, .. } => arms.iter().map(|arm| &arm.value).collect(),
         _ => Vec::new(),
     }
 }
@@ -72,7 +73,8 @@ fn inner_mut(statement: &mut Statement) -> Vec<&mut Block> {
             .map(|(_, block)| block)
             .chain(otherwise)
             .collect(),
-        StatementKind::OnLeave { block } => vec![block],
+        StatementKind::OnLeave { block } | StatementKind::For { block, .. } => vec![block],
+        StatementKind::Match { arms, .. } => arms.iter_mut().map(|arm| &mut arm.value).collect(),
         _ => Vec::new(),
     }
 }
