@@ -31,6 +31,7 @@ mod select;
 mod show;
 mod state;
 mod status;
+mod test;
 
 use std::io::{IsTerminal, Write};
 
@@ -93,6 +94,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Update(args) => lock::update(context, &args),
         Command::Vendor => lock::vendor(context),
         Command::Check(args) => check::run(context, &args),
+        Command::Test(args) => test::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Compare(args) => compare::run(context, &args),

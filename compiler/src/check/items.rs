@@ -68,10 +68,14 @@ impl Checker<'_> {
                     name,
                     block,
                 } => self.site(*id, name, block),
-                ItemKind::Deploy(deploy) if resolved.modules.list[id.module].is_own() => self.deploy(deploy),
+                ItemKind::Deploy(deploy) if resolved.modules.list[id.module].is_own() => {
+                    let known = self.deployed(deploy);
+                    self.typed.deploys.extend(known);
+                }
                 _ => {}
             }
         }
+        self.assertions();
     }
 
     /// The type of a `let` item; its value is then in [`super::Typed::values`].
@@ -361,6 +365,7 @@ impl Checker<'_> {
             span: name.span,
             backend: None,
             accepted: BTreeMap::new(),
+            accepted_policies: BTreeMap::new(),
         };
         let mut machines: Option<Span> = None;
         for statement in &block.statements {
@@ -465,7 +470,8 @@ impl Checker<'_> {
         Some((id, fields, value.span))
     }
 
-    fn deploy(&mut self, deploy: &ast::Deploy) {
+    /// A deploy with its arguments; `None` if it has no workload or no site, which was reported.
+    pub(super) fn deployed(&mut self, deploy: &ast::Deploy) -> Option<Deploy> {
         let item = |span: Span| match self.resolved.references.get(&span) {
             Some(Definition::Item(id)) => Some(*id),
             _ => None,
@@ -475,7 +481,7 @@ impl Checker<'_> {
             for argument in &deploy.arguments {
                 let _ = self.infer(&argument.value, None);
             }
-            return;
+            return None;
         };
         let signature = self.functions.get(&workload).cloned().unwrap_or_default();
         let owner = Owner {
@@ -486,15 +492,13 @@ impl Checker<'_> {
             lenient: false,
         };
         let arguments = self.arguments(&deploy.arguments, &signature.parameters, &owner);
-        if let Some(site) = site {
-            let (name, span) = (deploy.name.text.clone(), deploy.name.span);
-            self.typed.deploys.push(Deploy {
-                name,
-                span,
-                workload,
-                arguments,
-                site,
-            });
-        }
+        let (name, span) = (deploy.name.text.clone(), deploy.name.span);
+        Some(Deploy {
+            name,
+            span,
+            workload,
+            arguments,
+            site: site?,
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! From names to types: every expression has one, every field is declared, every literal keeps its rules.
 
+mod assertions;
 mod bodies;
 mod bounds;
 mod calls;
@@ -16,16 +17,21 @@ mod literals;
 mod members;
 mod moved;
 mod operators;
+mod parts;
 mod provisions;
 mod records;
 pub(crate) mod rules;
 mod secrets;
 mod templates;
+mod tested;
 mod typed;
 mod types;
 mod written;
 
+pub(crate) use bounds::MAX_PARTS;
 pub use dump::dump;
+pub(crate) use parts::SEPARATOR;
+pub use tested::{Assertion, Test, TestStatement};
 pub use typed::{
     Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Moved, Parameter,
     Part, Provision, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
@@ -69,7 +75,7 @@ pub fn check(
         module: 0,
         types_in_progress: 0,
         type_parts: bounds::MAX_TYPES,
-        value_parts: bounds::MAX_PARTS,
+        value_parts: MAX_PARTS,
         sink: secrets::Sink::default(),
         origins: BTreeMap::new(),
         generated: BTreeMap::new(),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::tested::Test;
 use super::types::{Rule, TextForm, Type};
 use crate::plan::{Column, Function, Removal, SecretReference};
 use crate::resolve::{ItemId, Resolved};
@@ -31,6 +32,8 @@ pub struct Typed {
     pub sites: BTreeMap<ItemId, Site>,
     /// Deploys in written order.
     pub deploys: Vec<Deploy>,
+    /// Tests and policies in the order of modules and text.
+    pub tests: Vec<Test>,
     /// Parts of roles and workloads that had other names.
     pub moves: Vec<Moved>,
 }
@@ -365,6 +368,8 @@ pub struct Site {
     pub backend: Option<(ItemId, BTreeMap<String, Expression>, Span)>,
     /// Capabilities that it goes without, why, and where that is written.
     pub accepted: BTreeMap<String, (Expression, Span)>,
+    /// Policies that its deploys may break, why, and where that is written.
+    pub accepted_policies: BTreeMap<String, (Expression, Span)>,
 }
 
 /// A deploy.

@@ -13,7 +13,7 @@ pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
 pub use packages::{Owner, Package, Packages};
 pub use patches::{Patched, apply_patches};
-pub(crate) use scopes::{parts, split_part};
+pub(crate) use scopes::{parts, policy_names, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 

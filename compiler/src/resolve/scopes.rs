@@ -5,6 +5,7 @@
 
 mod lookup;
 mod moved;
+mod patched;
 mod patterns;
 
 pub(crate) use moved::split as split_part;
@@ -12,9 +13,8 @@ pub(crate) use moved::split as split_part;
 use std::collections::HashMap;
 
 use super::imports::Table;
-use super::patches;
 use super::placement::{Place, misplaced};
-use super::{Definition, ItemId, Resolved, name_of};
+use super::{Definition, Resolved, name_of};
 use crate::diagnostics::codes::names;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::Span;
@@ -132,15 +132,18 @@ impl Walker<'_> {
                         TestWord::Test => Place::Test,
                         TestWord::Policy => Place::Policy,
                     };
-                    for statement in &block.statements {
-                        self.may_stand(place, statement);
+                    self.lenient = has_errors(block);
+                    self.declared = declarations(block);
+                    if place == Place::Policy {
+                        for (name, span) in policy_names(title.span) {
+                            self.locals.push(Local {
+                                name: name.to_owned(),
+                                span,
+                                noun: "part of every policy",
+                            });
+                        }
                     }
-                    self.diagnostics.push(
-                        Diagnostic::error(names::TEST_NOT_RUN, title.span, "tests are not run yet")
-                            .help("take it out, or into a comment, until this version of rebar can run it"),
-                    );
-                    // What it uses is not looked at, so an import may be there for it.
-                    self.tables[self.module].tolerant = true;
+                    self.block(place, block);
                 }
             }
         }
@@ -164,22 +167,6 @@ impl Walker<'_> {
             parameter.default.iter().for_each(|d| self.expression(d));
         }
         parameters.iter().for_each(|p| self.declare(&p.name, "parameter"));
-    }
-
-    /// Only whether each statement may stand where it does.
-    fn patch(&mut self, patch: &crate::syntax::ast::Patch) {
-        for item in &patch.block.statements {
-            if !self.may_stand(Place::Patch, item) {
-                continue;
-            }
-            if let StatementKind::Named { block, .. } = &item.kind {
-                for change in &block.statements {
-                    self.may_stand(Place::Patched, change);
-                }
-            }
-        }
-        // A change that could not be made may be what an import is there for.
-        self.tables[self.module].tolerant |= !patches::is_whole(self.resolved, patch);
     }
 
     fn deploy(&mut self, deploy: &Deploy) {
@@ -290,7 +277,10 @@ impl Walker<'_> {
                 self.block(Place::Settings, block);
             }
             StatementKind::ExpectError { block, .. } => self.block(Place::Expected, block),
-            StatementKind::Deploy(deploy) => self.deploy(deploy),
+            StatementKind::Deploy(deploy) => {
+                self.deploy(deploy);
+                self.declare(&deploy.name, "deploy");
+            }
             StatementKind::Assert { condition, .. } => self.expression(condition),
             // Looked at when all settings are known: see `provisions`.
             StatementKind::Provides { .. }
@@ -425,21 +415,6 @@ impl Walker<'_> {
         );
     }
 
-    /// An item that is a value, and the place where this file gets its name from.
-    fn outer_value(&self, module: usize, name: &str) -> Option<(ItemId, Span)> {
-        let own = self.resolved.items[module].get(name).copied();
-        let id = own.or_else(|| match self.tables[module].imports.get(name)?.definition {
-            Definition::Item(id) => Some(id),
-            _ => None,
-        })?;
-        let item = self.resolved.item(id);
-        let span = match own {
-            Some(_) => name_of(item)?.span,
-            None => self.tables[module].imports.get(name)?.span,
-        };
-        super::is_value(item).then_some((id, span))
-    }
-
     fn arguments(&mut self, arguments: &[Argument]) {
         arguments.iter().for_each(|a| self.expression(&a.value));
     }
@@ -533,6 +508,15 @@ impl Walker<'_> {
     }
 }
 
+/// The names that a policy knows, with the places that stand for their declarations.
+pub(crate) fn policy_names(title: Span) -> [(&'static str, Span); 2] {
+    let begin = Span {
+        end: title.start,
+        ..title
+    };
+    [("deploy", title), ("site", begin)]
+}
+
 fn place_of(word: BlockWord) -> Place {
     match word {
         BlockWord::Network => Place::Network,
@@ -566,6 +550,7 @@ fn declarations(block: &Block) -> Vec<Local> {
             StatementKind::Named { name, .. } => add(name, "step"),
             StatementKind::Nodes { name, .. } => add(name, "group"),
             StatementKind::Run { name, .. } => add(name, "run"),
+            StatementKind::Deploy(deploy) => add(&deploy.name, "deploy"),
             StatementKind::OnLeave { block } | StatementKind::For { block, .. } => {
                 all.extend(declarations(block));
             }

@@ -1,7 +1,7 @@
 //! Walks over all expressions of a file.
 
 use super::ast::{
-    Argument, Block, Expression, ExpressionKind, File, ItemKind, Parameter, Statement, StatementKind,
+    Argument, Block, Change, Expression, ExpressionKind, File, ItemKind, Parameter, Statement, StatementKind,
     StringPart,
 };
 
@@ -88,6 +88,35 @@ pub fn children(of: &Expression) -> Vec<&Expression> {
         } => vec![condition, then, otherwise],
         ExpressionKind::Unary { operand, .. } => vec![operand],
         ExpressionKind::Binary { left, right, .. } => vec![left, right],
+    }
+}
+
+/// The blocks directly inside of a statement.
+pub fn blocks(of: &Statement) -> Vec<&Block> {
+    match &of.kind {
+        StatementKind::Named { block, .. }
+        | StatementKind::OnLeave { block }
+        | StatementKind::Nodes { block, .. }
+        | StatementKind::Run { block, .. }
+        | StatementKind::AcceptGap { block, .. }
+        | StatementKind::AcceptPolicy { block, .. }
+        | StatementKind::For { block, .. }
+        | StatementKind::Change(Change { block, .. })
+        | StatementKind::ExpectError { block, .. } => vec![block],
+        StatementKind::Match { arms, .. } => arms.iter().map(|arm| &arm.value).collect(),
+        StatementKind::If { branches, otherwise } => {
+            branches.iter().map(|(_, block)| block).chain(otherwise).collect()
+        }
+        StatementKind::Field { .. }
+        | StatementKind::Declaration { .. }
+        | StatementKind::Let { .. }
+        | StatementKind::Out { .. }
+        | StatementKind::Requires { .. }
+        | StatementKind::Provides { .. }
+        | StatementKind::Needs { .. }
+        | StatementKind::Deploy(_)
+        | StatementKind::Assert { .. }
+        | StatementKind::Error => Vec::new(),
     }
 }
 

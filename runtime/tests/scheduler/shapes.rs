@@ -161,6 +161,7 @@ impl Shape {
             ledger: Ledger::default(),
             capabilities: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            patches: Vec::new(),
             moves: Vec::new(),
             selection: None,
         }
