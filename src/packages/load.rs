@@ -43,7 +43,8 @@ pub(crate) fn load(root: &Path, project: &dyn Files, policy: &Policy) -> Loaded 
         own.map_or("this project", |n| n.text.as_str()).to_owned(),
         (None, String::new(), Span::default()),
     );
-    loader.ask(None, &manifest, Some(loader.root.clone()));
+    let root = loader.root.clone();
+    loader.ask(None, &manifest, Some(&root));
     while let Some((from, base, dependency)) = loader.left.pop_front() {
         if loader.loaded.packages.len() >= MOST {
             let message = format!("this project uses more than {MOST} packages");
@@ -101,9 +102,10 @@ impl Loader<'_> {
         self.loaded.diagnostics.push(diagnostic.help(help));
     }
 
-    fn ask(&mut self, from: Option<usize>, manifest: &Manifest, base: Option<PathBuf>) {
+    fn ask(&mut self, from: Option<usize>, manifest: &Manifest, base: Option<&Path>) {
         for dependency in &manifest.dependencies {
-            self.left.push_back((from, base.clone(), dependency.clone()));
+            self.left
+                .push_back((from, base.map(Path::to_owned), dependency.clone()));
         }
     }
 
@@ -218,7 +220,7 @@ impl Loader<'_> {
         );
         self.uses.push((from, Some(index), span));
         let base = (!repository && !vendored).then_some(folder);
-        self.ask(Some(index), &manifest, base);
+        self.ask(Some(index), &manifest, base.as_deref());
     }
 
     /// Where a dependency is from, as in the lock file but without the commit. `None` for a path in a vendored
