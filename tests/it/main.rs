@@ -19,3 +19,4 @@ mod shop;
 mod support;
 mod survive;
 mod tidy;
+mod tutorial;
