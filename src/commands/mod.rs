@@ -9,6 +9,7 @@ mod compile;
 mod completions;
 mod conformance;
 mod destroy;
+mod doc;
 mod doctor;
 mod drift;
 mod exec;
@@ -18,6 +19,7 @@ mod fix;
 mod fmt;
 mod graph;
 mod history;
+mod lint;
 mod lock;
 mod logs;
 mod new;
@@ -94,6 +96,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Update(args) => lock::update(context, &args),
         Command::Vendor => lock::vendor(context),
         Command::Check(args) => check::run(context, &args),
+        Command::Doc(args) => doc::run(context, &args),
+        Command::Lint(args) => lint::run(context, &args),
         Command::Test(args) => test::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
         Command::Plan(args) => plan::run(context, &args).await,
@@ -134,14 +138,31 @@ pub(crate) fn analyse(context: &Context) -> Analysis {
 
 /// Reads and checks a project whose files are elsewhere than on the disk, or changed.
 pub(crate) fn analyse_files(project: &Project, files: &dyn Files) -> Analysis {
-    let actions = rebar_agent::ACTIONS
-        .iter()
-        .map(|action| (*action).to_owned())
-        .collect();
-    let options = Options {
-        actions: Some(actions),
+    packages::analyse(
+        &project.root,
+        files,
+        &STANDARD_LIBRARY,
+        &project.policy,
+        &options(),
+    )
+}
+
+/// Reads and checks files that belong to no project on the disk, and so use no packages.
+pub(crate) fn analyse_alone(files: &dyn Files) -> Analysis {
+    let library = rebar_compiler::Library {
+        project: files,
+        std: &STANDARD_LIBRARY,
+        packages: rebar_compiler::resolve::Packages::default(),
     };
-    packages::analyse(&project.root, files, &STANDARD_LIBRARY, &project.policy, &options)
+    rebar_compiler::analyse_with(&library, &options())
+}
+
+/// What the agent of this program can do.
+fn options() -> Options {
+    let actions = rebar_agent::ACTIONS.iter().map(|action| (*action).to_owned());
+    Options {
+        actions: Some(actions.collect()),
+    }
 }
 
 /// Whether an argument that can name a deploy or a plan file names a file.
