@@ -284,7 +284,6 @@ impl Spec {
             capabilities: BTreeMap::new(),
             moves: Vec::new(),
             moved_at: Vec::new(),
-            branches: Default::default(),
         };
         let mut diagnostics = Diagnostics::default();
         plan::plan(graph::build(instances, &mut diagnostics), snapshot)
