@@ -151,7 +151,6 @@ fn changed_roles_are_shown_exactly() {
             "a_group_and_a_gate_less",
             vec![
                 ("  node  edge { hardware = small }\n", ""),
-                ("  assert t.entry.after(t.pages)\n", ""),
                 (
                     "  run entry = balancer(backends = pages.url) on edge // uses an output of pages: waits for all of that run\n  out url: Url = entry.url\n",
                     "",

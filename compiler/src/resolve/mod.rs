@@ -13,6 +13,7 @@ pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
 pub use packages::{Owner, Package, Packages};
 pub use patches::{Patched, apply_patches};
+pub(crate) use scopes::interfaces::as_path;
 pub(crate) use scopes::{parts, policy_names, split_part};
 
 use std::collections::{BTreeMap, HashMap};
@@ -136,7 +137,8 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         | ast::ItemKind::Let { name, .. }
         | ast::ItemKind::Fn { name, .. }
         | ast::ItemKind::Block { name, .. }
-        | ast::ItemKind::Function { name, .. } => Some(name),
+        | ast::ItemKind::Function { name, .. }
+        | ast::ItemKind::Interface { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
         ast::ItemKind::Use { .. }
         | ast::ItemKind::Patch(_)
@@ -167,6 +169,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
             FunctionWord::Role => "a role",
             FunctionWord::Workload => "a workload",
         },
+        ItemKind::Interface { .. } => "an interface",
         ItemKind::Deploy(_) => "a deploy",
         ItemKind::Patch(_) => "a patch",
         ItemKind::Moved { .. } => "a move",

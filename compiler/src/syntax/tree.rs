@@ -44,6 +44,7 @@ pub enum NodeKind {
     Site,
     Role,
     Workload,
+    Interface,
     Deploy,
     Moved,
     Test,
@@ -64,6 +65,7 @@ pub enum NodeKind {
     OnLeave,
     Patch,
     Change,
+    Choice,
     AcceptPolicy,
     ExpectError,
     Assert,
@@ -88,6 +90,7 @@ impl NodeKind {
             NodeKind::Site => "site",
             NodeKind::Role => "role",
             NodeKind::Workload => "workload",
+            NodeKind::Interface => "interface",
             NodeKind::Deploy => "deploy",
             NodeKind::Moved => "moved",
             NodeKind::Test => "test",
@@ -108,6 +111,7 @@ impl NodeKind {
             NodeKind::OnLeave => "on leave",
             NodeKind::Patch => "patch",
             NodeKind::Change => "change",
+            NodeKind::Choice => "choice",
             NodeKind::AcceptPolicy => "accept policy",
             NodeKind::ExpectError => "expect error",
             NodeKind::Assert => "assert",
@@ -264,8 +268,9 @@ fn item(item: &Item) -> Node {
             };
             (kind, block(b))
         }
-        ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
         ItemKind::Patch(patch) => (NodeKind::Patch, block(&patch.block)),
+        ItemKind::Interface { block: b, .. } => (NodeKind::Interface, block(b)),
+        ItemKind::Deploy(deploy) => (NodeKind::Deploy, block(&deploy.block)),
         ItemKind::Moved { .. } => (NodeKind::Moved, Vec::new()),
         ItemKind::Test { word, block: b, .. } => {
             let kind = match word {
@@ -311,7 +316,15 @@ fn statement(statement: &Statement) -> Node {
         StatementKind::AcceptGap { block, .. } => (NodeKind::AcceptGap, statements(block)),
         StatementKind::OnLeave { block } => (NodeKind::OnLeave, statements(block)),
         StatementKind::Change(change) => (NodeKind::Change, statements(&change.block)),
-        StatementKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        StatementKind::Choice { .. } => (NodeKind::Choice, Vec::new()),
+        StatementKind::Signature { word, block, .. } => {
+            let kind = match word {
+                FunctionWord::Role => NodeKind::Role,
+                FunctionWord::Workload => NodeKind::Workload,
+            };
+            (kind, statements(block))
+        }
+        StatementKind::Deploy(deploy) => (NodeKind::Deploy, statements(&deploy.block)),
         StatementKind::AcceptPolicy { block, .. } => (NodeKind::AcceptPolicy, statements(block)),
         StatementKind::ExpectError { block, .. } => (NodeKind::ExpectError, statements(block)),
         StatementKind::Assert { .. } => (NodeKind::Assert, Vec::new()),

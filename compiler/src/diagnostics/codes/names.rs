@@ -45,6 +45,10 @@ pub const PATCH_MOVED: Code = Code("E0229");
 /// Alternatives of a pattern that give different names.
 pub const ALTERNATIVES_DIFFER: Code = Code("E0330");
 
+/// An interface without such a signature.
+pub const UNKNOWN_SIGNATURE: Code = Code("E0212");
+/// A run of a role without a group, or of a workload with one.
+pub const RUN_GROUP: Code = Code("E0213");
 /// A `moved` from one workload or role to another.
 pub const MOVED_ELSEWHERE: Code = Code("E0217");
 /// A `moved` to something that is not there.
@@ -74,6 +78,8 @@ pub const ALL: &[Code] = &[
     PATCH_UNFIT,
     AMBIGUOUS_NAME,
     PATCH_MOVED,
+    UNKNOWN_SIGNATURE,
+    RUN_GROUP,
     ALTERNATIVES_DIFFER,
     MOVED_ELSEWHERE,
     MOVED_TO_NOTHING,
