@@ -76,6 +76,7 @@ fn made(
     let library = Library {
         project: &project,
         std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
     };
     let mut analysis = analyse_with(&library, &options);
     analysis.typed.recorded = recorded;

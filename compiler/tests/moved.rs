@@ -161,6 +161,7 @@ fn two_things_that_are_recorded_do_not_become_one() {
         let mut analysis = analyse(&Library {
             project: &project,
             std: &std,
+            packages: rebar_compiler::resolve::Packages::default(),
         });
         let mut snapshot = applied(&first);
         if code.contains("run") {

@@ -30,7 +30,7 @@ pub(crate) async fn analyse(
     arguments: &ArgumentArgs,
 ) -> Result<Analysis, Failure> {
     let given = given(deploy, arguments)?;
-    let mut analysis = super::analyse_given(&context.project, given);
+    let mut analysis = super::analyse_given(&context.project, &context.project, given);
     if !analysis.typed.reads.is_empty() {
         analysis.typed.recorded = Some(outputs(context).await?);
     }

@@ -30,6 +30,13 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
         line(&mut out, 1, &paint.remove(&format!("warning: {warning}")));
     }
     given(&mut out, plan, paint);
+    for patch in &plan.patches {
+        let text = format!(
+            "patched: {} ({} {}), {}",
+            patch.what, patch.package, patch.version, patch.place
+        );
+        line(&mut out, 1, &paint.faint(&plain(&text)));
+    }
     moves(&mut out, plan, paint);
     networks(&mut out, plan, paint);
     for (group, nodes) in by_group(plan) {

@@ -14,6 +14,7 @@ mod kills;
 mod many;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod packages;
 mod parts;
 mod records;
 mod rehearse;

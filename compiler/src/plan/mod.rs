@@ -107,6 +107,9 @@ pub struct Plan {
     /// Outputs of other deploys that this was made with, by deploy.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reads: BTreeMap<String, serde_json::Value>,
+    /// What the project's patches changed in packages, in written order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<PatchNote>,
     /// Nodes that are left alone, if this is a part of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
@@ -120,6 +123,20 @@ pub struct GivenValue {
     pub value: serde_json::Value,
     /// `--arg`, `--args values.json`, `REBAR_ARG_replicas`
     pub from: String,
+}
+
+/// One change of a patch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatchNote {
+    /// The package, or `std`.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// What was changed: `ceph.osd role osd before service osd`.
+    pub what: String,
+    /// `main.rebar:12:5`
+    pub place: String,
 }
 
 /// What a plan was made from.

@@ -124,6 +124,7 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
         moves: Vec::new(),
         arguments: instances.arguments,
         reads: instances.reads,
+        patches: Vec::new(),
         selection: None,
     }
 }

@@ -4,6 +4,8 @@ mod dump;
 mod given;
 mod imports;
 mod modules;
+mod packages;
+mod patches;
 mod placement;
 mod scopes;
 
@@ -12,6 +14,8 @@ pub(crate) use given::read as read_given;
 pub use given::{Given, GivenArgument, GivenArguments, GivenValue, Origin};
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
+pub use packages::{Owner, Package, Packages};
+pub use patches::{Patched, apply_patches};
 pub(crate) use scopes::interfaces::as_path;
 pub(crate) use scopes::{parts, policy_names, split_part};
 
@@ -146,6 +150,7 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         | ast::ItemKind::Interface { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
         ast::ItemKind::Use { .. }
+        | ast::ItemKind::Patch(_)
         | ast::ItemKind::Moved { .. }
         | ast::ItemKind::Test { .. }
         | ast::ItemKind::Error => None,
@@ -175,6 +180,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         },
         ItemKind::Interface { .. } => "an interface",
         ItemKind::Deploy(_) => "a deploy",
+        ItemKind::Patch(_) => "a patch",
         ItemKind::Moved { .. } => "a move",
         ItemKind::Test { word, .. } => match word {
             ast::TestWord::Test => "a test",

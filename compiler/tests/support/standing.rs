@@ -40,6 +40,7 @@ pub(crate) fn make(spec: &str, ledger: &Ledger, snapshot: &Snapshot) -> Plan {
     let mut analysis = analyse(&Library {
         project: &project,
         std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
     });
     let plan = analysis.plan("d", ledger, snapshot);
     plan.unwrap_or_else(|| panic!("{}", support::render(&analysis.sources, &analysis.diagnostics)))
