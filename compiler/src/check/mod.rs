@@ -3,16 +3,20 @@
 mod bodies;
 mod bounds;
 mod calls;
+pub(crate) mod choose;
 mod coerce;
 mod comprehensions;
 mod constructs;
 mod display;
 mod dump;
 pub(crate) mod evaluate;
+mod exhaustive;
 mod expressions;
 mod fields;
+mod functions;
 mod items;
 mod literals;
+mod matching;
 mod members;
 mod moved;
 mod operators;
@@ -21,14 +25,17 @@ mod records;
 pub(crate) mod rules;
 mod secrets;
 mod templates;
+pub(crate) mod turns;
 mod typed;
 mod types;
+mod variants;
 mod written;
 
 pub use dump::dump;
 pub use typed::{
-    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Moved, Parameter,
-    Part, Provision, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
+    Backend, Check, Construct, Deploy, Expression, ExpressionKind, For, Group, Kind, Level, Moved, Parameter,
+    Part, Pattern, Provision, PureFunction, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed,
+    Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
@@ -70,6 +77,7 @@ pub fn check(
         types_in_progress: 0,
         type_parts: bounds::MAX_TYPES,
         value_parts: bounds::MAX_PARTS,
+        circular: BTreeSet::new(),
         sink: secrets::Sink::default(),
         origins: BTreeMap::new(),
         generated: BTreeMap::new(),
@@ -120,6 +128,8 @@ struct Checker<'a> {
     type_parts: usize,
     /// How many more parts values may have.
     value_parts: usize,
+    /// Functions that need themselves, and values that they need for it.
+    circular: BTreeSet<ItemId>,
     /// What takes the value at hand.
     sink: secrets::Sink,
     /// Where names of the function at hand became secrets.
@@ -194,7 +204,13 @@ fn is_closed(expression: &Expression) -> bool {
     !expression.any(&|e| {
         matches!(
             e.kind,
-            E::Error | E::Variable(_) | E::Column(_) | E::Comprehension { .. }
+            E::Error
+                | E::Variable(_)
+                | E::Column(_)
+                | E::Comprehension { .. }
+                | E::Call(..)
+                | E::Match(..)
+                | E::IfPresent(..)
         )
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{GroupInstance, Instances, NetworkInstance, RunInstance, WaitInstance};
+use crate::check::choose::fits;
 use crate::check::evaluate::{Scope, Stop, as_item, evaluate, known, truth};
 use crate::check::{Deploy, Expression, Group, Parameter, Run, Site, Statement, Typed};
 use crate::diagnostics::codes::expand as codes;
@@ -177,7 +178,25 @@ impl Layout<'_> {
                     let body = self.branch(branches, otherwise, scope);
                     self.statements(body, scope);
                 }
-                // A workload has no steps.
+                Statement::Match(subject, arms) => {
+                    let Some(value) = self.evaluate(subject, scope) else {
+                        continue;
+                    };
+                    let body = arms.iter().find_map(|(pattern, body)| {
+                        let names = fits(pattern, &value, subject.span);
+                        names.map(|names| names.map(|names| (names, body))).transpose()
+                    });
+                    match body {
+                        Some(Ok((names, body))) => {
+                            scope.variables.extend(names);
+                            self.statements(body, scope);
+                        }
+                        Some(Err(stop)) => self.stopped(stop),
+                        None => self.failed = true,
+                    }
+                }
+                // A workload has no steps, and no steps in turns.
+                Statement::For(_) => {}
                 Statement::Step(_) | Statement::OnLeave(_) => {}
             }
         }

@@ -10,6 +10,7 @@ mod moves;
 mod roles;
 mod rollout;
 mod shared;
+mod turns;
 
 pub(crate) use addresses::MAX_HOST_NAME;
 pub use dump::dump;

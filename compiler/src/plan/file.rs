@@ -10,6 +10,8 @@ use crate::expand::MAX_HOST_NAME;
 
 /// Bytes of a name: what a file system takes.
 const MAX_NAME: usize = 255;
+/// The longest that the keys of turns can be together, with their brackets.
+const MAX_TURNS: usize = 1_024;
 
 /// Why a plan file is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +64,16 @@ pub fn read(bytes: &[u8]) -> Result<Plan, PlanFileError> {
     Ok(plan)
 }
 
+/// Keys of turns in brackets, or nothing. None of them ends an address or a subject.
+fn are_turns(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    let key = |key: &str| {
+        key.strip_suffix(']')
+            .is_some_and(|k| !k.is_empty() && k.chars().all(plain))
+    };
+    text.is_empty() || text.len() <= MAX_TURNS && text[1..].split('[').all(key)
+}
+
 /// Names become names of folders, machines and hosts; in a spec they are made of these characters only.
 fn names_are_names(plan: &Plan) -> Result<(), String> {
     let is_name = |name: &str| {
@@ -83,7 +95,11 @@ fn names_are_names(plan: &Plan) -> Result<(), String> {
         all.extend(pattern.hardware.disks.keys().map(String::as_str));
         for segment in &pattern.segments {
             all.push(&segment.run);
-            all.extend(segment.steps.iter().map(|step| step.name.as_str()));
+            // `page[shop]` is the step `page` of a turn of a `for`.
+            for step in &segment.steps {
+                let (name, turns) = step.name.split_at(step.name.find('[').unwrap_or(step.name.len()));
+                all.push(if are_turns(turns) { name } else { &step.name });
+            }
         }
     }
     if let Some(node) = plan.nodes.iter().find(|n| n.name.len() > MAX_HOST_NAME) {

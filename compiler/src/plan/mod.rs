@@ -54,6 +54,13 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The run and the step of an address: `pages` and `page[shop.example]` of `pages.page[shop.example]`.
+pub fn run_and_step(address: &str) -> Option<(&str, &str)> {
+    let name = address.split('[').next().unwrap_or(address);
+    let dot = name.rfind('.')?;
+    Some((&address[..dot], &address[dot + 1..]))
+}
+
 /// The version of the plan format; readers refuse any other.
 pub const FORMAT: u32 = 2;
 

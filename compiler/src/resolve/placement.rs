@@ -75,14 +75,14 @@ fn allowed(place: Place) -> &'static [Class] {
         Place::Kind => &[Field, Declaration, Out, Requires, Needs],
         Place::Backend => &[Declaration, Provides],
         Place::Site => &[Field, AcceptGap, AcceptPolicy],
-        Place::Role => &[Let, Named, Out, If, OnLeave],
-        Place::Workload => &[Let, Nodes, Run, Out, If],
+        Place::Role => &[Let, Named, Out, If, OnLeave, Class::Match, Class::For],
+        Place::Workload => &[Let, Nodes, Run, Out, If, Class::Match],
         Place::Test => &[Let, Deploy, Assert, ExpectError],
         Place::Policy => &[Let, Assert],
         Place::Expected => &[Deploy],
-        Place::RoleBranch => &[Let, Named, If, OnLeave],
-        Place::OnLeave => &[Let, Named, If],
-        Place::WorkloadBranch => &[Let, Nodes, Run, If],
+        Place::RoleBranch => &[Let, Named, If, OnLeave, Class::Match, Class::For],
+        Place::OnLeave => &[Let, Named, If, Class::Match, Class::For],
+        Place::WorkloadBranch => &[Let, Nodes, Run, If, Class::Match],
     }
 }
 

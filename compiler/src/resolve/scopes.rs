@@ -8,6 +8,7 @@ mod moved;
 mod patterns;
 
 pub(crate) use moved::split as split_part;
+pub(crate) use patterns::bindings;
 
 use std::collections::HashMap;
 

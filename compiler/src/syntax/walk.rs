@@ -90,7 +90,8 @@ pub fn children(of: &Expression) -> Vec<&Expression> {
     }
 }
 
-fn expression<'a>(of: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
+/// Calls `visit` for `of` and all expressions inside of it.
+pub fn expression<'a>(of: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
     visit(of);
     for child in children(of) {
         expression(child, visit);
