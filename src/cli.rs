@@ -1,11 +1,14 @@
 //! The command line: what can be typed, and the help that teaches it.
 
+mod checks;
 mod records;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use checks::TEST_HELP;
+pub(crate) use checks::TestArgs;
 use records::{HISTORY_HELP, LOGS_HELP, STATE_HELP};
 pub(crate) use records::{HistoryArgs, LogsArgs, StateArgs, StateCommand};
 
@@ -69,6 +72,9 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Check a spec and show every error.
     Check(CheckArgs),
+    /// Run the spec's tests, and hold its policies against every deploy. Nothing is touched.
+    #[command(after_help = TEST_HELP)]
+    Test(TestArgs),
     /// Bring specs into the one format, keeping comments and line breaks.
     Fmt(FmtArgs),
     /// Show what an apply would change, in which order, and why.

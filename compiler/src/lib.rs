@@ -11,7 +11,8 @@
 //! | [`graph`] | [`graph::build`] | [`graph::Graph`]: what waits for what, and why |
 //! | [`plan`] | [`plan::plan`] | [`plan::Plan`]: lane patterns, gates and a table of nodes |
 //!
-//! Beside the road stands [`format`], which uses syntax alone.
+//! Beside the road stand [`format`], which uses syntax alone, and [`verify`], which holds tests and policies against
+//! plans.
 //!
 //! Stages take `&mut Diagnostics`, never stop at the first error and always return a value.
 //! Nothing here reads files, the clock, the environment or the network: callers pass all of it in.
@@ -26,6 +27,7 @@ pub mod plan;
 pub mod resolve;
 pub mod source;
 pub mod syntax;
+pub mod verify;
 
 pub use check::Options;
 pub use diagnostics::{Diagnostic, Diagnostics};
@@ -72,6 +74,9 @@ impl Analysis {
             let _stage = tracing::debug_span!("graph").entered();
             graph::build(instances, &mut self.diagnostics)
         };
+        if let Some(deploy) = self.typed.deploys.iter().find(|d| d.name == deploy) {
+            verify::policies(&self.typed, deploy, &graph, &mut self.diagnostics);
+        }
         if self.diagnostics.has_errors() {
             return None;
         }
@@ -79,20 +84,27 @@ impl Analysis {
         Some(plan::plan(graph, snapshot))
     }
 
+    /// Runs the tests and holds the policies against all deploys; see [`verify::run`]. Nothing is run where the spec
+    /// has errors.
+    pub fn test(&self, filters: &[String]) -> verify::Report {
+        match self.diagnostics.has_errors() {
+            true => verify::Report::default(),
+            false => verify::run(&self.typed, filters),
+        }
+    }
+
     /// Lays out every deploy with an empty ledger, for what can only be seen then.
     pub fn examine(&mut self) {
         if self.diagnostics.has_errors() {
             return;
         }
-        let names: Vec<String> = self.typed.deploys.iter().map(|d| d.name.clone()).collect();
-        for name in names {
-            if let Some(instances) = expand::expand(
-                &self.typed,
-                &name,
-                &plan::Ledger::default(),
-                &mut self.diagnostics,
-            ) {
-                graph::build(instances, &mut self.diagnostics);
+        let ledger = plan::Ledger::default();
+        for deploy in &self.typed.deploys {
+            if let Some(instances) =
+                expand::expand_deploy(&self.typed, deploy, &ledger, &mut self.diagnostics)
+            {
+                let graph = graph::build(instances, &mut self.diagnostics);
+                verify::policies(&self.typed, deploy, &graph, &mut self.diagnostics);
             }
         }
     }

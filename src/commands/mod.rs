@@ -29,6 +29,7 @@ mod select;
 mod show;
 mod state;
 mod status;
+mod test;
 
 use std::io::{IsTerminal, Write};
 
@@ -79,6 +80,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, Failure> {
 async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
     let exit = match command {
         Command::Check(args) => check::run(context, &args),
+        Command::Test(args) => test::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Compare(args) => compare::run(context, &args),

@@ -176,10 +176,10 @@ impl Checker<'_> {
                     let turns = self.turns(variables, list, by.as_ref());
                     let inside = self.statements(block, word, signature);
                     self.steps_of_all_turns(block);
-                    body.push(Statement::For(For {
+                    body.push(Statement::For(Box::new(For {
                         body: inside,
                         ..turns
-                    }));
+                    })));
                 }
                 (StatementKind::If { branches, otherwise }, _) => {
                     let mut checked = Vec::new();

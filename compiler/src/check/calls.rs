@@ -21,6 +21,9 @@ impl Checker<'_> {
         span: Span,
         hint: Option<&Type>,
     ) -> Expression {
+        if let Some(answer) = self.plan_call(callee, arguments, span) {
+            return answer;
+        }
         let ast::ExpressionKind::Name(name) = &callee.kind else {
             self.report(Diagnostic::error(
                 types::NOT_A_FUNCTION,

@@ -33,7 +33,7 @@ static ANY: Pattern = Pattern::Any;
 /// Patterns for what is left out, at most a few.
 pub(super) fn missing(patterns: &[Pattern], ty: &Type, budget: &mut usize) -> Vec<String> {
     let rows: Vec<Vec<&Pattern>> = patterns.iter().map(|p| vec![p]).collect();
-    let found = search(&rows, &[ty.clone()], budget);
+    let found = search(&rows, std::slice::from_ref(ty), budget);
     found
         .into_iter()
         .map(|mut row| row.pop().unwrap_or_default())
@@ -43,7 +43,7 @@ pub(super) fn missing(patterns: &[Pattern], ty: &Type, budget: &mut usize) -> Ve
 /// Whether some value gets to `pattern` past those before it.
 pub(super) fn reachable(before: &[Pattern], pattern: &Pattern, ty: &Type, budget: &mut usize) -> bool {
     let rows: Vec<Vec<&Pattern>> = before.iter().map(|p| vec![p]).collect();
-    gets_there(&rows, vec![pattern], &[ty.clone()], budget)
+    gets_there(&rows, vec![pattern], std::slice::from_ref(ty), budget)
 }
 
 fn search(rows: &[Vec<&Pattern>], types: &[Type], budget: &mut usize) -> Vec<Vec<String>> {

@@ -265,6 +265,9 @@ impl Checker<'_> {
                     self.waits.extend(again);
                 }
                 let ty = self.locals.get(&declared).cloned().unwrap_or(Type::Error);
+                if matches!(ty, Type::Thing(Thing::Plan, _)) {
+                    return self.plan_as_value(name, span);
+                }
                 let wants_step = matches!(hint.map(strip), Some(Type::Thing(Thing::Step, _)));
                 match &ty {
                     Type::Thing(Thing::Step, _) if wants_step => {

@@ -72,10 +72,14 @@ impl Checker<'_> {
                     name,
                     block,
                 } => self.site(*id, name, block),
-                ItemKind::Deploy(deploy) => self.deploy(deploy),
+                ItemKind::Deploy(deploy) => {
+                    let known = self.deployed(deploy);
+                    self.typed.deploys.extend(known);
+                }
                 _ => {}
             }
         }
+        self.assertions();
     }
 
     /// The type of a `let` item; its value is then in [`super::Typed::values`].
@@ -366,6 +370,7 @@ impl Checker<'_> {
             span: name.span,
             backend: None,
             accepted: BTreeMap::new(),
+            accepted_policies: BTreeMap::new(),
         };
         let mut machines: Option<Span> = None;
         for statement in &block.statements {
@@ -470,7 +475,8 @@ impl Checker<'_> {
         Some((id, fields, value.span))
     }
 
-    fn deploy(&mut self, deploy: &ast::Deploy) {
+    /// A deploy with its arguments; `None` if it has no workload or no site, which was reported.
+    pub(super) fn deployed(&mut self, deploy: &ast::Deploy) -> Option<Deploy> {
         let item = |span: Span| match self.resolved.references.get(&span) {
             Some(Definition::Item(id)) => Some(*id),
             _ => None,
@@ -480,7 +486,7 @@ impl Checker<'_> {
             for argument in &deploy.arguments {
                 let _ = self.infer(&argument.value, None);
             }
-            return;
+            return None;
         };
         let signature = self.functions.get(&workload).cloned().unwrap_or_default();
         let owner = Owner {
@@ -491,15 +497,13 @@ impl Checker<'_> {
             lenient: false,
         };
         let arguments = self.arguments(&deploy.arguments, &signature.parameters, &owner);
-        if let Some(site) = site {
-            let (name, span) = (deploy.name.text.clone(), deploy.name.span);
-            self.typed.deploys.push(Deploy {
-                name,
-                span,
-                workload,
-                arguments,
-                site,
-            });
-        }
+        let (name, span) = (deploy.name.text.clone(), deploy.name.span);
+        Some(Deploy {
+            name,
+            span,
+            workload,
+            arguments,
+            site: site?,
+        })
     }
 }

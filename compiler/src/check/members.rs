@@ -17,6 +17,9 @@ const NODE_MEMBERS: [&str; 3] = ["name", "address", "addresses"];
 
 impl Checker<'_> {
     pub(super) fn member(&mut self, of: &ast::Expression, name: &ast::Name, span: Span) -> Expression {
+        if let Some(part) = self.plan_member(of, name, span) {
+            return part;
+        }
         let value = self.infer(of, None);
         self.member_of(value, name, span)
     }

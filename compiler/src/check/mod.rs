@@ -1,5 +1,6 @@
 //! From names to types: every expression has one, every field is declared, every literal keeps its rules.
 
+mod assertions;
 mod bodies;
 mod bounds;
 mod calls;
@@ -20,18 +21,23 @@ mod matching;
 mod members;
 mod moved;
 mod operators;
+mod parts;
 mod provisions;
 mod records;
 pub(crate) mod rules;
 mod secrets;
 mod templates;
+mod tested;
 pub(crate) mod turns;
 mod typed;
 mod types;
 mod variants;
 mod written;
 
+pub(crate) use bounds::MAX_PARTS;
 pub use dump::dump;
+pub(crate) use parts::SEPARATOR;
+pub use tested::{Assertion, Test, TestStatement};
 pub use typed::{
     Backend, Check, Construct, Deploy, Expression, ExpressionKind, For, Group, Kind, Level, Moved, Parameter,
     Part, Pattern, Provision, PureFunction, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed,
@@ -76,7 +82,7 @@ pub fn check(
         module: 0,
         types_in_progress: 0,
         type_parts: bounds::MAX_TYPES,
-        value_parts: bounds::MAX_PARTS,
+        value_parts: MAX_PARTS,
         circular: BTreeSet::new(),
         sink: secrets::Sink::default(),
         origins: BTreeMap::new(),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::tested::Test;
 use super::types::{Rule, TextForm, Type};
 use crate::plan::{Column, Function, Removal, SecretReference};
 use crate::resolve::{ItemId, Resolved};
@@ -33,6 +34,8 @@ pub struct Typed {
     pub sites: BTreeMap<ItemId, Site>,
     /// Deploys in written order.
     pub deploys: Vec<Deploy>,
+    /// Tests and policies in the order of modules and text.
+    pub tests: Vec<Test>,
     /// Parts of roles and workloads that had other names.
     pub moves: Vec<Moved>,
 }
@@ -347,7 +350,7 @@ pub enum Statement {
     /// The first block whose pattern fits.
     Match(Expression, Vec<(Pattern, Vec<Statement>)>),
     /// A block for each element of a list or map.
-    For(For),
+    For(Box<For>),
     /// What is done on a node before it goes.
     OnLeave(Vec<Statement>),
 }
@@ -438,6 +441,8 @@ pub struct Site {
     pub backend: Option<(ItemId, BTreeMap<String, Expression>, Span)>,
     /// Capabilities that it goes without, why, and where that is written.
     pub accepted: BTreeMap<String, (Expression, Span)>,
+    /// Policies that its deploys may break, why, and where that is written.
+    pub accepted_policies: BTreeMap<String, (Expression, Span)>,
 }
 
 /// A deploy.

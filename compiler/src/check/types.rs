@@ -93,6 +93,10 @@ pub enum Thing {
     Hardware,
     /// An image.
     Image,
+    /// A deploy's plan, in tests and policies: its members say which groups, runs and outputs are known.
+    Plan,
+    /// A node, step, run, group or network of a plan.
+    Planned(&'static str),
 }
 
 /// An enum.
@@ -278,6 +282,8 @@ impl fmt::Display for Thing {
             Thing::Network => "network",
             Thing::Hardware => "hardware",
             Thing::Image => "Image",
+            Thing::Plan => "plan",
+            Thing::Planned(noun) => noun,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The body of a workload, for one deploy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -34,6 +34,8 @@ pub(super) struct Layout<'a> {
     /// The role of each run.
     pub(super) roles: Vec<ItemId>,
     pub(super) outputs: BTreeMap<String, Template>,
+    /// Branches that were taken.
+    pub(super) branches: BTreeSet<(Span, usize)>,
     /// How many more parts values of roles may have.
     pub(super) parts: usize,
 }
@@ -56,6 +58,7 @@ pub(super) fn lay_out(
         steps: Vec::new(),
         roles: Vec::new(),
         outputs: BTreeMap::new(),
+        branches: BTreeSet::new(),
         parts: Scope::of(typed).left,
     };
     let site = typed.sites.get(&deploy.site)?;
@@ -97,6 +100,7 @@ pub(super) fn lay_out(
             .collect(),
         groups: layout.groups,
         runs: layout.runs,
+        branches: layout.branches,
         outputs: layout.outputs,
         ledger,
         capabilities,
@@ -146,9 +150,13 @@ impl Layout<'_> {
         otherwise: &'s [Statement],
         scope: &mut Scope<'_>,
     ) -> &'s [Statement] {
-        for (condition, body) in branches {
+        let place = branches.first().map(|(first, _)| first.span).unwrap_or_default();
+        for (index, (condition, body)) in branches.iter().enumerate() {
             match truth(condition, scope, "a condition") {
-                Ok(true) => return body,
+                Ok(true) => {
+                    self.branches.insert((place, index));
+                    return body;
+                }
                 Ok(false) => {}
                 Err(stop) => {
                     self.stopped(stop);
@@ -156,6 +164,7 @@ impl Layout<'_> {
                 }
             }
         }
+        self.branches.insert((place, branches.len()));
         otherwise
     }
 

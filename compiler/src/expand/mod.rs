@@ -16,12 +16,12 @@ pub(crate) use addresses::MAX_HOST_NAME;
 pub use dump::dump;
 pub(crate) use moves::refuse_taken;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::check::Typed;
+use crate::check::{Deploy, Typed};
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::plan::{Addresses, BackendChoice, Capability, Hardware, Ledger, Move, Rollout, Step, Template};
@@ -45,6 +45,8 @@ pub struct Instances {
     pub groups: Vec<GroupInstance>,
     /// Runs in written order.
     pub runs: Vec<RunInstance>,
+    /// Branches of `if` that were taken: the place of the first condition, and which one.
+    pub branches: BTreeSet<(Span, usize)>,
     /// What the deploy hands out.
     pub outputs: BTreeMap<String, Template>,
     /// The ledger with what this deploy needs, and without what it gives up.
@@ -152,5 +154,15 @@ pub fn expand(
         diagnostics.push(diagnostic);
         return None;
     };
-    deploy::lay_out(typed, found, ledger, diagnostics)
+    expand_deploy(typed, found, ledger, diagnostics)
+}
+
+/// Lays out a deploy that need not be an item, such as one of a test.
+pub fn expand_deploy(
+    typed: &Typed,
+    deploy: &Deploy,
+    ledger: &Ledger,
+    diagnostics: &mut Diagnostics,
+) -> Option<Instances> {
+    deploy::lay_out(typed, deploy, ledger, diagnostics)
 }

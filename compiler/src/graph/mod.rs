@@ -216,6 +216,7 @@ mod tests {
             networks: BTreeMap::new(),
             groups: Vec::new(),
             runs: vec![run("a", &["c"]), run("b", &["a"]), run("c", &["b"])],
+            branches: std::collections::BTreeSet::new(),
             outputs: BTreeMap::new(),
             ledger: crate::plan::Ledger::default(),
             capabilities: BTreeMap::new(),

@@ -9,8 +9,7 @@ mod scopes;
 pub use dump::dump;
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
-pub(crate) use scopes::bindings;
-pub(crate) use scopes::{parts, split_part};
+pub(crate) use scopes::{bindings, parts, policy_names, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 

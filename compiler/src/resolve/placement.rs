@@ -66,8 +66,8 @@ enum Class {
 /// What stands where: the one table.
 fn allowed(place: Place) -> &'static [Class] {
     use Class::{
-        AcceptGap, AcceptPolicy, Assert, Declaration, Deploy, ExpectError, Field, If, Let, Named, Needs,
-        Nodes, OnLeave, Out, Provides, Requires, Run,
+        AcceptGap, AcceptPolicy, Assert, Declaration, Deploy, ExpectError, Field, For, If, Let, Match, Named,
+        Needs, Nodes, OnLeave, Out, Provides, Requires, Run,
     };
     match place {
         Place::Network | Place::Image | Place::Settings => &[Field],
@@ -75,14 +75,14 @@ fn allowed(place: Place) -> &'static [Class] {
         Place::Kind => &[Field, Declaration, Out, Requires, Needs],
         Place::Backend => &[Declaration, Provides],
         Place::Site => &[Field, AcceptGap, AcceptPolicy],
-        Place::Role => &[Let, Named, Out, If, OnLeave, Class::Match, Class::For],
-        Place::Workload => &[Let, Nodes, Run, Out, If, Class::Match],
+        Place::Role => &[Let, Named, Out, If, OnLeave, Match, For],
+        Place::Workload => &[Let, Nodes, Run, Out, If, Match],
         Place::Test => &[Let, Deploy, Assert, ExpectError],
         Place::Policy => &[Let, Assert],
         Place::Expected => &[Deploy],
-        Place::RoleBranch => &[Let, Named, If, OnLeave, Class::Match, Class::For],
-        Place::OnLeave => &[Let, Named, If, Class::Match, Class::For],
-        Place::WorkloadBranch => &[Let, Nodes, Run, If, Class::Match],
+        Place::RoleBranch => &[Let, Named, If, OnLeave, Match, For],
+        Place::OnLeave => &[Let, Named, If, Match, For],
+        Place::WorkloadBranch => &[Let, Nodes, Run, If, Match],
     }
 }
 

@@ -130,15 +130,18 @@ impl Walker<'_> {
                         TestWord::Test => Place::Test,
                         TestWord::Policy => Place::Policy,
                     };
-                    for statement in &block.statements {
-                        self.may_stand(place, statement);
+                    self.lenient = has_errors(block);
+                    self.declared = declarations(block);
+                    if place == Place::Policy {
+                        for (name, span) in policy_names(title.span) {
+                            self.locals.push(Local {
+                                name: name.to_owned(),
+                                span,
+                                noun: "part of every policy",
+                            });
+                        }
                     }
-                    self.diagnostics.push(
-                        Diagnostic::error(names::TEST_NOT_RUN, title.span, "tests are not run yet")
-                            .help("take it out, or into a comment, until this version of rebar can run it"),
-                    );
-                    // What it uses is not looked at, so an import may be there for it.
-                    self.table.tolerant = true;
+                    self.block(place, block);
                 }
             }
         }
@@ -272,7 +275,10 @@ impl Walker<'_> {
                 self.block(Place::Settings, block);
             }
             StatementKind::ExpectError { block, .. } => self.block(Place::Expected, block),
-            StatementKind::Deploy(deploy) => self.deploy(deploy),
+            StatementKind::Deploy(deploy) => {
+                self.deploy(deploy);
+                self.declare(&deploy.name, "deploy");
+            }
             StatementKind::Assert { condition, .. } => self.expression(condition),
             // Looked at when all settings are known: see `provisions`.
             StatementKind::Provides { .. }
@@ -511,6 +517,15 @@ impl Walker<'_> {
     }
 }
 
+/// The names that a policy knows, with the places that stand for their declarations.
+pub(crate) fn policy_names(title: Span) -> [(&'static str, Span); 2] {
+    let begin = Span {
+        end: title.start,
+        ..title
+    };
+    [("deploy", title), ("site", begin)]
+}
+
 fn place_of(word: BlockWord) -> Place {
     match word {
         BlockWord::Network => Place::Network,
@@ -544,6 +559,7 @@ fn declarations(block: &Block) -> Vec<Local> {
             StatementKind::Named { name, .. } => add(name, "step"),
             StatementKind::Nodes { name, .. } => add(name, "group"),
             StatementKind::Run { name, .. } => add(name, "run"),
+            StatementKind::Deploy(deploy) => add(&deploy.name, "deploy"),
             StatementKind::OnLeave { block } | StatementKind::For { block, .. } => {
                 all.extend(declarations(block));
             }

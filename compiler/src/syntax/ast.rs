@@ -192,7 +192,7 @@ pub enum FunctionWord {
 }
 
 /// Words of items that make assertions about plans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TestWord {
     /// About plans of its own.
     Test,

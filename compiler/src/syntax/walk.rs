@@ -90,6 +90,34 @@ pub fn children(of: &Expression) -> Vec<&Expression> {
     }
 }
 
+/// The blocks directly inside of a statement.
+pub fn blocks(of: &Statement) -> Vec<&Block> {
+    match &of.kind {
+        StatementKind::Named { block, .. }
+        | StatementKind::OnLeave { block }
+        | StatementKind::Nodes { block, .. }
+        | StatementKind::Run { block, .. }
+        | StatementKind::AcceptGap { block, .. }
+        | StatementKind::AcceptPolicy { block, .. }
+        | StatementKind::For { block, .. }
+        | StatementKind::ExpectError { block, .. } => vec![block],
+        StatementKind::Match { arms, .. } => arms.iter().map(|arm| &arm.value).collect(),
+        StatementKind::If { branches, otherwise } => {
+            branches.iter().map(|(_, block)| block).chain(otherwise).collect()
+        }
+        StatementKind::Field { .. }
+        | StatementKind::Declaration { .. }
+        | StatementKind::Let { .. }
+        | StatementKind::Out { .. }
+        | StatementKind::Requires { .. }
+        | StatementKind::Provides { .. }
+        | StatementKind::Needs { .. }
+        | StatementKind::Deploy(_)
+        | StatementKind::Assert { .. }
+        | StatementKind::Error => Vec::new(),
+    }
+}
+
 /// Calls `visit` for `of` and all expressions inside of it.
 pub fn expression<'a>(of: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
     visit(of);

@@ -6,6 +6,7 @@ pub mod order;
 pub mod plan;
 pub mod project;
 pub mod syntax;
+pub mod tests;
 pub mod types;
 
 use super::Code;
@@ -20,6 +21,7 @@ pub fn all() -> Vec<Code> {
         order::ALL,
         plan::ALL,
         project::ALL,
+        tests::ALL,
     ]
     .concat()
 }

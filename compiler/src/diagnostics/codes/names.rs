@@ -20,8 +20,6 @@ pub const UNUSED_IMPORT: Code = Code("E0207");
 pub const WRONG_THING: Code = Code("E0208");
 /// A statement in a block where it means nothing.
 pub const MISPLACED_STATEMENT: Code = Code("E0209");
-/// A `test`, which this version does not run.
-pub const TEST_NOT_RUN: Code = Code("E0210");
 /// A definition that needs itself.
 pub const CIRCULAR_DEFINITION: Code = Code("E0211");
 /// Alternatives of a pattern that give different names.
@@ -45,7 +43,6 @@ pub const ALL: &[Code] = &[
     UNUSED_IMPORT,
     WRONG_THING,
     MISPLACED_STATEMENT,
-    TEST_NOT_RUN,
     CIRCULAR_DEFINITION,
     ALTERNATIVES_DIFFER,
     MOVED_ELSEWHERE,
