@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use checks::TEST_HELP;
-pub(crate) use checks::TestArgs;
+use checks::{DOC_HELP, LINT_HELP, TEST_HELP};
+pub(crate) use checks::{DocArgs, DocFormat, LintArgs, TestArgs};
 use records::{HISTORY_HELP, LOGS_HELP, STATE_HELP};
 pub(crate) use records::{HistoryArgs, LogsArgs, StateArgs, StateCommand};
 
@@ -72,6 +72,12 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Check a spec and show every error.
     Check(CheckArgs),
+    /// Tell what works and is probably not meant; `rebar check` tells it as well.
+    #[command(after_help = LINT_HELP)]
+    Lint(LintArgs),
+    /// Write the documentation of modules, from their `///` lines.
+    #[command(after_help = DOC_HELP)]
+    Doc(DocArgs),
     /// Run the spec's tests, and hold its policies against every deploy. Nothing is touched.
     #[command(after_help = TEST_HELP)]
     Test(TestArgs),

@@ -19,9 +19,11 @@
 
 pub mod check;
 pub mod diagnostics;
+pub mod document;
 pub mod expand;
 pub mod format;
 pub mod graph;
+pub mod lint;
 pub mod manifest;
 pub mod plan;
 pub mod resolve;
@@ -82,6 +84,17 @@ impl Analysis {
         }
         let _stage = tracing::debug_span!("plan").entered();
         Some(plan::plan(graph, snapshot))
+    }
+
+    /// Adds what the linter finds, as strict as `rebar.toml` says. Nothing is added where the spec has errors.
+    pub fn lint(&mut self) {
+        if self.diagnostics.has_errors() {
+            return;
+        }
+        let config = lint::Config::of_manifest(&self.manifest, &mut self.diagnostics);
+        for found in lint::lint(&self.typed, &self.sources, &config) {
+            self.diagnostics.push(found);
+        }
     }
 
     /// Runs the tests and holds the policies against all deploys; see [`verify::run`]. Nothing is run where the spec

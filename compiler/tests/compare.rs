@@ -151,6 +151,7 @@ fn changed_roles_are_shown_exactly() {
                     "  run entry = balancer(backends = pages.url) on edge // uses an output of pages: waits for all of that run\n  out url: Url = entry.url\n",
                     "",
                 ),
+                ("  assert t.entry.after(t.pages)\n", ""),
             ],
         ),
     ];

@@ -37,6 +37,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
         return emit(context, args, stage, analysis);
     }
     analysis.examine();
+    analysis.lint();
     conclude(context, args, &analysis)
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn run(code: Option<&str>) -> Result<Exit, Failure> {
     let mut pages: Vec<(&str, &str)> = PAGES
         .files()
         .filter_map(|file| Some((file.path().file_stem()?.to_str()?, file.contents_utf8()?)))
-        .filter(|(name, _)| name.starts_with('E'))
+        .filter(|(name, _)| name.starts_with(['E', 'L']))
         .collect();
     pages.sort_unstable();
     let Some(code) = code else {

@@ -90,6 +90,7 @@ pub(crate) fn fix(context: &Context, dry_run: bool) -> Result<(Analysis, bool), 
 fn examined(files: &Changed<'_>) -> Analysis {
     let mut analysis = analyse_files(files);
     analysis.examine();
+    analysis.lint();
     analysis
 }
 

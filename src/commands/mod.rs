@@ -9,6 +9,7 @@ mod compile;
 mod completions;
 mod conformance;
 mod destroy;
+mod doc;
 mod doctor;
 mod drift;
 mod exec;
@@ -18,6 +19,7 @@ mod fix;
 mod fmt;
 mod graph;
 mod history;
+mod lint;
 mod logs;
 mod node;
 mod plan;
@@ -80,6 +82,8 @@ pub(crate) fn run(cli: Cli) -> Result<u8, Failure> {
 async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
     let exit = match command {
         Command::Check(args) => check::run(context, &args),
+        Command::Doc(args) => doc::run(context, &args),
+        Command::Lint(args) => lint::run(context, &args),
         Command::Test(args) => test::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
         Command::Plan(args) => plan::run(context, &args).await,

@@ -1,6 +1,6 @@
 //! The order of a plan in words: numbered stages, and for each wait its cause.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rebar_compiler::plan::{NodeRow, ObjectVerb, Plan, StepVerbs};
 
@@ -100,6 +100,16 @@ pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
         });
     }
     turns.sort_by_key(|turn| turn.stage);
+    numbered(turns)
+}
+
+/// The same turns, their stages counted from 1 without a gap: those in which nothing is to be done are not shown.
+fn numbered(mut turns: Vec<Turn>) -> Vec<Turn> {
+    let stages: BTreeSet<usize> = turns.iter().map(|turn| turn.stage).collect();
+    let numbers: BTreeMap<usize, usize> = stages.into_iter().zip(1..).collect();
+    for turn in &mut turns {
+        turn.stage = numbers[&turn.stage];
+    }
     turns
 }
 

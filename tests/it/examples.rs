@@ -179,19 +179,3 @@ fn codes_and_modules_are_explained() {
     assert!(world.good(&["explain", "std.linux"]).out.contains("kind service"));
     assert_eq!(world.run(&["explain", "E9999"]).code, 1);
 }
-
-#[test]
-fn the_specs_of_the_docs_are_read() {
-    let mut found = 0;
-    for page in ["docs/language/README.md"] {
-        let text = fs::read_to_string(root().join(page)).unwrap();
-        for block in text.split("```rebar\n").skip(1) {
-            let spec = block.split("```").next().unwrap();
-            let world = World::of_spec(spec);
-            let ran = world.run(&["fmt", "--check"]);
-            assert!(matches!(ran.code, 0 | 3), "{page}: {spec}\n{}", ran.err);
-            found += 1;
-        }
-    }
-    assert!(found >= 4);
-}

@@ -18,3 +18,4 @@ mod shop;
 mod support;
 mod survive;
 mod tidy;
+mod tutorial;

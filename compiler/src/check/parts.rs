@@ -141,6 +141,10 @@ impl Checker<'_> {
         };
         let path = self.path(of)?;
         let later = path.run(&path.texts());
+        if later.is_none() && name.text == "after" {
+            self.no_part(&path);
+            return Some(error(span));
+        }
         let (Some(later), "after") = (later, name.text.as_str()) else {
             let message = format!("`{}` cannot be called", name.text);
             let help = format!(

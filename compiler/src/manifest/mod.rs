@@ -5,11 +5,13 @@
 //! [`Table`] tells unknown keys, wrong types and missing keys, each at its place.
 
 mod dependencies;
+mod lint;
 mod package;
 mod secrets;
 mod table;
 
 pub use dependencies::{Dependency, GitRef, Origin};
+pub use lint::{LintLevel, LintSetting};
 pub use package::About;
 pub(crate) use secrets::is_secret_name;
 pub use secrets::{From as SecretFrom, SecretSource};
@@ -25,7 +27,7 @@ use crate::source::{FileError, Files, SourceId, Sources, Span};
 pub const FILE: &str = "rebar.toml";
 
 /// The sections that there are.
-pub const SECTIONS: &[&str] = &["package", "dependencies", "secrets"];
+pub const SECTIONS: &[&str] = &["package", "dependencies", "secrets", "lint"];
 
 /// A longer file is refused: reading it would cost more than any manifest needs.
 const LONGEST: usize = 1 << 20;
@@ -44,6 +46,8 @@ pub struct Manifest {
     pub dependencies: Vec<Dependency>,
     /// `[secrets]`, in written order.
     pub secrets: Vec<SecretSource>,
+    /// `[lint]`, in written order.
+    pub lint: Vec<LintSetting>,
 }
 
 impl Manifest {
@@ -126,6 +130,10 @@ pub fn read(sources: &Sources, source: SourceId, diagnostics: &mut Diagnostics) 
         secrets: root
             .table("secrets", diagnostics)
             .map(|section| secrets::read(&section, diagnostics))
+            .unwrap_or_default(),
+        lint: root
+            .table("lint", diagnostics)
+            .map(|section| lint::read(&section, diagnostics))
             .unwrap_or_default(),
         ..manifest
     }

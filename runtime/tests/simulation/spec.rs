@@ -278,6 +278,7 @@ impl Spec {
                 .collect(),
             groups,
             runs: self.runs.iter().map(run_instance).collect(),
+            branches: std::collections::BTreeSet::new(),
             outputs: BTreeMap::new(),
             ledger,
             capabilities: BTreeMap::new(),
