@@ -34,6 +34,7 @@ fn column_text(node: &NodeReference, column: &Column) -> String {
     let owner = match node {
         NodeReference::Own => "node",
         NodeReference::Member(group) => group,
+        NodeReference::Leader(group) => &format!("{group}.leader"),
     };
     match column {
         Column::Name => format!("{owner}.name"),

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::typed::{Expression, Parameter, Statement, Typed};
+use super::typed::{Callee, Expression, Parameter, Statement, Typed};
+use crate::plan::GateMode;
 use crate::resolve::ItemId;
 
 /// Stable text for people and baselines. Items of the library are left out.
@@ -43,6 +44,17 @@ pub fn dump(typed: &Typed) -> String {
             parameters(&mut text, &function.parameters);
             statements(&mut text, typed, 1, &function.body);
         }
+        if let Some(interface) = typed.interfaces.get(&id) {
+            let _ = writeln!(text, "interface {name}");
+            for (signature, of) in &interface.signatures {
+                let word = if of.workload { "workload" } else { "role" };
+                let _ = writeln!(text, "  {word} {signature}");
+                parameters(&mut text, &of.parameters);
+                for (output, (ty, _)) in &of.outputs {
+                    let _ = writeln!(text, "  out {output}: {ty}");
+                }
+            }
+        }
         if let Some(site) = typed.sites.get(&id) {
             let _ = writeln!(text, "site {name}");
             if let Some((backend, settings, _)) = &site.backend {
@@ -59,6 +71,17 @@ pub fn dump(typed: &Typed) -> String {
         fields(&mut text, 1, deploy.arguments.iter());
     }
     text
+}
+
+fn callee(typed: &Typed, callee: &Callee) -> String {
+    match callee {
+        Callee::Function(id) => typed.resolved.qualified_name(*id),
+        Callee::Signature(signature) => format!(
+            "{}.{}",
+            typed.resolved.qualified_name(signature.interface),
+            signature.name
+        ),
+    }
 }
 
 fn parameters(text: &mut String, list: &[Parameter]) {
@@ -99,11 +122,18 @@ fn statements(text: &mut String, typed: &Typed, depth: usize, list: &[Statement]
                 fields(text, depth + 1, group.fields.iter());
             }
             Statement::Run(run) => {
-                let role = typed.resolved.qualified_name(run.role);
-                let _ = writeln!(text, "{indent}run {} = {role} on {}", run.name, run.group);
+                let callee = callee(typed, &run.callee);
+                let _ = match &run.group {
+                    Some(group) => writeln!(text, "{indent}run {} = {callee} on {group}", run.name),
+                    None => writeln!(text, "{indent}run {} = {callee}", run.name),
+                };
                 fields(text, depth + 1, run.arguments.iter().chain(run.fields.iter()));
-                for wait in &run.waits {
-                    let output = wait.output.as_deref().unwrap_or("all of it");
+                for wait in run.waits.iter().filter(|w| !w.handed_in) {
+                    let output = wait.output.as_deref().unwrap_or(match wait.mode {
+                        GateMode::All => "all of it",
+                        GateMode::Any => "any node of it",
+                        GateMode::Quorum => "a quorum of it",
+                    });
                     let _ = writeln!(text, "{indent}  waits for {}: {output}", wait.run);
                 }
             }

@@ -10,6 +10,7 @@ use super::types::{TextForm, Thing, Type};
 use super::{Checker, Expected, operators};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
+use crate::plan::GateMode;
 use crate::resolve::{Builtin, Definition, ItemId};
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOperator, StringPart, UnaryOperator};
@@ -265,6 +266,17 @@ impl Checker<'_> {
                     self.waits.extend(again);
                 }
                 let ty = self.locals.get(&declared).cloned().unwrap_or(Type::Error);
+                if self.handed_in.contains(&declared) && !matches!(ty, Type::Thing(Thing::Group, _)) {
+                    self.waits.push(Wait {
+                        run: name.text.clone(),
+                        handed_in: true,
+                        output: None,
+                        argument: String::new(),
+                        mode: GateMode::All,
+                        span,
+                        place: self.sources.place(span),
+                    });
+                }
                 if matches!(ty, Type::Thing(Thing::Plan, _)) {
                     return self.plan_as_value(name, span);
                 }

@@ -50,6 +50,14 @@ impl Checker<'_> {
                 }
             }
         }
+        for id in &ids {
+            self.module = id.module;
+            match &resolved.item(*id).kind {
+                ItemKind::Interface { name, block } => self.interface(*id, name, block),
+                ItemKind::Function { .. } => self.notes_implementation(*id),
+                _ => {}
+            }
+        }
         for word in [FunctionWord::Role, FunctionWord::Workload] {
             for id in &ids {
                 self.module = id.module;
@@ -62,6 +70,15 @@ impl Checker<'_> {
                 if matches!(&resolved.item(*id).kind, ItemKind::Function { word: w, .. } if *w == word) {
                     self.body(*id);
                 }
+            }
+        }
+        self.workload_circles();
+        for id in &ids {
+            self.module = id.module;
+            match &resolved.item(*id).kind {
+                ItemKind::Interface { block, .. } => self.defaults(*id, block),
+                ItemKind::Function { .. } => self.conforms(*id),
+                _ => {}
             }
         }
         for id in &ids {
@@ -370,6 +387,7 @@ impl Checker<'_> {
             span: name.span,
             backend: None,
             accepted: BTreeMap::new(),
+            choices: self.choices(block),
             accepted_policies: BTreeMap::new(),
         };
         let mut machines: Option<Span> = None;
@@ -497,6 +515,7 @@ impl Checker<'_> {
             lenient: false,
         };
         let arguments = self.arguments(&deploy.arguments, &signature.parameters, &owner);
+        let choices = self.choices(&deploy.block);
         let (name, span) = (deploy.name.text.clone(), deploy.name.span);
         Some(Deploy {
             name,
@@ -504,6 +523,7 @@ impl Checker<'_> {
             workload,
             arguments,
             site: site?,
+            choices,
         })
     }
 }

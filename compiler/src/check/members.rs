@@ -7,7 +7,7 @@ use super::typed::{Expression, ExpressionKind, Wait};
 use super::types::{TextForm, Thing, Type};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
-use crate::plan::{Column, Function};
+use crate::plan::{Column, Function, GateMode};
 use crate::resolve::list_of;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -140,7 +140,10 @@ impl Checker<'_> {
                 {
                     self.waits.push(Wait {
                         run: run.clone(),
+                        handed_in: false,
                         output: Some(name.text.clone()),
+                        argument: String::new(),
+                        mode: GateMode::All,
                         span,
                         place: self.sources.place(span),
                     });

@@ -15,6 +15,7 @@ mod exhaustive;
 mod expressions;
 mod fields;
 mod functions;
+mod interfaces;
 mod items;
 mod literals;
 mod matching;
@@ -25,6 +26,7 @@ mod parts;
 mod provisions;
 mod records;
 pub(crate) mod rules;
+mod runs;
 mod secrets;
 mod templates;
 mod tested;
@@ -32,6 +34,7 @@ pub(crate) mod turns;
 mod typed;
 mod types;
 mod variants;
+pub(crate) mod workloads;
 mod written;
 
 pub(crate) use bounds::MAX_PARTS;
@@ -39,13 +42,13 @@ pub use dump::dump;
 pub(crate) use parts::SEPARATOR;
 pub use tested::{Assertion, Test, TestStatement};
 pub use typed::{
-    Backend, Check, Construct, Deploy, Expression, ExpressionKind, For, Group, Kind, Level, Moved, Parameter,
-    Part, Pattern, Provision, PureFunction, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed,
-    Wait,
+    Backend, Callee, Check, Choice, Construct, Deploy, Expression, ExpressionKind, For, Group, Interface,
+    InterfaceSignature, Kind, Level, Moved, Parameter, Part, Pattern, Provision, PureFunction, Requirement,
+    RoleOrWorkload, Run, SignatureName, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -76,7 +79,9 @@ pub fn check(
         types: HashMap::new(),
         values_in_progress: BTreeSet::new(),
         functions: HashMap::new(),
+        implements: HashMap::new(),
         locals: HashMap::new(),
+        handed_in: HashSet::new(),
         waits: Vec::new(),
         waits_of: HashMap::new(),
         module: 0,
@@ -121,8 +126,12 @@ struct Checker<'a> {
     values_in_progress: BTreeSet<ItemId>,
     /// Parameters and outputs of roles and workloads.
     functions: HashMap<ItemId, Signature>,
+    /// What roles and workloads implement.
+    implements: HashMap<ItemId, SignatureName>,
     /// Types of the names of the function at hand, by the place of their declaration.
     locals: HashMap<Span, Type>,
+    /// Parameters of the workload at hand: what they are made of is waited for.
+    handed_in: HashSet<Span>,
     /// Runs whose outputs the expression at hand uses.
     waits: Vec<Wait>,
     /// Runs that a `let` of the workload at hand has used.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::tested::Test;
 use super::types::{Rule, TextForm, Type};
-use crate::plan::{Column, Function, Removal, SecretReference};
+use crate::plan::{Column, Function, GateMode, Removal, SecretReference};
 use crate::resolve::{ItemId, Resolved};
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
@@ -30,6 +30,8 @@ pub struct Typed {
     pub pure: BTreeMap<ItemId, PureFunction>,
     /// Roles and workloads.
     pub functions: BTreeMap<ItemId, RoleOrWorkload>,
+    /// Interfaces.
+    pub interfaces: BTreeMap<ItemId, Interface>,
     /// Sites.
     pub sites: BTreeMap<ItemId, Site>,
     /// Deploys in written order.
@@ -328,8 +330,58 @@ pub struct RoleOrWorkload {
     pub parameters: Vec<Parameter>,
     /// Its outputs' types.
     pub outputs: BTreeMap<String, Type>,
+    /// Whether it is a workload.
+    pub workload: bool,
+    /// The signature that it implements.
+    pub implements: Option<SignatureName>,
     /// What is in it.
     pub body: Vec<Statement>,
+}
+
+/// A signature of an interface: `Dns.dns`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignatureName {
+    /// The interface.
+    pub interface: ItemId,
+    /// The signature in it.
+    pub name: String,
+}
+
+/// An interface: what several roles or workloads offer alike.
+#[derive(Debug, Clone)]
+pub struct Interface {
+    /// Its name with its module.
+    pub name: String,
+    /// Where its name is written.
+    pub span: Span,
+    /// Its signatures by name.
+    pub signatures: BTreeMap<String, InterfaceSignature>,
+    /// What is taken where nobody chooses.
+    pub defaults: Vec<Choice>,
+}
+
+/// What an implementation takes and gives.
+#[derive(Debug, Clone)]
+pub struct InterfaceSignature {
+    /// Whether it is that of a workload.
+    pub workload: bool,
+    /// Where its name is written.
+    pub span: Span,
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
+    /// Its outputs' types, and where their names are written.
+    pub outputs: BTreeMap<String, (Type, Span)>,
+}
+
+/// Which implementation a signature has.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// The signature.
+    pub signature: SignatureName,
+    /// The role or workload.
+    pub implementation: ItemId,
+    /// Where that is written.
+    pub span: Span,
 }
 
 /// A statement of a role or workload.
@@ -403,12 +455,12 @@ pub struct Group {
 pub struct Run {
     /// Its name.
     pub name: String,
-    /// Its role.
-    pub role: ItemId,
+    /// What it runs.
+    pub callee: Callee,
     /// Arguments and defaults, by parameter.
     pub arguments: BTreeMap<String, Expression>,
-    /// The group that it runs on.
-    pub group: String,
+    /// The group that a role runs on, by its name here.
+    pub group: Option<String>,
     /// `canary`, `batch` and the other settings of a rollout.
     pub fields: BTreeMap<String, Expression>,
     /// Runs that it waits for.
@@ -417,13 +469,28 @@ pub struct Run {
     pub span: Span,
 }
 
+/// What a run runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Callee {
+    /// A role or a workload.
+    Function(ItemId),
+    /// Whatever implements a signature.
+    Signature(SignatureName),
+}
+
 /// A run that another one waits for.
 #[derive(Debug, Clone)]
 pub struct Wait {
-    /// The run that is waited for.
+    /// The run that is waited for; or the parameter, through which whatever it is made of is.
     pub run: String,
+    /// Whether it is a parameter.
+    pub handed_in: bool,
     /// The output that is used; `None` for an explicit `after`.
     pub output: Option<String>,
+    /// The parameter of the run for which it is used.
+    pub argument: String,
+    /// How much of the run.
+    pub mode: GateMode,
     /// Where that is written.
     pub span: Span,
     /// `main.rebar:31:27`
@@ -441,6 +508,8 @@ pub struct Site {
     pub backend: Option<(ItemId, BTreeMap<String, Expression>, Span)>,
     /// Capabilities that it goes without, why, and where that is written.
     pub accepted: BTreeMap<String, (Expression, Span)>,
+    /// Which implementations interfaces have here.
+    pub choices: Vec<Choice>,
     /// Policies that its deploys may break, why, and where that is written.
     pub accepted_policies: BTreeMap<String, (Expression, Span)>,
 }
@@ -458,4 +527,6 @@ pub struct Deploy {
     pub arguments: BTreeMap<String, Expression>,
     /// The site.
     pub site: ItemId,
+    /// Which implementations interfaces have in it.
+    pub choices: Vec<Choice>,
 }

@@ -83,6 +83,8 @@ pub enum Thing {
     Run,
     /// A group of nodes.
     Group,
+    /// One node of a group.
+    Member,
     /// `node` in a role.
     Node,
     /// `node.addresses`: a member for each network.
@@ -137,6 +139,39 @@ pub enum Rule {
 }
 
 impl Type {
+    /// A group of nodes: its members' columns are lists where it is of many.
+    pub(crate) fn nodes(many: bool) -> Type {
+        let of = |ty: Type| if many { Type::list(ty) } else { ty };
+        let addresses = BTreeMap::from([(String::new(), of(Type::Ip))]);
+        let mut members = BTreeMap::from([
+            ("name".to_owned(), of(Type::String)),
+            ("address".to_owned(), of(Type::Ip)),
+            (
+                "addresses".to_owned(),
+                Type::Thing(Thing::Addresses, Arc::new(addresses)),
+            ),
+            ("leader".to_owned(), Type::member()),
+        ]);
+        if many {
+            members.insert("members".to_owned(), Type::list(Type::member()));
+        }
+        Type::Thing(Thing::Group, Arc::new(members))
+    }
+
+    /// One node of a group.
+    pub(crate) fn member() -> Type {
+        let addresses = BTreeMap::from([(String::new(), Type::Ip)]);
+        let members = BTreeMap::from([
+            ("name".to_owned(), Type::String),
+            ("address".to_owned(), Type::Ip),
+            (
+                "addresses".to_owned(),
+                Type::Thing(Thing::Addresses, Arc::new(addresses)),
+            ),
+        ]);
+        Type::Thing(Thing::Member, Arc::new(members))
+    }
+
     /// The type without its rule.
     pub fn base(&self) -> &Type {
         match self {
@@ -216,6 +251,10 @@ impl Type {
                         .iter()
                         .all(|(name, ty)| given.get(name).is_some_and(|g| ty.accepts(g)))
             }
+            // A group of one is its node.
+            (Type::Thing(Thing::Member, _), Type::Thing(Thing::Group, members)) => {
+                members.get("name") == Some(&Type::String)
+            }
             (Type::Thing(thing, _), Type::Thing(given, _)) => thing == given,
             (a, b) => a == b,
         }
@@ -276,7 +315,8 @@ impl fmt::Display for Thing {
         f.write_str(match self {
             Thing::Step => "Step",
             Thing::Run => "run",
-            Thing::Group => "group",
+            Thing::Group => "Nodes",
+            Thing::Member => "Node",
             Thing::Node => "node",
             Thing::Addresses => "addresses",
             Thing::Network => "network",

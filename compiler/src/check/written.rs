@@ -190,6 +190,8 @@ impl Checker<'_> {
             "Regex" => Type::Text(TextForm::Regex),
             "Step" => Type::thing(Thing::Step),
             "Image" => Type::thing(Thing::Image),
+            "Nodes" => Type::nodes(true),
+            "Node" => Type::member(),
             "List" => Type::list(arguments.pop().unwrap_or(Type::Error)),
             "Secret" => Type::Secret(Box::new(arguments.pop().unwrap_or(Type::Error))),
             "Map" => {

@@ -5,12 +5,15 @@ mod addresses;
 mod capabilities;
 mod deploy;
 mod dump;
+mod groups;
 mod hardware;
+mod leaders;
 mod moves;
 mod roles;
 mod rollout;
 mod shared;
 mod turns;
+mod workloads;
 
 pub(crate) use addresses::MAX_HOST_NAME;
 pub use dump::dump;
@@ -24,7 +27,9 @@ use ipnet::IpNet;
 use crate::check::{Deploy, Typed};
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::plan::{Addresses, BackendChoice, Capability, Hardware, Ledger, Move, Rollout, Step, Template};
+use crate::plan::{
+    Addresses, BackendChoice, Capability, GateMode, Hardware, Leader, Ledger, Move, Rollout, Step, Template,
+};
 use crate::resolve::list_of;
 use crate::source::Span;
 
@@ -87,6 +92,8 @@ pub struct GroupInstance {
     pub hardware: Hardware,
     /// The nodes in name order.
     pub nodes: Vec<NodeInstance>,
+    /// Its leader, if something uses it.
+    pub leader: Option<Leader>,
     /// Where its name is written.
     pub span: Span,
 }
@@ -126,6 +133,8 @@ pub struct RunInstance {
 pub struct WaitInstance {
     /// The run that is waited for.
     pub run: String,
+    /// How much of it.
+    pub mode: GateMode,
     /// Why, in words.
     pub reason: String,
     /// Where that is written.

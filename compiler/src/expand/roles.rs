@@ -10,7 +10,7 @@ use super::turns::loaded;
 use crate::check::choose::chosen;
 use crate::check::evaluate::{Scope, record};
 use crate::check::turns::two_nodes;
-use crate::check::{Expression, ExpressionKind, Run, Statement, Step as TypedStep, Thing, Type};
+use crate::check::{Expression, ExpressionKind, Statement, Step as TypedStep, Thing, Type};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::names;
 use crate::plan::{NodeReference, Step, Template, keeping};
@@ -34,8 +34,9 @@ pub(super) struct Expanded {
 impl Layout<'_> {
     pub(super) fn role(
         &mut self,
-        run: &Run,
-        group: usize,
+        name: &str,
+        role: ItemId,
+        (group, many): (usize, bool),
         arguments: BTreeMap<String, Template>,
     ) -> Expanded {
         let mut expanded = Expanded {
@@ -46,7 +47,7 @@ impl Layout<'_> {
             outputs: Template::Value(Value::Null),
             hash: String::new(),
         };
-        let Some(role) = self.typed.functions.get(&run.role) else {
+        let Some(role) = self.typed.functions.get(&role) else {
             return expanded;
         };
         let group = self.groups[group].clone();
@@ -61,13 +62,13 @@ impl Layout<'_> {
         self.parts = scope.left;
         let (leave, kinds) = std::mem::take(&mut expanded.leave);
         if !leave.is_empty() {
-            expanded.steps.push(keeping(&run.name, &leave));
+            expanded.steps.push(keeping(name, &leave));
             expanded.kinds.extend(kinds);
         }
         let mut seen = BTreeMap::new();
         for (name, (value, span)) in outputs {
             let value = match outside(value, &group.name, false) {
-                Some(value) if group.many => Template::Each {
+                Some(value) if many => Template::Each {
                     group: group.name.clone(),
                     element: Box::new(value),
                 },

@@ -20,7 +20,7 @@ use crate::source::Span;
 /// Letters of a key.
 const LONGEST_KEY: usize = 64;
 /// Turns within turns: each makes the names of its steps longer.
-const MAX_WITHIN: usize = 8;
+const MAX_WITHIN: usize = 2;
 /// Steps of one run: more are a slip of the pen.
 const MAX_STEPS: usize = 20_000;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::digest::MachineDigests;
 use super::filler::{Filler, key_of};
+use super::names::split_address;
 use super::{
     Machine, NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedNode, RecordedStep, Removal, Segment,
     Snapshot, Step, StepVerbs,
@@ -79,7 +80,7 @@ impl<'a> Lane<'a> {
     fn undoes(&self, left: &[&RecordedStep]) -> bool {
         left.iter()
             .filter(|step| step.removal != Removal::Nothing)
-            .filter_map(|step| step.address.split_once('.'))
+            .filter_map(|step| split_address(&step.address))
             .any(|(run, _)| self.runs.contains(run))
     }
 }

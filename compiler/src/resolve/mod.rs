@@ -9,6 +9,7 @@ mod scopes;
 pub use dump::dump;
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
+pub(crate) use scopes::interfaces::as_path;
 pub(crate) use scopes::{bindings, parts, policy_names, split_part};
 
 use std::collections::{BTreeMap, HashMap};
@@ -132,7 +133,8 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         | ast::ItemKind::Let { name, .. }
         | ast::ItemKind::Fn { name, .. }
         | ast::ItemKind::Block { name, .. }
-        | ast::ItemKind::Function { name, .. } => Some(name),
+        | ast::ItemKind::Function { name, .. }
+        | ast::ItemKind::Interface { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
         ast::ItemKind::Use { .. }
         | ast::ItemKind::Moved { .. }
@@ -162,6 +164,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
             FunctionWord::Role => "a role",
             FunctionWord::Workload => "a workload",
         },
+        ItemKind::Interface { .. } => "an interface",
         ItemKind::Deploy(_) => "a deploy",
         ItemKind::Moved { .. } => "a move",
         ItemKind::Test { word, .. } => match word {

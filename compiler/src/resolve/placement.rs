@@ -15,6 +15,11 @@ pub(crate) enum Place {
     Site,
     Role,
     Workload,
+    Interface,
+    /// A signature of an interface.
+    Signature,
+    /// The block of a deploy.
+    Deploy,
     Test,
     Policy,
     /// What must give an error, in a test.
@@ -57,6 +62,8 @@ enum Class {
     Needs,
     AcceptGap,
     OnLeave,
+    Choice,
+    Signature,
     Deploy,
     Assert,
     ExpectError,
@@ -66,15 +73,18 @@ enum Class {
 /// What stands where: the one table.
 fn allowed(place: Place) -> &'static [Class] {
     use Class::{
-        AcceptGap, AcceptPolicy, Assert, Declaration, Deploy, ExpectError, Field, For, If, Let, Match, Named,
-        Needs, Nodes, OnLeave, Out, Provides, Requires, Run,
+        AcceptGap, AcceptPolicy, Assert, Choice, Declaration, Deploy, ExpectError, Field, For, If, Let,
+        Match, Named, Needs, Nodes, OnLeave, Out, Provides, Requires, Run, Signature,
     };
     match place {
         Place::Network | Place::Image | Place::Settings => &[Field],
         Place::Hardware => &[Field, Named],
         Place::Kind => &[Field, Declaration, Out, Requires, Needs],
         Place::Backend => &[Declaration, Provides],
-        Place::Site => &[Field, AcceptGap, AcceptPolicy],
+        Place::Site => &[Field, AcceptGap, AcceptPolicy, Choice],
+        Place::Interface => &[Field, Signature],
+        Place::Signature => &[Out],
+        Place::Deploy => &[Choice],
         Place::Role => &[Let, Named, Out, If, OnLeave, Match, For],
         Place::Workload => &[Let, Nodes, Run, Out, If, Match],
         Place::Test => &[Let, Deploy, Assert, ExpectError],
@@ -96,6 +106,9 @@ fn place_noun(place: Place) -> &'static str {
         Place::Site => "a site",
         Place::Role => "a role",
         Place::Workload => "a workload",
+        Place::Interface => "an interface",
+        Place::Signature => "a signature",
+        Place::Deploy => "a deploy",
         Place::Test => "a test",
         Place::Policy => "a policy",
         Place::Expected => "`expect error`",
@@ -127,6 +140,8 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
         StatementKind::Needs { .. } => (Class::Needs, "`needs`".to_owned()),
         StatementKind::AcceptGap { .. } => (Class::AcceptGap, "`accept gap`".to_owned()),
         StatementKind::OnLeave { .. } => (Class::OnLeave, "`on leave`".to_owned()),
+        StatementKind::Choice { .. } => (Class::Choice, "`use … = …`".to_owned()),
+        StatementKind::Signature { name, .. } => (Class::Signature, format!("`{}(…)`", name.text)),
         StatementKind::Deploy(_) => (Class::Deploy, "`deploy`".to_owned()),
         StatementKind::Assert { .. } => (Class::Assert, "`assert`".to_owned()),
         StatementKind::ExpectError { .. } => (Class::ExpectError, "`expect error`".to_owned()),
@@ -179,6 +194,10 @@ fn belongs(class: Class, place: Place) -> &'static str {
         Class::Requires => "`requires` belongs into a kind: it says what its steps need of a backend",
         Class::Provides => "`provides` belongs into a backend",
         Class::Needs => "`needs` belongs into a kind: it says which fields a step cannot leave out",
+        Class::Choice => "`use … = …` chooses an implementation, and belongs into a deploy or a site",
+        Class::Signature => {
+            "roles and workloads stand at the top of a file; what others must offer belongs into an `interface`"
+        }
         Class::AcceptGap => "gaps are accepted by a site",
         Class::OnLeave => "`on leave` belongs into a role: it says what is done on a node before it goes",
         Class::Deploy => match place {
@@ -212,12 +231,12 @@ fn head(statement: &Statement) -> crate::source::Span {
     };
     match &statement.kind {
         StatementKind::Named { name, .. } | StatementKind::Nodes { name, .. } => to(name.span),
-        StatementKind::Run { on, .. } => to(on.span),
+        StatementKind::Run { name, on, .. } => to(on.as_ref().map_or(name.span, |on| on.span)),
         StatementKind::If { branches, .. } => branches.first().map_or(statement.span, |(c, _)| to(c.span)),
         StatementKind::Match { subject, .. } => to(subject.span),
         StatementKind::For { list, .. } => to(list.span),
         StatementKind::AcceptGap { capability, .. } => to(capability.span),
-        StatementKind::OnLeave { block } => crate::source::Span {
+        StatementKind::OnLeave { block } | StatementKind::Signature { block, .. } => crate::source::Span {
             end: block.span.start,
             ..statement.span
         },

@@ -3,6 +3,7 @@
 //! Steps, groups, runs, `let`s and parameters are values of one scope. Kinds, roles, workloads, types and sites
 //! are words: they stand where a value cannot, so a step may be called like a kind.
 
+pub(crate) mod interfaces;
 mod lookup;
 mod moved;
 mod patterns;
@@ -72,8 +73,8 @@ struct Walker<'a> {
 enum Wanted {
     Type,
     Kind,
-    Role,
     Workload,
+    Interface,
     Site,
     /// What has parts that can be moved.
     RoleOrWorkload,
@@ -117,11 +118,17 @@ impl Walker<'_> {
                 ItemKind::Function {
                     word,
                     parameters,
+                    implements,
                     block,
                     ..
                 } => {
                     self.lenient = has_errors(block);
+                    implements.iter().for_each(|path| self.signature_of(path));
                     self.function(*word, parameters, block);
+                }
+                ItemKind::Interface { block, .. } => {
+                    self.lenient = has_errors(block);
+                    self.interface(block);
                 }
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
                 ItemKind::Moved { from, to } => self.moved(from, to),
@@ -175,6 +182,7 @@ impl Walker<'_> {
             span: deploy.site.span,
         };
         self.item(&site, Wanted::Site);
+        self.block(Place::Deploy, &deploy.block);
     }
 
     fn block(&mut self, place: Place, block: &Block) {
@@ -227,9 +235,9 @@ impl Walker<'_> {
                 on,
                 block,
             } => {
-                self.item(role, Wanted::Role);
+                self.called(role);
                 self.arguments(arguments);
-                self.value(on);
+                on.iter().for_each(|on| self.value(on));
                 self.run_settings(block);
                 self.declare(name, "run");
             }
@@ -271,6 +279,13 @@ impl Walker<'_> {
                 otherwise.iter().for_each(|b| self.block(inner, b));
             }
             StatementKind::OnLeave { block } => self.block(Place::OnLeave, block),
+            StatementKind::Choice {
+                interface,
+                implementation,
+            } => {
+                self.item(interface, Wanted::Interface);
+                self.item(implementation, Wanted::RoleOrWorkload);
+            }
             StatementKind::AcceptGap { block, .. } | StatementKind::AcceptPolicy { block, .. } => {
                 self.block(Place::Settings, block);
             }
@@ -282,6 +297,7 @@ impl Walker<'_> {
             StatementKind::Assert { condition, .. } => self.expression(condition),
             // Looked at when all settings are known: see `provisions`.
             StatementKind::Provides { .. }
+            | StatementKind::Signature { .. }
             | StatementKind::Requires { .. }
             | StatementKind::Needs { .. }
             | StatementKind::Error => {}
@@ -578,17 +594,8 @@ fn declarations(block: &Block) -> Vec<Local> {
 
 /// Whether some statement of a block could not be read.
 fn has_errors(block: &Block) -> bool {
-    block.statements.iter().any(|s| match &s.kind {
-        StatementKind::Error => true,
-        StatementKind::Named { block, .. }
-        | StatementKind::Nodes { block, .. }
-        | StatementKind::OnLeave { block }
-        | StatementKind::For { block, .. }
-        | StatementKind::Run { block, .. } => has_errors(block),
-        StatementKind::Match { arms, .. } => arms.iter().any(|arm| has_errors(&arm.value)),
-        StatementKind::If { branches, otherwise } => {
-            branches.iter().any(|(_, b)| has_errors(b)) || otherwise.iter().any(has_errors)
-        }
-        _ => false,
-    })
+    block
+        .statements
+        .iter()
+        .any(|s| matches!(s.kind, StatementKind::Error) || walk::blocks(s).into_iter().any(has_errors))
 }

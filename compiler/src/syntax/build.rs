@@ -71,11 +71,20 @@ fn entry(word: &str) -> Option<Rule> {
         "let" => Some(Rule::let_entry),
         "network" | "hardware" | "image" | "kind" | "backend" | "site" => Some(Rule::block_entry),
         "role" | "workload" => Some(Rule::function_entry),
+        "interface" => Some(Rule::interface_entry),
         "fn" => Some(Rule::fn_entry),
         "deploy" => Some(Rule::deploy_entry),
         "moved" => Some(Rule::moved_entry),
         "test" | "policy" => Some(Rule::test_entry),
         _ => None,
+    }
+}
+
+/// Whether a signature is that of a role or of a workload.
+pub(super) fn function_word(pair: &Pair<'_, Rule>) -> FunctionWord {
+    match pair.as_str() {
+        "role" => FunctionWord::Role,
+        _ => FunctionWord::Workload,
     }
 }
 
@@ -191,6 +200,7 @@ impl<'t> Builder<'t> {
                     | Rule::kw_enum
                     | Rule::kw_fn
                     | Rule::kw_let
+                    | Rule::kw_interface
                     | Rule::kw_moved
                     | Rule::EOI
             )
@@ -257,18 +267,26 @@ impl<'t> Builder<'t> {
                 })
             }
             Rule::function_entry => {
-                let word = match parts.next()?.as_str() {
-                    "role" => FunctionWord::Role,
-                    _ => FunctionWord::Workload,
-                };
+                let word = function_word(&parts.next()?);
                 let name = self.name(&parts.next()?);
                 let parameters = self::parts(parts.next()?)
                     .filter_map(|p| self.parameter(p))
                     .collect();
+                let mut parts = parts.peekable();
+                let implements = parts.next_if(|p| p.as_rule() == Rule::implements);
+                let implements = implements.and_then(|p| p.into_inner().find(|p| p.as_rule() == Rule::path));
                 Some(ItemKind::Function {
                     word,
                     name,
                     parameters,
+                    implements: implements.map(|p| self.dotted(p)),
+                    block: self.block(parts.next()?),
+                })
+            }
+            Rule::interface_entry => {
+                let name = self.name(&parts.next()?);
+                Some(ItemKind::Interface {
+                    name,
                     block: self.block(parts.next()?),
                 })
             }
@@ -343,11 +361,14 @@ impl<'t> Builder<'t> {
         let name = self.name(&parts.next()?);
         let workload = self.dotted(parts.next()?);
         let arguments = self.arguments(parts.next()?).0;
+        let site = self.name(&parts.next()?);
+        let block = self.block_or_none(parts.next(), site.span);
         Some(Deploy {
             name,
             workload,
             arguments,
-            site: self.name(&parts.next()?),
+            site,
+            block,
             span,
         })
     }

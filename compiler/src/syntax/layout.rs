@@ -18,8 +18,25 @@ pub const BRACKET_LIMIT: usize = 64;
 
 /// The words that begin items.
 pub const ITEM_WORDS: &[&str] = &[
-    "use", "type", "enum", "fn", "let", "network", "hardware", "image", "kind", "backend", "site", "role",
-    "workload", "deploy", "test", "policy", "moved", "pub",
+    "use",
+    "type",
+    "enum",
+    "fn",
+    "let",
+    "network",
+    "hardware",
+    "image",
+    "kind",
+    "backend",
+    "site",
+    "role",
+    "workload",
+    "interface",
+    "deploy",
+    "test",
+    "policy",
+    "moved",
+    "pub",
 ];
 
 /// Words after which a line goes on.

@@ -44,6 +44,7 @@ pub enum NodeKind {
     Site,
     Role,
     Workload,
+    Interface,
     Deploy,
     Moved,
     Test,
@@ -62,6 +63,7 @@ pub enum NodeKind {
     Needs,
     AcceptGap,
     OnLeave,
+    Choice,
     AcceptPolicy,
     ExpectError,
     Assert,
@@ -86,6 +88,7 @@ impl NodeKind {
             NodeKind::Site => "site",
             NodeKind::Role => "role",
             NodeKind::Workload => "workload",
+            NodeKind::Interface => "interface",
             NodeKind::Deploy => "deploy",
             NodeKind::Moved => "moved",
             NodeKind::Test => "test",
@@ -104,6 +107,7 @@ impl NodeKind {
             NodeKind::Needs => "needs",
             NodeKind::AcceptGap => "accept gap",
             NodeKind::OnLeave => "on leave",
+            NodeKind::Choice => "choice",
             NodeKind::AcceptPolicy => "accept policy",
             NodeKind::ExpectError => "expect error",
             NodeKind::Assert => "assert",
@@ -260,7 +264,8 @@ fn item(item: &Item) -> Node {
             };
             (kind, block(b))
         }
-        ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        ItemKind::Interface { block: b, .. } => (NodeKind::Interface, block(b)),
+        ItemKind::Deploy(deploy) => (NodeKind::Deploy, block(&deploy.block)),
         ItemKind::Moved { .. } => (NodeKind::Moved, Vec::new()),
         ItemKind::Test { word, block: b, .. } => {
             let kind = match word {
@@ -305,7 +310,15 @@ fn statement(statement: &Statement) -> Node {
         StatementKind::Needs { .. } => (NodeKind::Needs, Vec::new()),
         StatementKind::AcceptGap { block, .. } => (NodeKind::AcceptGap, statements(block)),
         StatementKind::OnLeave { block } => (NodeKind::OnLeave, statements(block)),
-        StatementKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        StatementKind::Choice { .. } => (NodeKind::Choice, Vec::new()),
+        StatementKind::Signature { word, block, .. } => {
+            let kind = match word {
+                FunctionWord::Role => NodeKind::Role,
+                FunctionWord::Workload => NodeKind::Workload,
+            };
+            (kind, statements(block))
+        }
+        StatementKind::Deploy(deploy) => (NodeKind::Deploy, statements(&deploy.block)),
         StatementKind::AcceptPolicy { block, .. } => (NodeKind::AcceptPolicy, statements(block)),
         StatementKind::ExpectError { block, .. } => (NodeKind::ExpectError, statements(block)),
         StatementKind::Assert { .. } => (NodeKind::Assert, Vec::new()),

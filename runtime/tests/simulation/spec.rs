@@ -316,6 +316,7 @@ impl Spec {
             });
             let addresses: Addresses = [(network, address)].into_iter().collect();
             let node = LedgerNode {
+                leader: false,
                 group: group.name.clone(),
                 addresses: addresses.clone(),
             };
@@ -323,6 +324,7 @@ impl Spec {
             nodes.push(NodeInstance { name, addresses });
         }
         GroupInstance {
+            leader: None,
             name: group.name.clone(),
             many: true,
             spread: None,
@@ -356,6 +358,7 @@ fn run_instance(run: &Run) -> RunInstance {
         .enumerate()
         .map(|(number, kind)| step(run, number, *kind));
     let wait = |after: &String| WaitInstance {
+        mode: Default::default(),
         run: after.clone(),
         reason: format!("`{}` uses an output of `{after}`", run.name),
         span: Span::default(),

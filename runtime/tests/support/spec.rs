@@ -136,6 +136,7 @@ impl Spec {
                 held.insert(
                     name.clone(),
                     LedgerNode {
+                        leader: false,
                         group: (*group).to_owned(),
                         addresses: addresses.clone(),
                     },
@@ -185,6 +186,7 @@ impl Spec {
                         nodes: nodes.clone(),
                         spread: None,
                         domains: BTreeMap::new(),
+                        leader: None,
                     };
                     ((*name).to_owned(), group)
                 })
@@ -192,6 +194,7 @@ impl Spec {
             patterns,
             gates: if self.entry {
                 vec![Gate {
+                    mode: Default::default(),
                     of: "entry".to_owned(),
                     after: "pages".to_owned(),
                     reason: "`entry` uses the output `url` of `pages`".to_owned(),

@@ -25,6 +25,10 @@ pub const CIRCULAR_DEFINITION: Code = Code("E0211");
 /// Alternatives of a pattern that give different names.
 pub const ALTERNATIVES_DIFFER: Code = Code("E0330");
 
+/// An interface without such a signature.
+pub const UNKNOWN_SIGNATURE: Code = Code("E0212");
+/// A run of a role without a group, or of a workload with one.
+pub const RUN_GROUP: Code = Code("E0213");
 /// A `moved` from one workload or role to another.
 pub const MOVED_ELSEWHERE: Code = Code("E0217");
 /// A `moved` to something that is not there.
@@ -44,6 +48,8 @@ pub const ALL: &[Code] = &[
     WRONG_THING,
     MISPLACED_STATEMENT,
     CIRCULAR_DEFINITION,
+    UNKNOWN_SIGNATURE,
+    RUN_GROUP,
     ALTERNATIVES_DIFFER,
     MOVED_ELSEWHERE,
     MOVED_TO_NOTHING,

@@ -47,6 +47,12 @@ pub const BAD_LEVEL: Code = Code("E0321");
 /// A pattern of a type leaves an end of the text open.
 pub const OPEN_PATTERN: Code = Code("E0322");
 
+/// An implementation that lacks a parameter or output of its signature.
+pub const LACKS: Code = Code("E0360");
+/// An implementation that differs from its signature.
+pub const DIFFERS: Code = Code("E0361");
+/// A choice of something that does not implement the interface.
+pub const NOT_AN_IMPLEMENTATION: Code = Code("E0362");
 /// A secret where plans, records or names would show it.
 pub const SECRET_SHOWN: Code = Code("E0375");
 /// A secret that would decide something.
@@ -117,6 +123,9 @@ pub const ALL: &[Code] = &[
     ALWAYS_THERE,
     NO_INDEX,
     BAD_KEY,
+    LACKS,
+    DIFFERS,
+    NOT_AN_IMPLEMENTATION,
     SECRET_SHOWN,
     SECRET_COMPARED,
     SECRET_DECLARED,

@@ -9,20 +9,13 @@ use crate::syntax::BUILTIN_TYPES;
 use crate::syntax::ast::{BlockWord, DottedName, FunctionWord, Item, ItemKind, Name};
 
 impl Wanted {
-    fn fits(self, item: &Item) -> bool {
+    pub(super) fn fits(self, item: &Item) -> bool {
         match self {
             Wanted::Type => matches!(item.kind, ItemKind::Type { .. } | ItemKind::Enum { .. }),
             Wanted::Kind => matches!(
                 item.kind,
                 ItemKind::Block {
                     word: BlockWord::Kind,
-                    ..
-                }
-            ),
-            Wanted::Role => matches!(
-                item.kind,
-                ItemKind::Function {
-                    word: FunctionWord::Role,
                     ..
                 }
             ),
@@ -33,6 +26,7 @@ impl Wanted {
                     ..
                 }
             ),
+            Wanted::Interface => matches!(item.kind, ItemKind::Interface { .. }),
             Wanted::RoleOrWorkload => matches!(item.kind, ItemKind::Function { .. }),
             Wanted::Site => matches!(
                 item.kind,
@@ -48,8 +42,8 @@ impl Wanted {
         match self {
             Wanted::Type => "type",
             Wanted::Kind => "kind of step",
-            Wanted::Role => "role",
             Wanted::Workload => "workload",
+            Wanted::Interface => "interface",
             Wanted::Site => "site",
             Wanted::RoleOrWorkload => "role or workload",
         }
@@ -130,14 +124,15 @@ impl Walker<'_> {
                 let mut diagnostic = Diagnostic::error(
                     names::WRONG_THING,
                     name.span,
-                    format!("`{}` is {}, not a {}", name.text(), noun(item), wanted.noun()),
+                    format!(
+                        "`{}` is {}, not {}",
+                        name.text(),
+                        noun(item),
+                        article(wanted.noun())
+                    ),
                 );
                 if let Some(at) = super::name_of(item) {
                     diagnostic = diagnostic.label(at.span, "defined here");
-                }
-                if wanted == Wanted::Role && Wanted::Workload.fits(item) {
-                    diagnostic =
-                        diagnostic.help("a run takes a role; a workload is put on a site by `deploy`");
                 }
                 self.diagnostics.push(diagnostic);
                 Definition::Broken
@@ -184,7 +179,7 @@ impl Walker<'_> {
         let known = self.names_of(|item| wanted.fits(item));
         let known: Vec<&str> = known.iter().map(String::as_str).take(12).collect();
         match wanted {
-            Wanted::Type | Wanted::Kind | Wanted::Role if known.is_empty() => diagnostic
+            Wanted::Type | Wanted::Kind | Wanted::RoleOrWorkload if known.is_empty() => diagnostic
                 .help("define it in this file, or take it from a module: `use std.linux { package, file }`"),
             _ if known.is_empty() => {
                 diagnostic.help("define it in this file, or take it from a module with `use`")
@@ -193,7 +188,7 @@ impl Walker<'_> {
         }
     }
 
-    fn find_in_module(&mut self, path: &str, last: &Name) -> Option<Definition> {
+    pub(super) fn find_in_module(&mut self, path: &str, last: &Name) -> Option<Definition> {
         let short = |name: &str| name.rsplit('.').next() == Some(path);
         let (module, _) = self
             .table
@@ -213,7 +208,7 @@ impl Walker<'_> {
     }
 
     /// An item by its name in this file; marks an import as used.
-    fn find_item(&mut self, name: &str) -> Option<Definition> {
+    pub(super) fn find_item(&mut self, name: &str) -> Option<Definition> {
         if let Some(id) = self.resolved.items[self.module].get(name) {
             return Some(Definition::Item(*id));
         }
@@ -341,6 +336,16 @@ impl Walker<'_> {
     fn forgiving(&self) -> bool {
         self.lenient || self.table.lenient
     }
+}
+
+/// With its article.
+fn article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {noun}")
 }
 
 fn begins_with_capital(name: &Name) -> bool {
