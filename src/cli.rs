@@ -31,6 +31,9 @@ pub(crate) struct Cli {
     /// Tell more of what happens inside, on standard error (-vv: everything).
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Refuse whatever would change rebar.lock: for CI.
+    #[arg(long, global = true)]
+    pub(crate) locked: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -70,6 +73,13 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make a new project in a folder of its own.
+    New {
+        /// The folder, which must not be there yet; its last part names the package.
+        folder: PathBuf,
+    },
+    /// Make a project in this folder.
+    Init,
     /// Check a spec and show every error.
     Check(CheckArgs),
     /// Tell what works and is probably not meant; `rebar check` tells it as well.
@@ -92,6 +102,12 @@ pub(crate) enum Command {
     Apply(ApplyArgs),
     /// Show what stands.
     Status(StatusArgs),
+    /// Get all packages, and write rebar.lock.
+    Lock,
+    /// Take packages as they are now, and write rebar.lock.
+    Update(UpdateArgs),
+    /// Copy all packages into vendor/, which is used from then on: no network is needed.
+    Vendor,
     /// Compare what stands with what was applied, and change nothing.
     Drift(DriftArgs),
     /// Take a deploy down: its machines, networks and everything on them.
@@ -152,6 +168,16 @@ pub(crate) struct CheckArgs {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Only these packages.
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) packages: Vec<String>,
+    /// Accept what patches stand at as it is now.
+    #[arg(long)]
+    pub(crate) accept_patches: bool,
 }
 
 /// How diagnostics are written.

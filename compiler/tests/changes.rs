@@ -41,6 +41,7 @@ fn make(spec: &str, ledger: &Ledger, snapshot: &Snapshot) -> Plan {
     let mut analysis = analyse(&Library {
         project: &project,
         std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
     });
     let plan = analysis.plan("d", ledger, snapshot);
     plan.unwrap_or_else(|| panic!("{}", support::render(&analysis.sources, &analysis.diagnostics)))
@@ -620,6 +621,7 @@ fn two_things_that_are_recorded_do_not_become_one() {
         let mut analysis = analyse(&Library {
             project: &project,
             std: &std,
+            packages: rebar_compiler::resolve::Packages::default(),
         });
         let mut snapshot = applied(&first);
         if code.contains("run") {

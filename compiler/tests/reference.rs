@@ -3,7 +3,8 @@
 //! A fenced block says what it is:
 //! - `rebar` is a whole `main.rebar`: it compiles without a word, deploys lay out, and it is in the format;
 //! - `rebar error=E0301` reports these codes (joined by `+`) and no others; a `text said` block behind it holds every word of it;
-//! - `rebar file=web.rebar`, `json file=rack.json` … are files beside the blocks below them on that page;
+//! - `rebar file=web.rebar`, `json file=rack.json` … are files beside the blocks below them on that page
+//!   (`packages/ceph/osd.rebar` is one of the package `ceph`);
 //! - `rebar fragment` is part of something, and is only read by people.
 //!
 //! `REBAR_BLESS=1` writes the `text said` blocks anew, and the others in the format.
@@ -16,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rebar_compiler::diagnostics::render_human;
-use rebar_compiler::{Library, Sources, analyse, format};
+use rebar_compiler::{Sources, format};
 
 /// One fenced block of a page.
 struct Fence {
@@ -81,11 +82,7 @@ impl Fence {
 fn said(main: &str, files: &BTreeMap<String, String>) -> (BTreeSet<String>, String) {
     let mut project = files.clone();
     project.insert("main.rebar".to_owned(), main.to_owned());
-    let std = support::standard_library();
-    let mut analysis = analyse(&Library {
-        project: &project,
-        std: &std,
-    });
+    let mut analysis = support::Given::of(&project).analyse();
     analysis.examine();
     let found = analysis.diagnostics.sorted();
     let codes = found.iter().map(|d| d.code.0.to_owned()).collect();

@@ -7,7 +7,7 @@ use rebar_compiler::plan::{
 };
 
 use super::order::order;
-use super::palette::{Palette, count, names};
+use super::palette::{Palette, count, names, plain};
 use super::template::describe;
 use crate::backends::warning;
 
@@ -28,6 +28,13 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
     }
     if let Some(warning) = warning(&plan.backend) {
         line(&mut out, 1, &paint.remove(&format!("warning: {warning}")));
+    }
+    for patch in &plan.patches {
+        let text = format!(
+            "patched: {} ({} {}), {}",
+            patch.what, patch.package, patch.version, patch.place
+        );
+        line(&mut out, 1, &paint.faint(&plain(&text)));
     }
     moves(&mut out, plan, paint);
     networks(&mut out, plan, paint);

@@ -11,6 +11,7 @@ mod kills;
 mod many;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod packages;
 mod parts;
 mod records;
 mod rehearse;

@@ -159,7 +159,12 @@ impl Checker<'_> {
             );
             return error(span);
         };
-        let module = &self.resolved.modules.list[self.module];
+        // What a patch puts in reads the templates beside the patch.
+        let module = match self.resolved.modules.of_source(file.span.source) {
+            Some(module) => module,
+            None => self.module,
+        };
+        let module = &self.resolved.modules.list[module];
         let source = match module.templates.get(&path) {
             Some(Ok(source)) => *source,
             Some(Err(cause)) => {

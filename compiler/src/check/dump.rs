@@ -9,7 +9,7 @@ use crate::resolve::ItemId;
 /// Stable text for people and baselines. Items of the library are left out.
 pub fn dump(typed: &Typed) -> String {
     let mut text = String::new();
-    let own = |id: &ItemId| !typed.resolved.modules.list[id.module].name.starts_with("std.");
+    let own = |id: &ItemId| typed.resolved.modules.list[id.module].owner != crate::resolve::Owner::Std;
     for id in typed.resolved.ids().filter(own) {
         let name = typed.resolved.qualified_name(id);
         if let Some(value) = typed.values.get(&id) {

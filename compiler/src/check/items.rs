@@ -89,7 +89,7 @@ impl Checker<'_> {
                     name,
                     block,
                 } => self.site(*id, name, block),
-                ItemKind::Deploy(deploy) => {
+                ItemKind::Deploy(deploy) if resolved.modules.list[id.module].is_own() => {
                     let known = self.deployed(deploy);
                     self.typed.deploys.extend(known);
                 }

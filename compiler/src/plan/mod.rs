@@ -101,9 +101,26 @@ pub struct Plan {
     /// What is called otherwise in the record before anything else is done; `nodes` and the rest go by the new names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,
+    /// What the project's patches changed in packages, in written order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<PatchNote>,
     /// Nodes that are left alone, if this is a part of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
+}
+
+/// One change of a patch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatchNote {
+    /// The package, or `std`.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// What was changed: `ceph.osd role osd before service osd`.
+    pub what: String,
+    /// `main.rebar:12:5`
+    pub place: String,
 }
 
 /// What a plan was made from.

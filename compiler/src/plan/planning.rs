@@ -122,6 +122,7 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
         capabilities: instances.capabilities,
         secrets,
         moves: Vec::new(),
+        patches: Vec::new(),
         selection: None,
     }
 }

@@ -3,12 +3,16 @@
 mod dump;
 mod imports;
 mod modules;
+mod packages;
+mod patches;
 mod placement;
 mod scopes;
 
 pub use dump::dump;
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
+pub use packages::{Owner, Package, Packages};
+pub use patches::{Patched, apply_patches};
 pub(crate) use scopes::interfaces::as_path;
 pub(crate) use scopes::{bindings, parts, policy_names, split_part};
 
@@ -137,6 +141,7 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         | ast::ItemKind::Interface { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
         ast::ItemKind::Use { .. }
+        | ast::ItemKind::Patch(_)
         | ast::ItemKind::Moved { .. }
         | ast::ItemKind::Test { .. }
         | ast::ItemKind::Error => None,
@@ -166,6 +171,7 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
         },
         ItemKind::Interface { .. } => "an interface",
         ItemKind::Deploy(_) => "a deploy",
+        ItemKind::Patch(_) => "a patch",
         ItemKind::Moved { .. } => "a move",
         ItemKind::Test { word, .. } => match word {
             ast::TestWord::Test => "a test",

@@ -30,6 +30,10 @@ pub(crate) enum Place {
     WorkloadBranch,
     /// What a role does before its node goes, and the branches of an `if` in it.
     OnLeave,
+    /// A patch, which holds items.
+    Patch,
+    /// An item in a patch, which holds changes.
+    Patched,
     /// The block of a step, disk, nic, group, run or accepted gap.
     Settings,
 }
@@ -66,6 +70,7 @@ enum Class {
     Signature,
     Deploy,
     Assert,
+    Change,
     ExpectError,
     AcceptPolicy,
 }
@@ -73,10 +78,12 @@ enum Class {
 /// What stands where: the one table.
 fn allowed(place: Place) -> &'static [Class] {
     use Class::{
-        AcceptGap, AcceptPolicy, Assert, Choice, Declaration, Deploy, ExpectError, Field, For, If, Let,
-        Match, Named, Needs, Nodes, OnLeave, Out, Provides, Requires, Run, Signature,
+        AcceptGap, AcceptPolicy, Assert, Change, Choice, Declaration, Deploy, ExpectError, Field, For, If,
+        Let, Match, Named, Needs, Nodes, OnLeave, Out, Provides, Requires, Run, Signature,
     };
     match place {
+        Place::Patch => &[Named],
+        Place::Patched => &[Change],
         Place::Network | Place::Image | Place::Settings => &[Field],
         Place::Hardware => &[Field, Named],
         Place::Kind => &[Field, Declaration, Out, Requires, Needs],
@@ -114,6 +121,8 @@ fn place_noun(place: Place) -> &'static str {
         Place::Expected => "`expect error`",
         Place::RoleBranch | Place::WorkloadBranch => "such a block",
         Place::OnLeave => "`on leave`",
+        Place::Patch => "a patch",
+        Place::Patched => "an item of a patch",
         Place::Settings => "this block",
     }
 }
@@ -140,6 +149,7 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
         StatementKind::Needs { .. } => (Class::Needs, "`needs`".to_owned()),
         StatementKind::AcceptGap { .. } => (Class::AcceptGap, "`accept gap`".to_owned()),
         StatementKind::OnLeave { .. } => (Class::OnLeave, "`on leave`".to_owned()),
+        StatementKind::Change(change) => (Class::Change, format!("`{}`", change.verb.word())),
         StatementKind::Choice { .. } => (Class::Choice, "`use … = …`".to_owned()),
         StatementKind::Signature { name, .. } => (Class::Signature, format!("`{}(…)`", name.text)),
         StatementKind::Deploy(_) => (Class::Deploy, "`deploy`".to_owned()),
@@ -151,7 +161,18 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
 }
 
 fn belongs(class: Class, place: Place) -> &'static str {
+    match (class, place) {
+        (Class::Change, _) => {
+            return "changes belong into a patch: `patch ceph@1.2 { role osd { before service osd { … } } }`";
+        }
+        (_, Place::Patch) => return "a patch names the items that it changes: `role osd { … }`",
+        (_, Place::Patched) => {
+            return "what is put in stands in a change: `before service osd { … }`, `after`, `replace` or `set`";
+        }
+        _ => {}
+    }
     match class {
+        Class::Change => "changes belong into a patch",
         Class::Field => match place {
             Place::Role | Place::RoleBranch | Place::OnLeave => {
                 "a role is made of steps, `let`, `if` and `out`; fields belong into the block of a step"
@@ -236,6 +257,7 @@ fn head(statement: &Statement) -> crate::source::Span {
         StatementKind::Match { subject, .. } => to(subject.span),
         StatementKind::For { list, .. } => to(list.span),
         StatementKind::AcceptGap { capability, .. } => to(capability.span),
+        StatementKind::Change(change) => to(change.anchor.as_ref().map_or(change.verb_span, |a| a.span)),
         StatementKind::OnLeave { block } | StatementKind::Signature { block, .. } => crate::source::Span {
             end: block.span.start,
             ..statement.span

@@ -6,6 +6,7 @@
 pub(crate) mod interfaces;
 mod lookup;
 mod moved;
+mod patched;
 mod patterns;
 
 pub(crate) use moved::split as split_part;
@@ -15,7 +16,7 @@ use std::collections::HashMap;
 
 use super::imports::Table;
 use super::placement::{Place, misplaced};
-use super::{Definition, ItemId, Resolved, name_of};
+use super::{Definition, Resolved, name_of};
 use crate::diagnostics::codes::names;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::Span;
@@ -28,11 +29,11 @@ use crate::syntax::walk;
 /// Resolves the bodies of all items.
 pub(super) fn resolve_bodies(resolved: &mut Resolved, tables: &mut [Table], diagnostics: &mut Diagnostics) {
     let mut references = HashMap::new();
-    for (module, table) in tables.iter_mut().enumerate() {
+    for module in 0..tables.len() {
         let mut walker = Walker {
             resolved,
             module,
-            table,
+            tables: &mut *tables,
             references: &mut references,
             diagnostics,
             locals: Vec::new(),
@@ -56,7 +57,7 @@ struct Local {
 struct Walker<'a> {
     resolved: &'a Resolved,
     module: usize,
-    table: &'a mut Table,
+    tables: &'a mut [Table],
     references: &'a mut HashMap<Span, Definition>,
     diagnostics: &'a mut Diagnostics,
     /// Names in reach, the innermost last.
@@ -131,6 +132,8 @@ impl Walker<'_> {
                     self.interface(block);
                 }
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
+                // What is in it has been put where it belongs, and is resolved there.
+                ItemKind::Patch(patch) => self.patch(patch),
                 ItemKind::Moved { from, to } => self.moved(from, to),
                 ItemKind::Test { word, title, block } => {
                     let place = match word {
@@ -199,7 +202,7 @@ impl Walker<'_> {
     fn may_stand(&mut self, place: Place, statement: &Statement) -> bool {
         let misplaced = misplaced(place, statement);
         let fits = misplaced.is_none();
-        self.table.tolerant |= !fits;
+        self.tables[self.module].tolerant |= !fits;
         misplaced.into_iter().for_each(|d| self.diagnostics.push(d));
         fits
     }
@@ -300,6 +303,7 @@ impl Walker<'_> {
             | StatementKind::Signature { .. }
             | StatementKind::Requires { .. }
             | StatementKind::Needs { .. }
+            | StatementKind::Change(_)
             | StatementKind::Error => {}
         }
     }
@@ -384,7 +388,10 @@ impl Walker<'_> {
         if let Some(before) = self.locals.iter().find(|l| l.name == name.text).cloned() {
             return self.duplicate(name, &before);
         }
-        if let Some((id, span)) = self.outer_value(&name.text) {
+        let outer = self.outer_value(self.module, &name.text);
+        // What a patch puts in sees the values of two files.
+        let outer = outer.or_else(|| self.outer_value(self.home(name.span)?, &name.text));
+        if let Some((id, span)) = outer {
             let item = self.resolved.item(id);
             self.diagnostics.push(
                 Diagnostic::error(
@@ -423,21 +430,6 @@ impl Walker<'_> {
             .label(before.span, format!("first defined here, as a {}", before.noun))
             .help("give one of them another name"),
         );
-    }
-
-    /// An item that is a value, and the place where this file gets its name from.
-    fn outer_value(&self, name: &str) -> Option<(ItemId, Span)> {
-        let own = self.resolved.items[self.module].get(name).copied();
-        let id = own.or_else(|| match self.table.imports.get(name)?.definition {
-            Definition::Item(id) => Some(id),
-            _ => None,
-        })?;
-        let item = self.resolved.item(id);
-        let span = match own {
-            Some(_) => name_of(item)?.span,
-            None => self.table.imports.get(name)?.span,
-        };
-        super::is_value(item).then_some((id, span))
     }
 
     fn arguments(&mut self, arguments: &[Argument]) {

@@ -13,6 +13,8 @@ pub use words::{BlockWord, FunctionWord, TestWord};
 
 use crate::source::Span;
 
+pub use super::ast_patch::{Anchor, Change, Patch, PatchVersion, Verb};
+
 /// An identifier as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
@@ -154,6 +156,8 @@ pub enum ItemKind {
         /// What is in it.
         block: Block,
     },
+    /// `patch ceph@1.2 { role osd { before service osd { … } } }`
+    Patch(Patch),
     /// Text that could not be read; a diagnostic tells why.
     Error,
 }
@@ -400,6 +404,8 @@ pub enum StatementKind {
         /// The steps.
         block: Block,
     },
+    /// `before service osd { … }` in a patch
+    Change(Change),
     /// Text that could not be read; a diagnostic tells why.
     Error,
 }

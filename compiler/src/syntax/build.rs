@@ -53,6 +53,7 @@ pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, R
                 | Rule::comma
                 | Rule::bar
                 | Rule::dot
+                | Rule::at
                 | Rule::arrow
                 | Rule::gives
                 | Rule::separator
@@ -74,6 +75,7 @@ fn entry(word: &str) -> Option<Rule> {
         "interface" => Some(Rule::interface_entry),
         "fn" => Some(Rule::fn_entry),
         "deploy" => Some(Rule::deploy_entry),
+        "patch" => Some(Rule::patch_entry),
         "moved" => Some(Rule::moved_entry),
         "test" | "policy" => Some(Rule::test_entry),
         _ => None,
@@ -194,7 +196,8 @@ impl<'t> Builder<'t> {
         let mut parts = parts(pair).filter(|p| {
             !matches!(
                 p.as_rule(),
-                Rule::kw_pub
+                Rule::kw_patch
+                    | Rule::kw_pub
                     | Rule::kw_use
                     | Rule::kw_type
                     | Rule::kw_enum
@@ -291,6 +294,7 @@ impl<'t> Builder<'t> {
                 })
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
+            Rule::patch_entry => self.patch(parts).map(ItemKind::Patch),
             Rule::moved_entry => {
                 let from = self.dotted(parts.next()?);
                 let to = self.dotted(parts.next()?);

@@ -102,6 +102,9 @@ impl Builder<'_> {
                 },
             });
         }
+        if rule == Rule::change_statement {
+            return self.change(pair).map(StatementKind::Change);
+        }
         let many = parts(pair.clone())
             .next()
             .is_some_and(|p| p.as_rule() == Rule::kw_nodes);

@@ -36,6 +36,7 @@ pub const ITEM_WORDS: &[&str] = &[
     "test",
     "policy",
     "moved",
+    "patch",
     "pub",
 ];
 

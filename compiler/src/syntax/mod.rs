@@ -4,10 +4,12 @@
 //! AST, `literal` and `text` say what numbers and strings mean, and `explain` tells people what is wrong.
 
 pub mod ast;
+mod ast_patch;
 mod brackets;
 mod build;
 mod build_expression;
 mod build_match;
+mod build_patch;
 mod build_statement;
 mod build_type;
 mod docs;

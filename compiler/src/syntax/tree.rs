@@ -63,6 +63,8 @@ pub enum NodeKind {
     Needs,
     AcceptGap,
     OnLeave,
+    Patch,
+    Change,
     Choice,
     AcceptPolicy,
     ExpectError,
@@ -107,6 +109,8 @@ impl NodeKind {
             NodeKind::Needs => "needs",
             NodeKind::AcceptGap => "accept gap",
             NodeKind::OnLeave => "on leave",
+            NodeKind::Patch => "patch",
+            NodeKind::Change => "change",
             NodeKind::Choice => "choice",
             NodeKind::AcceptPolicy => "accept policy",
             NodeKind::ExpectError => "expect error",
@@ -264,6 +268,7 @@ fn item(item: &Item) -> Node {
             };
             (kind, block(b))
         }
+        ItemKind::Patch(patch) => (NodeKind::Patch, block(&patch.block)),
         ItemKind::Interface { block: b, .. } => (NodeKind::Interface, block(b)),
         ItemKind::Deploy(deploy) => (NodeKind::Deploy, block(&deploy.block)),
         ItemKind::Moved { .. } => (NodeKind::Moved, Vec::new()),
@@ -310,6 +315,7 @@ fn statement(statement: &Statement) -> Node {
         StatementKind::Needs { .. } => (NodeKind::Needs, Vec::new()),
         StatementKind::AcceptGap { block, .. } => (NodeKind::AcceptGap, statements(block)),
         StatementKind::OnLeave { block } => (NodeKind::OnLeave, statements(block)),
+        StatementKind::Change(change) => (NodeKind::Change, statements(&change.block)),
         StatementKind::Choice { .. } => (NodeKind::Choice, Vec::new()),
         StatementKind::Signature { word, block, .. } => {
             let kind = match word {

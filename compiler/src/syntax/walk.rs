@@ -1,7 +1,7 @@
 //! Walks over all expressions of a file.
 
 use super::ast::{
-    Argument, Block, Expression, ExpressionKind, File, ItemKind, Parameter, Statement, StatementKind,
+    Argument, Block, Change, Expression, ExpressionKind, File, ItemKind, Parameter, Statement, StatementKind,
     StringPart,
 };
 
@@ -23,6 +23,7 @@ pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
                 parameters.iter().for_each(|p| parameter(p, visit));
                 self::block(block, visit);
             }
+            ItemKind::Patch(patch) => block(&patch.block, visit),
             ItemKind::Deploy(deploy) => {
                 arguments(&deploy.arguments, visit);
                 block(&deploy.block, visit);
@@ -105,6 +106,7 @@ pub fn blocks(of: &Statement) -> Vec<&Block> {
         | StatementKind::AcceptGap { block, .. }
         | StatementKind::AcceptPolicy { block, .. }
         | StatementKind::For { block, .. }
+        | StatementKind::Change(Change { block, .. })
         | StatementKind::Signature { block, .. }
         | StatementKind::ExpectError { block, .. } => vec![block],
         StatementKind::Deploy(deploy) => vec![&deploy.block],
@@ -166,6 +168,7 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
             arguments(list, visit);
             block(b, visit);
         }
+        StatementKind::Change(change) => block(&change.block, visit),
         StatementKind::Out { value, .. } => value.iter().for_each(|v| expression(v, visit)),
         StatementKind::If { branches, otherwise } => {
             for (condition, b) in branches {

@@ -103,6 +103,7 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
         ledger,
         capabilities: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        patches: Vec::new(),
         moves: Vec::new(),
         selection: None,
     }

@@ -163,6 +163,7 @@ impl Shape {
             ledger: Ledger::default(),
             capabilities: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            patches: Vec::new(),
             moves: Vec::new(),
             selection: None,
         }

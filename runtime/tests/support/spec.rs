@@ -210,6 +210,7 @@ impl Spec {
             ledger,
             capabilities: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            patches: Vec::new(),
             moves: Vec::new(),
             selection: None,
         };

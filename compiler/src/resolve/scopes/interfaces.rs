@@ -62,7 +62,7 @@ impl Walker<'_> {
         let (last, before) = path.names.split_last()?;
         let found = match before {
             [] => {
-                let found = self.find_item(&last.text)?;
+                let found = self.find_item(&last.text, last.span)?;
                 let Definition::Item(id) = found else { return None };
                 if Wanted::Interface.fits(self.resolved.item(id)) {
                     return Some((
@@ -75,7 +75,7 @@ impl Walker<'_> {
                 }
                 return None;
             }
-            [single] => self.find_item(&single.text),
+            [single] => self.find_item(&single.text, single.span),
             [modules @ .., interface] => {
                 let modules: Vec<&str> = modules.iter().map(|n| n.text.as_str()).collect();
                 self.find_in_module(&modules.join("."), interface)
