@@ -378,3 +378,75 @@ fn a_hostile_template_cannot_be_filled_without_bound() {
     }
     assert_eq!(context.fill(&template, None), Err(plan::FillError::TooLarge));
 }
+
+const LOOP: &str = r#"
+use std.linux { file, service }
+use std.image { bookworm }
+network  front { cidr = 10.20.0.0/22, gateway = 10.20.0.1 }
+hardware small { cpu = 1, memory = 512MiB, nic eth0 { network = front } }
+role pages(sites: List<{ name: String, text: String }>) {
+  for site in sites by site.name {
+    file page { path = "/srv/{site.name}", content = "{site.text}" }
+    service own { name = "{site.name}", reload_on = [page] }
+  }
+  service web { name = "nginx", reload_on = [page] }
+}
+workload shop() {
+  node edge { hardware = small }
+  run all = pages([SITES]) on edge
+}
+site lab { machines = docker(image = bookworm) }
+deploy d = shop() on lab
+"#;
+
+fn with_sites(sites: &[(&str, &str)]) -> String {
+    let sites: Vec<String> = sites
+        .iter()
+        .map(|(name, text)| format!("{{ name = \"{name}\", text = \"{text}\" }}"))
+        .collect();
+    LOOP.replace("SITES", &sites.join(", "))
+}
+
+#[test]
+fn an_element_of_a_loop_that_goes_takes_only_its_own_steps_along() {
+    let all = with_sites(&[("blog", "a"), ("shop", "b"), ("wiki.example", "c")]);
+    let first = make(&all, &Ledger::default(), &Snapshot::default());
+    let names: Vec<&str> = first.patterns[0].segments[0]
+        .steps
+        .iter()
+        .map(|s| s.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "page[blog]",
+            "own[blog]",
+            "page[shop]",
+            "own[shop]",
+            "page[wiki.example]",
+            "own[wiki.example]",
+            "web"
+        ]
+    );
+    // The first one goes: those behind it keep their names, and nothing is done to them.
+    let fewer = with_sites(&[("shop", "b"), ("wiki.example", "c")]);
+    let second = make(&fewer, &first.ledger, &applied(&first));
+    let (_, ensure, remove) = verbs(&second, "edge");
+    assert_eq!(remove, ["all.own[blog]", "all.page[blog]"]);
+    assert_eq!(ensure, [("all.web", &Reason::Changed(Vec::new()))]);
+    // Nor does another order of the elements rename any.
+    let turned = with_sites(&[("wiki.example", "c"), ("blog", "a"), ("shop", "b")]);
+    let third = make(&turned, &first.ledger, &applied(&first));
+    let (_, ensure, remove) = verbs(&third, "edge");
+    assert!(remove.is_empty(), "{remove:?}");
+    assert!(
+        ensure.iter().all(|(address, _)| *address == "all.web"),
+        "{ensure:?}"
+    );
+    // What changes in one is changed in its steps, and in those that load them.
+    let changed = with_sites(&[("blog", "a"), ("shop", "new"), ("wiki.example", "c")]);
+    let fourth = make(&changed, &first.ledger, &applied(&first));
+    let (_, ensure, _) = verbs(&fourth, "edge");
+    let addresses: Vec<&str> = ensure.iter().map(|(address, _)| *address).collect();
+    assert_eq!(addresses, ["all.own[shop]", "all.page[shop]", "all.web"]);
+}

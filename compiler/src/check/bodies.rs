@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::constructs::Schema;
 use super::fields::{Owner, unreadable};
-use super::typed::{Group, RoleOrWorkload, Statement, Step};
+use super::typed::{For, Group, RoleOrWorkload, Statement, Step};
 use super::types::{Thing, Type};
 use super::{Checker, Expected, Signature};
 use crate::diagnostics::Diagnostic;
@@ -161,6 +161,32 @@ impl Checker<'_> {
                     self.sink = super::secrets::Sink::default();
                     body.push(Statement::Out(name.text.clone(), value));
                 }
+                (StatementKind::Match { subject, arms }, _) => {
+                    let subject = self.infer(subject, None);
+                    let patterns = self.patterns(&subject, arms, statement.span, "{}");
+                    let mut checked = Vec::new();
+                    for (pattern, arm) in patterns.into_iter().zip(arms) {
+                        checked.push((pattern, self.statements(&arm.value, word, signature)));
+                    }
+                    body.push(Statement::Match(subject, checked));
+                }
+                (
+                    StatementKind::For {
+                        variables,
+                        list,
+                        by,
+                        block,
+                    },
+                    FunctionWord::Role,
+                ) => {
+                    let turns = self.turns(variables, list, by.as_ref());
+                    let inside = self.statements(block, word, signature);
+                    self.steps_of_all_turns(block);
+                    body.push(Statement::For(Box::new(For {
+                        body: inside,
+                        ..turns
+                    })));
+                }
                 (StatementKind::If { branches, otherwise }, _) => {
                     let mut checked = Vec::new();
                     for (condition, block) in branches {
@@ -178,6 +204,61 @@ impl Checker<'_> {
             }
         }
         body
+    }
+
+    /// What a `for` goes through, and what tells its turns apart.
+    fn turns(
+        &mut self,
+        variables: &ast::Variables,
+        list: &ast::Expression,
+        by: Option<&ast::Expression>,
+    ) -> For {
+        let list = self.gone_through(list, variables);
+        let by = by.map(|key| self.infer(key, None));
+        let key = match (&by, list.ty.base()) {
+            (Some(key), _) => Some((key.ty.clone(), key.span)),
+            (None, Type::List(element)) => Some(((**element).clone(), list.span)),
+            (None, _) => None,
+        };
+        if let Some((ty, span)) = key
+            && !(ty.is_textual() || matches!(ty.base(), Type::Int | Type::Error))
+        {
+            let message = format!(
+                "a key is text or a number, and this is {}",
+                super::coerce::noun(&ty)
+            );
+            let name = &variables.value.text;
+            self.report(Diagnostic::error(types::BAD_KEY, span, message).help(format!(
+                "say what tells one from the others: `for {name} in … by {name}.name`"
+            )));
+        }
+        For {
+            key_variable: variables.key.as_ref().map(|n| n.text.clone()),
+            variable: variables.value.text.clone(),
+            list,
+            by,
+            body: Vec::new(),
+        }
+    }
+
+    /// Behind a `for` the names of its steps stand for those of all turns, which have no fields in common.
+    fn steps_of_all_turns(&mut self, block: &ast::Block) {
+        for statement in &block.statements {
+            match &statement.kind {
+                StatementKind::Named { name, .. } => {
+                    self.locals.insert(name.span, Type::thing(Thing::Step));
+                }
+                StatementKind::For { block, .. } => self.steps_of_all_turns(block),
+                StatementKind::If { branches, otherwise } => {
+                    branches.iter().for_each(|(_, b)| self.steps_of_all_turns(b));
+                    otherwise.iter().for_each(|b| self.steps_of_all_turns(b));
+                }
+                StatementKind::Match { arms, .. } => {
+                    arms.iter().for_each(|arm| self.steps_of_all_turns(&arm.value));
+                }
+                _ => {}
+            }
+        }
     }
 
     fn step(

@@ -19,6 +19,7 @@ impl Checker<'_> {
         callee: &ast::Expression,
         arguments: &[ast::Argument],
         span: Span,
+        hint: Option<&Type>,
     ) -> Expression {
         if let Some(answer) = self.plan_call(callee, arguments, span) {
             return answer;
@@ -34,6 +35,12 @@ impl Checker<'_> {
         let builtin = match self.resolved.references.get(&name.span) {
             Some(Definition::Builtin(builtin)) if *builtin != Builtin::Node => *builtin,
             Some(Definition::Broken) => return error(span),
+            Some(Definition::Item(id))
+                if matches!(self.resolved.item(*id).kind, ast::ItemKind::Fn { .. }) =>
+            {
+                return self.call_function(*id, name, arguments, span);
+            }
+            None => return self.variant(name, Some(arguments), span, hint),
             Some(Definition::Item(id)) => {
                 let what = crate::resolve::noun(self.resolved.item(*id));
                 let message = format!("`{}` is {what}, and cannot be called here", name.text);

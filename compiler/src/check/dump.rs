@@ -15,6 +15,10 @@ pub fn dump(typed: &Typed) -> String {
         if let Some(value) = typed.values.get(&id) {
             let _ = writeln!(text, "let {name}: {} = {value}", value.ty);
         }
+        if let Some(function) = typed.pure.get(&id) {
+            let _ = writeln!(text, "fn {name}: {} = {}", function.result, function.body);
+            parameters(&mut text, &function.parameters);
+        }
         if let Some(construct) = typed.constructs.get(&id) {
             let word = crate::resolve::noun(typed.resolved.item(id));
             let _ = writeln!(text, "{name} is {word}");
@@ -139,6 +143,18 @@ fn statements(text: &mut String, typed: &Typed, depth: usize, list: &[Statement]
             Statement::OnLeave(inner) => {
                 let _ = writeln!(text, "{indent}on leave");
                 statements(text, typed, depth + 1, inner);
+            }
+            Statement::Match(subject, arms) => {
+                let _ = writeln!(text, "{indent}match {subject}");
+                for (pattern, inner) in arms {
+                    let _ = writeln!(text, "{indent}  {pattern}");
+                    statements(text, typed, depth + 2, inner);
+                }
+            }
+            Statement::For(turns) => {
+                let by = turns.by.as_ref().map(|b| format!(" by {b}")).unwrap_or_default();
+                let _ = writeln!(text, "{indent}for {} in {}{by}", turns.variable, turns.list);
+                statements(text, typed, depth + 1, &turns.body);
             }
             Statement::If(branches, otherwise) => {
                 for (condition, inner) in branches {

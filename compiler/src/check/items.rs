@@ -21,6 +21,7 @@ impl Checker<'_> {
     pub(super) fn items(&mut self) {
         let ids: Vec<ItemId> = self.resolved.ids().collect();
         let resolved = self.resolved;
+        self.circles_of_functions();
         for id in &ids {
             self.module = id.module;
             match &resolved.item(*id).kind {
@@ -29,6 +30,9 @@ impl Checker<'_> {
                 }
                 ItemKind::Let { .. } => {
                     self.value_of(*id);
+                }
+                ItemKind::Fn { .. } => {
+                    self.function(*id);
                 }
                 _ => {}
             }
@@ -297,6 +301,7 @@ impl Checker<'_> {
                         variants: ["Restore", "Remove", "Forget", "Nothing"]
                             .map(str::to_owned)
                             .to_vec(),
+                        data: BTreeMap::new(),
                         span: None,
                     }));
                     let value = self.expression(value, &Expected::of(ty));

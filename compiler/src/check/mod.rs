@@ -4,6 +4,7 @@ mod assertions;
 mod bodies;
 mod bounds;
 mod calls;
+pub(crate) mod choose;
 mod coerce;
 mod comprehensions;
 mod constructs;
@@ -11,11 +12,14 @@ pub(crate) mod data;
 mod display;
 mod dump;
 pub(crate) mod evaluate;
+mod exhaustive;
 mod expressions;
 mod fields;
+mod functions;
 mod interfaces;
 mod items;
 mod literals;
+mod matching;
 mod members;
 mod moved;
 mod operators;
@@ -27,8 +31,10 @@ mod runs;
 mod secrets;
 mod templates;
 mod tested;
+pub(crate) mod turns;
 mod typed;
 mod types;
+mod variants;
 pub(crate) mod workloads;
 mod written;
 
@@ -37,9 +43,9 @@ pub use dump::dump;
 pub(crate) use parts::SEPARATOR;
 pub use tested::{Assertion, Test, TestStatement};
 pub use typed::{
-    Backend, Callee, Check, Choice, Construct, Deploy, Expression, ExpressionKind, GivenHere, Group,
-    Interface, InterfaceSignature, Kind, Level, Moved, Parameter, Part, Provision, Requirement,
-    RoleOrWorkload, Run, SignatureName, Site, Statement, Step, Typed, Wait,
+    Backend, Callee, Check, Choice, Construct, Deploy, Expression, ExpressionKind, For, GivenHere, Group,
+    Interface, InterfaceSignature, Kind, Level, Moved, Parameter, Part, Pattern, Provision, PureFunction,
+    Requirement, RoleOrWorkload, Run, SignatureName, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
@@ -86,6 +92,7 @@ pub fn check(
         types_in_progress: 0,
         type_parts: bounds::MAX_TYPES,
         value_parts: MAX_PARTS,
+        circular: BTreeSet::new(),
         sink: secrets::Sink::default(),
         origins: BTreeMap::new(),
         generated: BTreeMap::new(),
@@ -143,6 +150,8 @@ struct Checker<'a> {
     type_parts: usize,
     /// How many more parts values may have.
     value_parts: usize,
+    /// Functions that need themselves, and values that they need for it.
+    circular: BTreeSet<ItemId>,
     /// What takes the value at hand.
     sink: secrets::Sink,
     /// Where names of the function at hand became secrets.
@@ -217,7 +226,13 @@ fn is_closed(expression: &Expression) -> bool {
     !expression.any(&|e| {
         matches!(
             e.kind,
-            E::Error | E::Variable(_) | E::Column(_) | E::Comprehension { .. }
+            E::Error
+                | E::Variable(_)
+                | E::Column(_)
+                | E::Comprehension { .. }
+                | E::Call(..)
+                | E::Match(..)
+                | E::IfPresent(..)
         )
     })
 }

@@ -26,6 +26,8 @@ pub struct Typed {
     pub backends: BTreeMap<ItemId, Backend>,
     /// Networks, hardware and images: their fields.
     pub constructs: BTreeMap<ItemId, Construct>,
+    /// `fn` items.
+    pub pure: BTreeMap<ItemId, PureFunction>,
     /// Roles and workloads.
     pub functions: BTreeMap<ItemId, RoleOrWorkload>,
     /// Interfaces.
@@ -84,6 +86,38 @@ pub enum Part {
     Step,
 }
 
+/// A function of one value.
+#[derive(Debug, Clone)]
+pub struct PureFunction {
+    /// Its name with its module.
+    pub name: String,
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
+    /// The type of its value.
+    pub result: Type,
+    /// Its value.
+    pub body: Expression,
+}
+
+/// What a value may look like.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pattern {
+    /// Anything.
+    Any,
+    /// Anything, which then has this name.
+    Name(String),
+    /// `None`
+    Missing,
+    /// A variant, and what its fields must look like.
+    Variant(String, BTreeMap<String, Pattern>),
+    /// This value.
+    Literal(serde_json::Value),
+    /// From the first to the second, both included.
+    Range(serde_json::Value, serde_json::Value),
+    /// One of these.
+    Either(Vec<Pattern>),
+}
+
 /// An expression with its type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expression {
@@ -120,10 +154,24 @@ pub enum ExpressionKind {
     List(Vec<Expression>),
     /// Values by field name or key.
     Record(BTreeMap<String, Expression>),
-    /// A list made from a list.
+    /// `map["key"]`
+    Index(Box<Expression>, Box<Expression>),
+    /// A value that may be missing; what is made of it under this name if it is there.
+    IfPresent(Box<Expression>, String, Box<Expression>),
+    /// `match`
+    Match(Box<Expression>, Vec<(Pattern, Expression)>),
+    /// A function with its name and its arguments by parameter.
+    Call(ItemId, String, BTreeMap<String, Expression>),
+    /// A variant with its fields.
+    Variant(String, BTreeMap<String, Expression>),
+    /// A list or map made from a list or map.
     Comprehension {
+        /// The key of each, if a map is made.
+        key: Option<Box<Expression>>,
         /// What each element becomes.
         element: Box<Expression>,
+        /// The variable for the keys of a map.
+        key_variable: Option<String>,
         /// The variable.
         variable: String,
         /// The list.
@@ -161,16 +209,22 @@ impl Expression {
             | E::StepName(_) => Vec::new(),
             E::Concat(list) | E::List(list) | E::Apply(_, list) => list.iter().collect(),
             E::Member(of, _) | E::Unary(_, of) | E::Checked(of, _) | E::Render(_, _, of) => vec![of],
-            E::Record(fields) => fields.values().collect(),
+            E::Record(fields) | E::Variant(_, fields) | E::Call(_, _, fields) => fields.values().collect(),
+            E::Match(subject, arms) => std::iter::once(&**subject)
+                .chain(arms.iter().map(|(_, v)| v))
+                .collect(),
             E::If(a, b, c) => vec![a, b, c],
+            E::Index(a, b) | E::IfPresent(a, _, b) => vec![a, b],
             E::Binary(_, a, b) | E::JoinText(a, b) => vec![a, b],
             E::Comprehension {
+                key,
                 element,
                 list,
                 condition,
                 ..
             } => {
                 let mut all = vec![&**list, &**element];
+                all.extend(key.as_deref());
                 all.extend(condition.as_deref());
                 all
             }
@@ -361,6 +415,10 @@ pub enum Statement {
     Out(String, Expression),
     /// Conditions with what they guard; the last may hold what is left.
     If(Vec<(Expression, Vec<Statement>)>, Vec<Statement>),
+    /// The first block whose pattern fits.
+    Match(Expression, Vec<(Pattern, Vec<Statement>)>),
+    /// A block for each element of a list or map.
+    For(Box<For>),
     /// What is done on a node before it goes.
     OnLeave(Vec<Statement>),
 }
@@ -378,6 +436,21 @@ pub struct Step {
     pub span: Span,
     /// `main.rebar:12:3`
     pub place: String,
+}
+
+/// A block for each element of a list or map.
+#[derive(Debug, Clone)]
+pub struct For {
+    /// The variable for the keys of a map.
+    pub key_variable: Option<String>,
+    /// The variable.
+    pub variable: String,
+    /// The list or map.
+    pub list: Expression,
+    /// What tells one turn from the others; without it the element, or the key of a map.
+    pub by: Option<Expression>,
+    /// What is done for each.
+    pub body: Vec<Statement>,
 }
 
 /// A group of a workload.

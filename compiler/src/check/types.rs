@@ -108,6 +108,8 @@ pub struct EnumType {
     pub name: String,
     /// Its variants.
     pub variants: Vec<String>,
+    /// What variants hold; those that hold nothing are missing.
+    pub data: BTreeMap<String, Vec<(String, Type)>>,
     /// Where it is defined; `None` for those of the language itself.
     pub span: Option<Span>,
 }
@@ -132,6 +134,8 @@ pub enum Rule {
     In(serde_json::Value, serde_json::Value, String),
     /// Text that the pattern matches.
     Matches(String),
+    /// Those for which the condition over `it` holds, and how that is written.
+    Where(Box<super::typed::Expression>, String),
 }
 
 impl Type {
@@ -199,10 +203,11 @@ impl Type {
 
     /// Whether values are plain text when they are carried out.
     pub(crate) fn is_textual(&self) -> bool {
-        matches!(
-            self.base(),
-            Type::String | Type::Text(_) | Type::Ip | Type::Cidr | Type::Mac | Type::Enum(_)
-        )
+        match self.base() {
+            Type::String | Type::Text(_) | Type::Ip | Type::Cidr | Type::Mac => true,
+            Type::Enum(definition) => definition.data.is_empty(),
+            _ => false,
+        }
     }
 
     /// Whether a value of this type can stand in a string.
@@ -267,6 +272,7 @@ impl Type {
             (Type::Optional(a), b) | (b, Type::Optional(a)) => Some(Type::Optional(Box::new(a.join(b)?))),
             (Type::Secret(a), Type::Secret(b)) => Some(Type::Secret(Box::new(a.join(b)?))),
             (Type::Secret(a), b) | (b, Type::Secret(a)) => Some(Type::Secret(Box::new(a.join(b)?))),
+            (Type::Map(k, a), Type::Map(l, b)) => Some(Type::Map(Box::new(k.join(l)?), Box::new(a.join(b)?))),
             (Type::List(a), Type::List(b)) => Some(Type::list(a.join(b)?)),
             (Type::Record(a), Type::Record(b)) if a.len() == b.len() => {
                 let mut fields = BTreeMap::new();
@@ -366,6 +372,7 @@ impl fmt::Display for Type {
             Type::Refined(refined) => match (&refined.name, &refined.rule) {
                 (Some(name), _) => f.write_str(name),
                 (None, Rule::In(_, _, range)) => write!(f, "{} in {range}", refined.base),
+                (None, Rule::Where(_, shown)) => write!(f, "{} where {shown}", refined.base),
                 (None, Rule::Matches(pattern)) => write!(f, "{} matches \"{pattern}\"", refined.base),
             },
             Type::Thing(thing, _) => write!(f, "{thing}"),

@@ -101,6 +101,8 @@ pub(crate) fn visit(body: &[Statement], found: &mut dyn FnMut(&Run)) {
                 }
                 visit(otherwise, found);
             }
+            Statement::Match(_, arms) => arms.iter().for_each(|(_, body)| visit(body, found)),
+            Statement::For(turns) => visit(&turns.body, found),
             Statement::OnLeave(body) => visit(body, found),
             Statement::Let(..) | Statement::Step(_) | Statement::Group(_) | Statement::Out(..) => {}
         }

@@ -13,6 +13,7 @@ mod moves;
 mod roles;
 mod rollout;
 mod shared;
+mod turns;
 mod workloads;
 
 pub(crate) use addresses::MAX_HOST_NAME;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::deploy::Layout;
 use super::{GroupInstance, RunInstance, WaitInstance};
+use crate::check::choose::chosen;
 use crate::check::evaluate::{Scope, as_item, record};
 use crate::check::workloads::{Call, circle};
 use crate::check::{
@@ -92,6 +93,19 @@ impl<'a> Layout<'a> {
                     let body = self.branch(branches, otherwise, scope);
                     self.statements(body, scope, frame);
                 }
+                Statement::Match(subject, arms) => {
+                    let Some(value) = self.evaluate(subject, scope) else {
+                        continue;
+                    };
+                    let done = chosen(&value, arms, subject.span, scope, |body, scope| {
+                        self.statements(body, scope, frame);
+                    });
+                    if let Err(stop) = done {
+                        self.stopped(stop);
+                    }
+                }
+                // Nothing is repeated in a workload.
+                Statement::For(_) => {}
                 // A workload has no steps.
                 Statement::Step(_) | Statement::OnLeave(_) => {}
             }

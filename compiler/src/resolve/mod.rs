@@ -17,7 +17,7 @@ pub use modules::{Library, Module, Modules, load};
 pub use packages::{Owner, Package, Packages};
 pub use patches::{Patched, apply_patches};
 pub(crate) use scopes::interfaces::as_path;
-pub(crate) use scopes::{parts, policy_names, split_part};
+pub(crate) use scopes::{bindings, parts, policy_names, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 

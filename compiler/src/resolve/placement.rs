@@ -78,8 +78,8 @@ enum Class {
 /// What stands where: the one table.
 fn allowed(place: Place) -> &'static [Class] {
     use Class::{
-        AcceptGap, AcceptPolicy, Assert, Change, Choice, Declaration, Deploy, ExpectError, Field, If, Let,
-        Named, Needs, Nodes, OnLeave, Out, Provides, Requires, Run, Signature,
+        AcceptGap, AcceptPolicy, Assert, Change, Choice, Declaration, Deploy, ExpectError, Field, For, If,
+        Let, Match, Named, Needs, Nodes, OnLeave, Out, Provides, Requires, Run, Signature,
     };
     match place {
         Place::Patch => &[Named],
@@ -92,14 +92,14 @@ fn allowed(place: Place) -> &'static [Class] {
         Place::Interface => &[Field, Signature],
         Place::Signature => &[Out],
         Place::Deploy => &[Choice],
-        Place::Role => &[Let, Named, Out, If, OnLeave],
-        Place::Workload => &[Let, Nodes, Run, Out, If],
+        Place::Role => &[Let, Named, Out, If, OnLeave, Match, For],
+        Place::Workload => &[Let, Nodes, Run, Out, If, Match],
         Place::Test => &[Let, Deploy, Assert, ExpectError],
         Place::Policy => &[Let, Assert],
         Place::Expected => &[Deploy],
-        Place::RoleBranch => &[Let, Named, If, OnLeave],
-        Place::OnLeave => &[Let, Named, If],
-        Place::WorkloadBranch => &[Let, Nodes, Run, If],
+        Place::RoleBranch => &[Let, Named, If, OnLeave, Match, For],
+        Place::OnLeave => &[Let, Named, If, Match, For],
+        Place::WorkloadBranch => &[Let, Nodes, Run, If, Match],
     }
 }
 

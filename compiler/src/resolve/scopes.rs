@@ -10,6 +10,7 @@ mod patched;
 mod patterns;
 
 pub(crate) use moved::{parts, split as split_part};
+pub(crate) use patterns::bindings;
 
 use std::collections::HashMap;
 

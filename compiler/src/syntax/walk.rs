@@ -127,7 +127,8 @@ pub fn blocks(of: &Statement) -> Vec<&Block> {
     }
 }
 
-fn expression<'a>(of: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
+/// Calls `visit` for `of` and all expressions inside of it.
+pub fn expression<'a>(of: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
     visit(of);
     for child in children(of) {
         expression(child, visit);

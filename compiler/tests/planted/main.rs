@@ -27,7 +27,11 @@ struct Told {
 }
 
 fn errors(project: &Project, std: &Project) -> Vec<Told> {
-    let mut analysis = analyse(&Library { project, std });
+    let mut analysis = analyse(&Library {
+        project,
+        std,
+        packages: rebar_compiler::resolve::Packages::default(),
+    });
     analysis.examine();
     let sorted = analysis.diagnostics.sorted();
     let errors = sorted.iter().filter(|d| d.severity == Severity::Error);

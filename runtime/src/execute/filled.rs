@@ -74,7 +74,7 @@ fn node_work(plan: &Plan, filler: &Filler<'_>, row: &NodeRow) -> Result<NodeWork
                 recipe: recipe.clone(),
                 loads: BTreeMap::new(),
             };
-            let run = recipe.address.rsplit_once('.').map_or("", |(run, _)| run);
+            let run = rebar_compiler::plan::split_address(&recipe.address).map_or("", |(run, _)| run);
             match pattern.segments.iter().find(|segment| segment.run == run) {
                 Some(segment) => removed.entry(&segment.run).or_default().push(step),
                 None => work.removals.push(step),

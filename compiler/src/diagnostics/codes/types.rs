@@ -69,6 +69,26 @@ pub const NOT_SECRET: Code = Code("E0380");
 pub const SECRET_READABLE: Code = Code("E0381");
 /// A name that is moved from, or to, twice.
 pub const MOVED_TWICE: Code = Code("E0395");
+/// A function that needs itself.
+pub const RECURSION: Code = Code("E0331");
+/// A public function without the type of its result.
+pub const RESULT_UNTOLD: Code = Code("E0332");
+/// A value for which the condition of its type does not hold.
+pub const CONDITION_BROKEN: Code = Code("E0333");
+/// A key that is there twice.
+pub const DUPLICATE_KEY: Code = Code("E0334");
+/// A `match` that leaves something out.
+pub const NOT_EXHAUSTIVE: Code = Code("E0335");
+/// An arm that is never reached.
+pub const UNREACHABLE_ARM: Code = Code("E0336");
+/// A pattern that no value of the type has.
+pub const BAD_PATTERN: Code = Code("E0337");
+/// `?.` behind a value that is always there.
+pub const ALWAYS_THERE: Code = Code("E0338");
+/// `[…]` behind something that is no map.
+pub const NO_INDEX: Code = Code("E0339");
+/// A key of a `for` that cannot be part of a name.
+pub const BAD_KEY: Code = Code("E0340");
 
 /// `import` or `outputs` where it cannot stand, or of what it cannot take.
 pub const BAD_IMPORT: Code = Code("E0396");
@@ -100,6 +120,16 @@ pub const ALL: &[Code] = &[
     NO_TEXT,
     NOT_CONSTANT,
     BAD_LEVEL,
+    RECURSION,
+    RESULT_UNTOLD,
+    CONDITION_BROKEN,
+    DUPLICATE_KEY,
+    NOT_EXHAUSTIVE,
+    UNREACHABLE_ARM,
+    BAD_PATTERN,
+    ALWAYS_THERE,
+    NO_INDEX,
+    BAD_KEY,
     LACKS,
     DIFFERS,
     NOT_AN_IMPLEMENTATION,
