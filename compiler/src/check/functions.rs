@@ -1,4 +1,4 @@
-//! `fn` items: pure functions of one value, none of which needs itself.
+//! `fn` items: pure functions of one value. Neither they nor values need themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,8 @@ use crate::syntax::walk;
 type Uses = BTreeMap<ItemId, Vec<(ItemId, Span)>>;
 
 impl Checker<'_> {
-    /// Reports functions that need themselves, each circle once, and remembers them.
-    pub(super) fn circles_of_functions(&mut self) {
+    /// Reports functions and values that need themselves, each circle once, and remembers them.
+    pub(super) fn circles(&mut self) {
         let uses = self.uses();
         let mut done: BTreeSet<ItemId> = BTreeSet::new();
         for start in uses.keys() {
@@ -72,8 +72,7 @@ impl Checker<'_> {
 
     fn circle(&mut self, way: &[(ItemId, usize)], uses: &Uses) {
         let function = |id: &ItemId| matches!(self.resolved.item(*id).kind, ItemKind::Fn { .. });
-        // Values that need themselves without a function are told where values are read.
-        if !way.iter().any(|(id, _)| function(id)) || way.iter().all(|(id, _)| self.circular.contains(id)) {
+        if way.iter().all(|(id, _)| self.circular.contains(id)) {
             return;
         }
         let name = |id: &ItemId| self.resolved.item_name(*id).map_or("", |n| n.text.as_str());
@@ -89,14 +88,26 @@ impl Checker<'_> {
             .take(12)
             .collect();
         path.extend(path.first().cloned());
-        let message = format!("a function cannot need itself: {}", path.join(" → "));
+        let path = path.join(" → ");
+        let (code, message, help) = match way.iter().any(|(id, _)| function(id)) {
+            true => (
+                types::RECURSION,
+                format!("a function cannot need itself: {path}"),
+                "functions end: go through a list with `[… for x in list]` instead",
+            ),
+            false => (
+                names::CIRCULAR_DEFINITION,
+                format!("a value cannot be made from itself: {path}"),
+                "give one of them a value of its own",
+            ),
+        };
         let mut edges = edges.into_iter().take(12);
         let Some((span, text)) = edges.next() else { return };
-        let mut diagnostic = Diagnostic::error(types::RECURSION, span, message).here(text);
+        let mut diagnostic = Diagnostic::error(code, span, message).here(text);
         for (span, text) in edges {
             diagnostic = diagnostic.label(span, text);
         }
-        self.report(diagnostic.help("functions end: go through a list with `[… for x in list]` instead"));
+        self.report(diagnostic.help(help));
         self.circular.extend(way.iter().map(|(id, _)| *id));
     }
 

@@ -21,7 +21,7 @@ impl Checker<'_> {
     pub(super) fn items(&mut self) {
         let ids: Vec<ItemId> = self.resolved.ids().collect();
         let resolved = self.resolved;
-        self.circles_of_functions();
+        self.circles();
         for id in &ids {
             self.module = id.module;
             match &resolved.item(*id).kind {
@@ -115,9 +115,8 @@ impl Checker<'_> {
             );
             return Type::Error;
         }
-        if !self.values_in_progress.insert(id) {
-            let message = format!("`{}` is defined by itself", name.text);
-            self.report(Diagnostic::error(names::CIRCULAR_DEFINITION, name.span, message));
+        // A circle has been told as a whole.
+        if self.circular.contains(&id) || !self.values_in_progress.insert(id) {
             return Type::Error;
         }
         let module = std::mem::replace(&mut self.module, id.module);
