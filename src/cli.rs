@@ -31,6 +31,9 @@ pub(crate) struct Cli {
     /// Tell more of what happens inside, on standard error (-vv: everything).
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Refuse whatever would change rebar.lock: for CI.
+    #[arg(long, global = true)]
+    pub(crate) locked: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -70,6 +73,13 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make a new project in a folder of its own.
+    New {
+        /// The folder, which must not be there yet; its last part names the package.
+        folder: PathBuf,
+    },
+    /// Make a project in this folder.
+    Init,
     /// Check a spec and show every error.
     Check(CheckArgs),
     /// Tell what works and is probably not meant; `rebar check` tells it as well.
@@ -92,6 +102,12 @@ pub(crate) enum Command {
     Apply(ApplyArgs),
     /// Show what stands.
     Status(StatusArgs),
+    /// Get all packages, and write rebar.lock.
+    Lock,
+    /// Take packages as they are now, and write rebar.lock.
+    Update(UpdateArgs),
+    /// Copy all packages into vendor/, which is used from then on: no network is needed.
+    Vendor,
     /// Compare what stands with what was applied, and change nothing.
     Drift(DriftArgs),
     /// Take a deploy down: its machines, networks and everything on them.
@@ -152,6 +168,16 @@ pub(crate) struct CheckArgs {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Only these packages.
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) packages: Vec<String>,
+    /// Accept what patches stand at as it is now.
+    #[arg(long)]
+    pub(crate) accept_patches: bool,
 }
 
 /// How diagnostics are written.
@@ -231,6 +257,24 @@ pub(crate) struct PlanArgs {
     pub(crate) drain: DrainArgs,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
+    #[command(flatten)]
+    pub(crate) arguments: ArgumentArgs,
+}
+
+/// What a deploy is given beside its spec.
+#[derive(Debug, Args, Default, Clone)]
+#[command(next_help_heading = "Arguments of the deploy")]
+pub(crate) struct ArgumentArgs {
+    /// Give a parameter of the deploy's workload a value, such as `replicas=5`; may be given several times. Stronger
+    /// than `--args`, than REBAR_ARG_<NAME> in the environment, and than the spec.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) arg: Vec<String>,
+    /// Take values of parameters from a file: a JSON record, or TOML where its name ends in `.toml`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) args: Vec<PathBuf>,
+    /// Go back to what the spec says for what the last apply was given and is not given now.
+    #[arg(long)]
+    pub(crate) drop_args: bool,
 }
 
 /// Which part of a plan is wanted.
@@ -258,6 +302,8 @@ pub(crate) struct CompareArgs {
     /// As JSON (see `rebar schema compare`).
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) arguments: ArgumentArgs,
 }
 
 const COMPARE_HELP: &str = "\
@@ -320,6 +366,8 @@ pub(crate) struct ApplyArgs {
     pub(crate) drain: DrainArgs,
     #[command(flatten)]
     pub(crate) diagnostics: DiagnosticsArgs,
+    #[command(flatten)]
+    pub(crate) arguments: ArgumentArgs,
 }
 
 #[derive(Debug, Args)]
@@ -383,6 +431,8 @@ pub(crate) struct GraphArgs {
     /// The notation.
     #[arg(long, value_enum, default_value_t = GraphFormat::Dot, value_name = "FORMAT")]
     pub(crate) format: GraphFormat,
+    #[command(flatten)]
+    pub(crate) arguments: ArgumentArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -476,6 +526,8 @@ pub(crate) struct RehearseArgs {
     /// The report as JSON (see `rebar schema rehearsal`); with `--run`, what happened, a line each.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) arguments: ArgumentArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

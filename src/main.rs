@@ -6,6 +6,7 @@ mod commands;
 mod exit;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod packages;
 mod progress;
 mod project;
 mod render;

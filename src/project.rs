@@ -7,6 +7,7 @@ use rebar_compiler::source::{FileError, Files};
 use rebar_runtime::backend::Folders;
 
 use crate::exit::Exit;
+use crate::packages::Policy;
 use crate::report::Failure;
 
 /// Files larger than this are refused: specs, templates and inventories are far smaller.
@@ -17,6 +18,8 @@ const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 pub(crate) struct Project {
     /// The folder.
     pub(crate) root: PathBuf,
+    /// How its packages are had.
+    pub(crate) policy: Policy,
 }
 
 impl Project {
@@ -29,6 +32,7 @@ impl Project {
             .find(|folder| folder.join("main.rebar").is_file());
         Project {
             root: root.unwrap_or(&absolute).to_owned(),
+            policy: Policy::default(),
         }
     }
 
@@ -69,8 +73,11 @@ impl Project {
             (Some(kept), _) => kept,
             (None, named) => named.unwrap_or_else(|| "/var/lib/rebar".into()),
         };
-        let cache = from_environment("REBAR_CACHE").unwrap_or_else(|| "/var/cache/rebar".into());
-        Ok(Folders { state, data, cache })
+        Ok(Folders {
+            state,
+            data,
+            cache: cache(),
+        })
     }
 
     /// Remembers where the disks of machines are, before the first is made.
@@ -119,6 +126,11 @@ impl Project {
     }
 }
 
+/// Where images and packages are kept between projects.
+pub(crate) fn cache() -> PathBuf {
+    from_environment("REBAR_CACHE").unwrap_or_else(|| "/var/cache/rebar".into())
+}
+
 /// Levels of folders: more than a path can name.
 const DEEPEST: usize = 2048;
 
@@ -136,7 +148,8 @@ impl Project {
     pub(crate) fn specs(&self) -> Vec<String> {
         let mut found = Vec::new();
         list_below(&self.root, "", DEEPEST, &mut found);
-        found.retain(|path| path.ends_with(".rebar"));
+        // Copies of packages are others' text, and locked.
+        found.retain(|path| path.ends_with(".rebar") && !path.starts_with("vendor/"));
         found.sort();
         found
     }

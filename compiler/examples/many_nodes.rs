@@ -31,6 +31,7 @@ fn main() {
     let mut analysis = analyse(&Library {
         project: &project,
         std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
     });
     lap("analyse");
     let instances = expand::expand(

@@ -83,7 +83,17 @@ impl Analysis {
             return None;
         }
         let _stage = tracing::debug_span!("plan").entered();
-        Some(plan::plan(graph, snapshot))
+        let patched = self.typed.resolved.modules.patched.iter();
+        let patches = patched.map(|patched| plan::PatchNote {
+            package: patched.package.clone(),
+            version: patched.version.clone(),
+            what: patched.what.clone(),
+            place: self.sources.place(patched.span),
+        });
+        Some(plan::Plan {
+            patches: patches.collect(),
+            ..plan::plan(graph, snapshot)
+        })
     }
 
     /// Adds what the linter finds, as strict as `rebar.toml` says. Nothing is added where the spec has errors.
@@ -112,7 +122,9 @@ impl Analysis {
             return;
         }
         let ledger = plan::Ledger::default();
-        for deploy in &self.typed.deploys {
+        // What other deploys have handed out is told by a plan, and nobody knows it here.
+        let reads = |name: &str| self.typed.reads.iter().any(|read| read.deploy == name);
+        for deploy in self.typed.deploys.iter().filter(|deploy| !reads(&deploy.name)) {
             if let Some(instances) =
                 expand::expand_deploy(&self.typed, deploy, &ledger, &mut self.diagnostics)
             {
@@ -133,11 +145,13 @@ pub fn analyse(library: &Library<'_>) -> Analysis {
 pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
-    let modules = {
+    let mut modules = {
         let _stage = tracing::debug_span!("parse").entered();
-        resolve::load(library, &mut sources, &mut diagnostics)
+        let mut modules = resolve::load(library, &mut sources, &mut diagnostics);
+        resolve::apply_patches(&mut modules, &library.packages, &sources, &mut diagnostics);
+        modules
     };
-    let manifest = manifest::load(library.project, manifest::FILE, &mut sources, &mut diagnostics);
+    modules.given = resolve::read_given(&options.given, &mut sources, &mut diagnostics);
     let typed = {
         let _stage = tracing::debug_span!("check").entered();
         let resolved = resolve::resolve(modules, &mut diagnostics);
@@ -149,7 +163,7 @@ pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     Analysis {
         sources,
         diagnostics,
-        manifest,
+        manifest: typed.resolved.modules.manifest.clone(),
         typed,
     }
 }

@@ -15,6 +15,7 @@ fn analysed(folder: &Path) -> Analysis {
     analyse(&Library {
         project: &project,
         std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
     })
 }
 

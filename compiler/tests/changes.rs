@@ -1,108 +1,16 @@
 //! What a second plan does: nothing without a change, and no more than the change needs.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // Tests read files and may panic.
 
+#[path = "support/standing.rs"]
+mod standing;
 mod support;
-
-use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use rebar_compiler::plan::{
-    self, Base, FillContext, Ledger, Machine, ObjectVerb, Plan, Reason, RecordedNetwork, RecordedNode,
-    Snapshot, StepVerbs, Template,
+    self, FillContext, Ledger, Machine, ObjectVerb, Reason, Snapshot, StepVerbs, Template,
 };
-use rebar_compiler::{Library, analyse};
 
-const SPEC: &str = r#"
-use std.linux   { package, file, service, probe }
-use std.haproxy { balancer }
-use std.image   { bookworm }
-network  front { cidr = 10.20.0.0/22, gateway = 10.20.0.1 }
-hardware small { cpu = 1, memory = 512MiB, nic eth0 { network = front } }
-role page(text: String, port: Port = 80) {
-  package nginx { name = "nginx-light" }
-  file index { path = "/var/www/index.html", content = "{text} from {node.name}" }
-  service web { name = "nginx", reload_on = [index] }
-  probe up { url = "http://{node.address}:{port}/" }
-  out url: Url = up.url
-}
-workload shop(replicas: Int, text: String = "hello") {
-  nodes web { count = replicas, hardware = small }
-  node edge { hardware = small }
-  run pages = page(text = text) on web
-  run entry = balancer(backends = pages.url) on edge
-}
-site lab { machines = docker(image = bookworm) }
-deploy d = shop(replicas = COUNT, text = "TEXT") on lab
-"#;
-
-fn make(spec: &str, ledger: &Ledger, snapshot: &Snapshot) -> Plan {
-    let project = BTreeMap::from([("main.rebar".to_owned(), spec.to_owned())]);
-    let std = support::standard_library();
-    let mut analysis = analyse(&Library {
-        project: &project,
-        std: &std,
-    });
-    let plan = analysis.plan("d", ledger, snapshot);
-    plan.unwrap_or_else(|| panic!("{}", support::render(&analysis.sources, &analysis.diagnostics)))
-}
-
-fn spec(count: usize, text: &str) -> String {
-    SPEC.replace("COUNT", &count.to_string()).replace("TEXT", text)
-}
-
-/// The state after a plan was carried out.
-fn applied(plan: &Plan) -> Snapshot {
-    let filler = plan::Filler::new(plan);
-    let node = |row: &plan::NodeRow| {
-        let steps = filler
-            .steps(row)
-            .unwrap()
-            .into_iter()
-            .map(|s| (s.step.address.clone(), s.step))
-            .collect();
-        let recorded = RecordedNode {
-            group: plan.patterns[row.pattern].group.clone(),
-            addresses: row.addresses.clone(),
-            machine: plan::machine_digest(plan, row),
-            live: Machine::Running,
-            steps,
-            drifted: BTreeMap::new(),
-            unfinished: Vec::new(),
-        };
-        (row.name.clone(), recorded)
-    };
-    let network = |(name, n): (&String, &plan::Network)| {
-        (
-            name.clone(),
-            RecordedNetwork {
-                cidr: n.cidr,
-                gateway: n.gateway,
-                live: true,
-            },
-        )
-    };
-    Snapshot {
-        base: Base {
-            deploy_id: Some("id".to_owned()),
-            serial: 1,
-            ledger: plan.ledger.version,
-        },
-        networks: plan.networks.iter().map(network).collect(),
-        nodes: plan.nodes.iter().map(node).collect(),
-    }
-}
-
-fn verbs<'a>(plan: &'a Plan, name: &str) -> (&'a ObjectVerb, Vec<(&'a str, &'a Reason)>, Vec<&'a str>) {
-    let row = plan.nodes.iter().find(|n| n.name == name).unwrap();
-    match &row.steps {
-        StepVerbs::All => panic!("{name} is new"),
-        StepVerbs::Some { ensure, remove } => (
-            &row.machine,
-            ensure.iter().map(|(a, r)| (a.as_str(), r)).collect(),
-            remove.iter().map(|r| r.address.as_str()).collect(),
-        ),
-    }
-}
+use standing::{SPEC, applied, make, spec, verbs};
 
 #[test]
 fn a_second_plan_is_empty() {
@@ -471,163 +379,74 @@ fn a_hostile_template_cannot_be_filled_without_bound() {
     assert_eq!(context.fill(&template, None), Err(plan::FillError::TooLarge));
 }
 
-/// The same shop with other names for a group, a run and two steps, one of them through a chain of moves.
-fn renamed(spec: &str) -> String {
-    let spec = spec
-        .replace("nodes web {", "nodes page_servers {")
-        .replace(") on web", ") on page_servers")
-        .replace("run pages =", "run content =")
-        .replace("backends = pages.url", "backends = content.url")
-        .replace("file index {", "file home {")
-        .replace("reload_on = [index]", "reload_on = [home]")
-        .replace("probe up {", "probe answers {")
-        .replace("= up.url", "= answers.url")
-        .replace("node edge {", "node gate {")
-        .replace("on edge", "on gate");
-    let moves = "moved shop.web -> shop.page_servers\nmoved shop.edge -> shop.gate\nmoved shop.pages -> shop.content\n\
-                 moved page.index -> page.start\nmoved page.start -> page.home\nmoved page.up -> page.answers\n";
-    format!("{moves}{spec}")
+const LOOP: &str = r#"
+use std.linux { file, service }
+use std.image { bookworm }
+network  front { cidr = 10.20.0.0/22, gateway = 10.20.0.1 }
+hardware small { cpu = 1, memory = 512MiB, nic eth0 { network = front } }
+role pages(sites: List<{ name: String, text: String }>) {
+  for site in sites by site.name {
+    file page { path = "/srv/{site.name}", content = "{site.text}" }
+    service own { name = "{site.name}", reload_on = [page] }
+  }
+  service web { name = "nginx", reload_on = [page] }
 }
+workload shop() {
+  node edge { hardware = small }
+  run all = pages([SITES]) on edge
+}
+site lab { machines = docker(image = bookworm) }
+deploy d = shop() on lab
+"#;
 
-/// The record after the moves of a plan.
-fn moved(plan: &Plan, mut snapshot: Snapshot) -> Snapshot {
-    for step in &plan.moves {
-        snapshot.nodes.values_mut().for_each(|node| step.apply(node));
-    }
-    snapshot
+fn with_sites(sites: &[(&str, &str)]) -> String {
+    let sites: Vec<String> = sites
+        .iter()
+        .map(|(name, text)| format!("{{ name = \"{name}\", text = \"{text}\" }}"))
+        .collect();
+    LOOP.replace("SITES", &sites.join(", "))
 }
 
 #[test]
-fn what_is_moved_keeps_its_names_machines_and_records() {
-    let first = make(&spec(2, "hi"), &Ledger::default(), &Snapshot::default());
-    let second = make(&renamed(&spec(2, "hi")), &first.ledger, &applied(&first));
-    let told: Vec<String> = second
-        .moves
+fn an_element_of_a_loop_that_goes_takes_only_its_own_steps_along() {
+    let all = with_sites(&[("blog", "a"), ("shop", "b"), ("wiki.example", "c")]);
+    let first = make(&all, &Ledger::default(), &Snapshot::default());
+    let names: Vec<&str> = first.patterns[0].segments[0]
+        .steps
         .iter()
-        .map(|m| format!("{} -> {}", m.before(), m.after()))
+        .map(|s| s.name.as_str())
         .collect();
     assert_eq!(
-        told,
+        names,
         [
-            "group web -> page_servers",
-            "group edge -> gate",
-            "run pages -> content",
-            "step content.index -> content.home",
-            "step content.up -> content.answers"
+            "page[blog]",
+            "own[blog]",
+            "page[shop]",
+            "own[shop]",
+            "page[wiki.example]",
+            "own[wiki.example]",
+            "web"
         ]
     );
-    let nodes: Vec<&str> = second.nodes.iter().map(|n| n.name.as_str()).collect();
-    assert_eq!(nodes, ["edge", "web-1", "web-2"]);
-    for name in nodes {
-        let (machine, ensure, remove) = verbs(&second, name);
-        assert_eq!(machine, &ObjectVerb::Keep);
-        assert_eq!((ensure, remove), (Vec::new(), Vec::new()), "{name}");
-    }
-    assert!(second.leaving.is_empty());
-    let counts = plan::counts(&second);
-    assert_eq!(
-        (counts.create, counts.change, counts.remove, counts.moved),
-        (0, 0, 0, 5)
+    // The first one goes: those behind it keep their names, and nothing is done to them.
+    let fewer = with_sites(&[("shop", "b"), ("wiki.example", "c")]);
+    let second = make(&fewer, &first.ledger, &applied(&first));
+    let (_, ensure, remove) = verbs(&second, "edge");
+    assert_eq!(remove, ["all.own[blog]", "all.page[blog]"]);
+    assert_eq!(ensure, [("all.web", &Reason::Changed(Vec::new()))]);
+    // Nor does another order of the elements rename any.
+    let turned = with_sites(&[("wiki.example", "c"), ("blog", "a"), ("shop", "b")]);
+    let third = make(&turned, &first.ledger, &applied(&first));
+    let (_, ensure, remove) = verbs(&third, "edge");
+    assert!(remove.is_empty(), "{remove:?}");
+    assert!(
+        ensure.iter().all(|(address, _)| *address == "all.web"),
+        "{ensure:?}"
     );
-    assert!(!plan::is_empty(&second), "the record is to be changed");
-    assert_eq!(plan::read(&plan::canonical_bytes(&second)).as_ref(), Ok(&second));
-
-    let after = moved(&second, applied(&first));
-    let third = make(&renamed(&spec(2, "hi")), &second.ledger, &after);
-    assert!(plan::is_empty(&third), "{:#?}", third.moves);
-    // A `moved` that was carried out can be taken out.
-    let bare = renamed(&spec(2, "hi"));
-    let bare = &bare[bare.find("\nuse").unwrap()..];
-    assert!(plan::is_empty(&make(bare, &second.ledger, &after)));
-}
-
-#[test]
-fn a_moved_group_grows_under_its_name_of_now_and_gives_no_name_twice() {
-    let first = make(&spec(2, "hi"), &Ledger::default(), &Snapshot::default());
-    let grown = make(&renamed(&spec(3, "hi")), &first.ledger, &applied(&first));
-    assert_eq!(
-        grown.groups["page_servers"].nodes,
-        ["web-1", "web-2", "page_servers-3"]
-    );
-    let shrunk = make(
-        &renamed(&spec(1, "hi")),
-        &grown.ledger,
-        &moved(&grown, applied(&grown)),
-    );
-    assert_eq!(shrunk.groups["page_servers"].nodes, ["web-1"]);
-    // A new group of the old name takes other names than those that are kept.
-    let text = renamed(&spec(2, "hi"));
-    let again = text[text.find("\nuse").unwrap()..].replace(
-        "  node gate {",
-        "  nodes web { count = 2, hardware = small }\n  node edge { hardware = small }\n  node gate {",
-    );
-    let plan = make(&again, &grown.ledger, &moved(&grown, applied(&grown)));
-    assert_eq!(plan.groups["web"].nodes, ["web-3", "web-4"]);
-    assert_eq!(plan.groups["edge"].nodes, ["edge-2"]);
-    assert_eq!(plan.groups["gate"].nodes, ["edge"]);
-}
-
-#[test]
-fn a_step_that_is_removed_after_it_was_moved_goes_under_the_name_that_the_node_knows() {
-    let first = make(&spec(1, "hi"), &Ledger::default(), &Snapshot::default());
-    let second = make(&renamed(&spec(1, "hi")), &first.ledger, &applied(&first));
-    let after = moved(&second, applied(&first));
-    let without = renamed(&spec(1, "hi")).replace(
-        "  probe answers { url = \"http://{node.address}:{port}/\" }\n",
-        "",
-    );
-    let without = without.replace("moved page.up -> page.answers\n", "").replace(
-        "out url: Url = answers.url",
-        "out url: Url = \"http://{node.address}/\"",
-    );
-    let third = make(&without, &second.ledger, &after);
-    let row = third.nodes.iter().find(|n| n.name == "web-1").unwrap();
-    let StepVerbs::Some { remove, .. } = &row.steps else {
-        panic!("{row:#?}")
-    };
-    let goes: Vec<_> = remove
-        .iter()
-        .map(|s| (s.address.as_str(), s.known_as.as_deref()))
-        .collect();
-    assert_eq!(goes, [("content.answers", Some("pages.up"))]);
-}
-
-#[test]
-fn two_things_that_are_recorded_do_not_become_one() {
-    let both = spec(1, "hi").replace(
-        "  node edge {",
-        "  nodes page_servers { count = 1, hardware = small }\n  run content = page(text = \"b\") on page_servers\n  node edge {",
-    );
-    let first = make(&both, &Ledger::default(), &Snapshot::default());
-    for (text, code) in [
-        ("moved shop.web -> shop.page_servers\n", "group `web`"),
-        ("moved shop.pages -> shop.content\n", "run `pages`"),
-    ] {
-        let mut spec = spec(1, "hi")
-            .replace("nodes web {", "nodes page_servers {")
-            .replace(") on web", ") on page_servers");
-        if code.contains("run") {
-            spec = both
-                .replace(
-                    "run pages = page(text = text) on web",
-                    "run content = page(text = text) on web",
-                )
-                .replace("run content = page(text = \"b\") on page_servers\n", "")
-                .replace("backends = pages.url", "backends = content.url");
-        }
-        let project = BTreeMap::from([("main.rebar".to_owned(), format!("{text}{spec}"))]);
-        let std = support::standard_library();
-        let mut analysis = analyse(&Library {
-            project: &project,
-            std: &std,
-        });
-        let mut snapshot = applied(&first);
-        if code.contains("run") {
-            let steps = snapshot.nodes["page_servers-1"].steps.clone();
-            snapshot.nodes.get_mut("web-1").unwrap().steps.extend(steps);
-        }
-        assert!(analysis.plan("d", &first.ledger, &snapshot).is_none());
-        let said = support::render(&analysis.sources, &analysis.diagnostics);
-        assert!(said.contains("E0450") && said.contains(code), "{said}");
-    }
+    // What changes in one is changed in its steps, and in those that load them.
+    let changed = with_sites(&[("blog", "a"), ("shop", "new"), ("wiki.example", "c")]);
+    let fourth = make(&changed, &first.ledger, &applied(&first));
+    let (_, ensure, _) = verbs(&fourth, "edge");
+    let addresses: Vec<&str> = ensure.iter().map(|(address, _)| *address).collect();
+    assert_eq!(addresses, ["all.own[shop]", "all.page[shop]", "all.web"]);
 }

@@ -15,7 +15,11 @@ fn shop() -> BTreeMap<String, String> {
 
 fn planned(project: &BTreeMap<String, String>, deploy: &str) -> Plan {
     let std = support::standard_library();
-    let mut analysis = analyse(&Library { project, std: &std });
+    let mut analysis = analyse(&Library {
+        project,
+        std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
+    });
     let plan = analysis.plan(deploy, &Ledger::default(), &Snapshot::default());
     plan.unwrap_or_else(|| panic!("{}", support::render(&analysis.sources, &analysis.diagnostics)))
 }

@@ -64,6 +64,7 @@ fn seeds() {
         let mut analysis = analyse(&Library {
             project: &project,
             std: &std,
+            packages: rebar_compiler::resolve::Packages::default(),
         });
         let deploys: Vec<String> = analysis.deploys().into_iter().map(str::to_owned).collect();
         for deploy in deploys {

@@ -36,6 +36,7 @@ fn written(
     let analysis = analyse(&Library {
         project: &project,
         std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
     });
     assert!(
         !analysis.diagnostics.has_errors(),

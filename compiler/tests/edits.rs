@@ -54,7 +54,7 @@ proptest! {
         let start = boundary(&text, place.index(text.len() + 1));
         let end = boundary(&text, start + length).max(start);
         project.insert(name, format!("{}{insert}{}", &text[..start], &text[end..]));
-        let mut analysis = analyse(&Library { project: &project, std: &*STD });
+        let mut analysis = analyse(&Library { project: &project, std: &*STD, packages: rebar_compiler::resolve::Packages::default() });
         analysis.examine();
         let deploys: Vec<String> = analysis.deploys().into_iter().map(str::to_owned).collect();
         for deploy in deploys {

@@ -12,7 +12,11 @@ use rebar_compiler::{Analysis, Diagnostics, Library, analyse};
 
 fn analysed(project: &BTreeMap<String, String>) -> Analysis {
     let std = support::standard_library();
-    analyse(&Library { project, std: &std })
+    analyse(&Library {
+        project,
+        std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
+    })
 }
 
 fn alone(text: &str) -> Analysis {
@@ -149,7 +153,7 @@ fn the_library_and_the_examples_are_clean() {
         if !folder.join("main.rebar").exists() {
             continue;
         }
-        let mut analysis = analysed(&support::folder(&folder));
+        let mut analysis = support::Given::of(&support::folder(&folder)).analyse();
         assert!(!analysis.diagnostics.has_errors(), "{}", folder.display());
         analysis.lint();
         let own = support::render(&analysis.sources, &analysis.diagnostics);

@@ -1,5 +1,6 @@
 //! Cases by data: `tests/meaning/<case>/main.rebar` with the product of every stage as a baseline beside it.
 //!
+//! Folders in `packages` of a case are packages that it may use ([`support::Given`]).
 //! A case that begins with `// expect E0201` must report that code; any other must report nothing.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // Tests read files and may panic.
 
@@ -9,7 +10,7 @@ use std::path::Path;
 
 use insta::{Settings, assert_snapshot};
 use rebar_compiler::plan::{Ledger, Snapshot};
-use rebar_compiler::{Library, analyse, check, expand, graph, plan, resolve};
+use rebar_compiler::{check, expand, graph, plan, resolve};
 
 #[test]
 fn cases() {
@@ -33,11 +34,7 @@ fn cases() {
 
 fn case(folder: &Path) {
     let project = support::folder(folder);
-    let std = support::standard_library();
-    let mut analysis = analyse(&Library {
-        project: &project,
-        std: &std,
-    });
+    let mut analysis = support::Given::of(&project).analyse();
     analysis.examine();
     let mut settings = Settings::clone_current();
     settings.set_snapshot_path(folder.join("expected"));

@@ -22,6 +22,7 @@ fn plan(name: &str, deploy: &str) -> Plan {
     let mut analysis = analyse(&Library {
         project: &project,
         std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
     });
     analysis.examine();
     let said = support::render(&analysis.sources, &analysis.diagnostics);

@@ -3,7 +3,8 @@
 //! A fenced block says what it is:
 //! - `rebar` is a whole `main.rebar`: it compiles without a word, deploys lay out, and it is in the format;
 //! - `rebar error=E0301` reports these codes (joined by `+`) and no others; a `text said` block behind it holds every word of it;
-//! - `rebar file=web.rebar`, `json file=rack.json` … are files beside the blocks below them on that page;
+//! - `rebar file=web.rebar`, `json file=rack.json` … are files beside the blocks below them on that page
+//!   (`packages/ceph/osd.rebar` is one of the package `ceph`);
 //! - `rebar fragment` is part of something, and is only read by people.
 //!
 //! `REBAR_BLESS=1` writes the `text said` blocks anew, and the others in the format.
@@ -16,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rebar_compiler::diagnostics::render_human;
-use rebar_compiler::{Library, Sources, analyse, format};
+use rebar_compiler::{Sources, format};
 
 /// One fenced block of a page.
 struct Fence {
@@ -81,11 +82,7 @@ impl Fence {
 fn said(main: &str, files: &BTreeMap<String, String>) -> (BTreeSet<String>, String) {
     let mut project = files.clone();
     project.insert("main.rebar".to_owned(), main.to_owned());
-    let std = support::standard_library();
-    let mut analysis = analyse(&Library {
-        project: &project,
-        std: &std,
-    });
+    let mut analysis = support::Given::of(&project).analyse();
     analysis.examine();
     let found = analysis.diagnostics.sorted();
     let codes = found.iter().map(|d| d.code.0.to_owned()).collect();
@@ -116,6 +113,16 @@ fn wrong(fence: &Fence, files: &BTreeMap<String, String>) -> Option<String> {
     (codes != expected).then(|| format!("{expected:?} are expected, and this was said:\n{text}"))
 }
 
+/// The page with other texts in these blocks.
+fn with_texts(page: &str, blocks: &[(&Fence, String)]) -> String {
+    let mut lines: Vec<&str> = page.lines().collect();
+    for (fence, text) in blocks.iter().rev() {
+        let start = fence.line - 1;
+        lines.splice(start..start + fence.text.lines().count(), text.lines());
+    }
+    lines.join("\n") + "\n"
+}
+
 #[test]
 fn every_example_does_what_its_page_says() {
     let bless = std::env::var_os("REBAR_BLESS").is_some();
@@ -125,17 +132,16 @@ fn every_example_does_what_its_page_says() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let mut files = BTreeMap::new();
         let mut last_said = String::new();
-        let mut blessed = page.clone();
-        for fence in fences(&page) {
+        let mut blessed: Vec<(&Fence, String)> = Vec::new();
+        let blocks = fences(&page);
+        for fence in &blocks {
             if let Some(file) = fence.value("file") {
                 files.insert(file.to_owned(), fence.text.clone());
                 continue;
             }
             if fence.is("text") && fence.is("said") {
                 if fence.text != last_said && bless {
-                    let opening = "```text said\n";
-                    let new = format!("{opening}{last_said}");
-                    blessed = blessed.replacen(&format!("{opening}{}", fence.text), &new, 1);
+                    blessed.push((fence, last_said.clone()));
                 } else if fence.text != last_said {
                     failed.push(format!(
                         "{name}:{}: the compiler says otherwise:\n{last_said}",
@@ -149,14 +155,14 @@ fn every_example_does_what_its_page_says() {
             }
             compiled += 1;
             last_said = said(&fence.text, &files).1;
-            if bless && fence.value("error").is_none() {
-                let formatted = in_the_format(&fence.text);
-                blessed = blessed.replacen(&fence.text, &formatted, usize::from(!formatted.is_empty()));
+            let formatted = in_the_format(&fence.text);
+            if bless && fence.value("error").is_none() && !formatted.is_empty() && formatted != fence.text {
+                blessed.push((fence, formatted));
             }
-            failed.extend(wrong(&fence, &files).map(|why| format!("{name}:{}: {why}", fence.line)));
+            failed.extend(wrong(fence, &files).map(|why| format!("{name}:{}: {why}", fence.line)));
         }
-        if blessed != page {
-            fs::write(&path, blessed).unwrap();
+        if !blessed.is_empty() {
+            fs::write(&path, with_texts(&page, &blessed)).unwrap();
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));

@@ -15,6 +15,7 @@ fn the_shop_compiles_and_plans() {
     let mut analysis = analyse(&Library {
         project: &project,
         std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
     });
     analysis.examine();
     let said: Vec<String> = analysis

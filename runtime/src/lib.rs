@@ -13,4 +13,5 @@ pub mod logs;
 pub mod observe;
 pub mod plan_file;
 pub mod rehearse;
+pub mod secrets;
 pub mod state;

@@ -9,7 +9,7 @@ use rebar_runtime::plan_file;
 use rebar_runtime::state::{Practised, State, Where};
 
 use super::compile::{Made, make_part};
-use super::{Context, ask, carry, doctor, node, select};
+use super::{Context, ask, carry, doctor, given, node, select};
 use crate::backends;
 use crate::cli::ApplyArgs;
 use crate::exit::Exit;
@@ -36,6 +36,9 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
     if Summary::of(&plan).is_empty() && !open {
         return unchanged(context, args, &plan, unsure);
     }
+    if !super::is_file(&args.what) {
+        given::refuse_missed(context, &plan, &args.arguments).await?;
+    }
     if !args.json {
         super::print(&render::plan::plan(&plan, unsure, context.out))?;
     }
@@ -47,7 +50,7 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         doctor::install(context, &plan.backend.name).await?;
     }
     context.project.keep_data(&context.project.folders()?)?;
-    let mut executor = carry::context(context, state.clone(), backend, args.parallel, args.json);
+    let mut executor = carry::context(context, state.clone(), backend, args.parallel, args.json)?;
     executor.per_domain = args.parallel_per_domain;
     executor.answers = answers;
     let result = execute::execute(&plan, &executor).await;
@@ -96,13 +99,19 @@ fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan, unsure: bool) -> 
 /// The plan of a file, if the argument looks like one, else of a deploy.
 async fn plan(context: &Context, args: &ApplyArgs) -> Result<Made, Failure> {
     if !super::is_file(&args.what) {
-        let part = (&args.select, &args.drain);
+        let part = (&args.select, &args.drain, &args.arguments);
         return make_part(context, &args.what, Depth::Nodes, args.diagnostics.format, part).await;
     }
     if let Some(node) = args.drain.nodes.first() {
         let message = format!("`--no-drain {node}` does not go with a plan file: it is carried out as it is");
         return Err(Failure::new("E1625", message)
             .help("give it to `rebar plan -o`, or apply the deploy by its name")
+            .exit(Exit::Usage));
+    }
+    if !args.arguments.arg.is_empty() || !args.arguments.args.is_empty() {
+        let message = "`--arg` does not go with a plan file: it was made with its arguments";
+        return Err(Failure::new("E1643", message)
+            .help("give them to `rebar plan -o`, or apply the deploy by its name")
             .exit(Exit::Usage));
     }
     select::refuse_for_file(&args.select)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use rebar_compiler::plan::shown;
 use rebar_runtime::backend::Backend;
 use rebar_runtime::execute::{self, EventSink, ExecuteError, Outcome, Status};
 use rebar_runtime::logs;
@@ -43,8 +44,9 @@ pub(crate) fn context(
     backend: Arc<dyn Backend>,
     parallel: Option<usize>,
     json: bool,
-) -> execute::Context {
+) -> Result<execute::Context, Failure> {
     let mut made = execute::Context::new(state, backend);
+    made.secrets = super::secrets::of(context)?;
     let manner = if json { Manner::Json } else { Manner::Human };
     made.events = logged(context, sink(manner, context.err));
     if let Some(parallel) = parallel {
@@ -56,7 +58,7 @@ pub(crate) fn context(
             cancel.request();
         }
     });
-    made
+    Ok(made)
 }
 
 /// A sink that also keeps what it hears, for `rebar logs`.
@@ -149,6 +151,7 @@ fn text(outcome: &Outcome, paint: Palette) -> String {
 /// What a deploy hands out, a line each.
 pub(crate) fn outputs(outputs: &BTreeMap<String, serde_json::Value>, paint: Palette) -> String {
     let lines = outputs.iter().map(|(name, value)| {
+        let value = shown(value);
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         format!("  {} = {value}\n", paint.strong(name))
     });

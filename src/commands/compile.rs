@@ -9,9 +9,9 @@ use rebar_runtime::observe::{self, Depth};
 use rebar_runtime::state::State;
 
 use super::show::show_beside;
-use super::{Context, select};
+use super::{Context, given, select};
 use crate::backends;
-use crate::cli::{DrainArgs, Format, SelectArgs};
+use crate::cli::{ArgumentArgs, DrainArgs, Format, SelectArgs};
 use crate::exit::Exit;
 use crate::report::Failure;
 
@@ -34,8 +34,9 @@ pub(crate) async fn make(
     deploy: &str,
     depth: Depth,
     format: Format,
+    arguments: &ArgumentArgs,
 ) -> Result<Made, Failure> {
-    Ok(compiled(context, deploy, depth, format).await?.0)
+    Ok(compiled(context, deploy, depth, format, arguments).await?.0)
 }
 
 /// As [`make`], of the part that is asked for; of these nodes, none is drained before it goes.
@@ -47,9 +48,9 @@ pub(crate) async fn make_part(
     deploy: &str,
     depth: Depth,
     format: Format,
-    (part, undrained): (&SelectArgs, &DrainArgs),
+    (part, undrained, arguments): (&SelectArgs, &DrainArgs, &ArgumentArgs),
 ) -> Result<Made, Failure> {
-    let (mut made, snapshot) = compiled(context, deploy, depth, format).await?;
+    let (mut made, snapshot) = compiled(context, deploy, depth, format, arguments).await?;
     if let Made::Plan(plan, _) = &mut made {
         select::part(plan, part, &snapshot)?;
         for node in &undrained.nodes {
@@ -69,8 +70,9 @@ async fn compiled(
     deploy: &str,
     depth: Depth,
     format: Format,
+    arguments: &ArgumentArgs,
 ) -> Result<(Made, Snapshot), Failure> {
-    let mut analysis = super::analyse(context);
+    let mut analysis = given::analyse(context, deploy, arguments).await?;
     let (mut made, mut unsure, mut found) = (None, false, Snapshot::default());
     if !analysis.diagnostics.has_errors() {
         let (ledger, snapshot, unknown) = look(context, &analysis, deploy, depth).await?;
@@ -81,8 +83,9 @@ async fn compiled(
         unsure = !unknown.is_empty();
         made = analysis.plan(deploy, &ledger, &snapshot);
         found = snapshot;
-        if let Some(plan) = &made {
+        if let Some(plan) = &mut made {
             refuse_other_place(context, plan).await?;
+            super::secrets::know(context, plan, &found).await?;
         }
     }
     let (said, sources) = (&analysis.diagnostics, &analysis.sources);

@@ -49,7 +49,7 @@ pub(crate) async fn run(context: &Context, args: &DestroyArgs) -> Result<Exit, F
         super::tell("nothing was changed\n");
         return Ok(Exit::Refused);
     }
-    let executor = carry::context(context, state.clone(), backend, None, args.json);
+    let executor = carry::context(context, state.clone(), backend, None, args.json)?;
     let result = execute::destroy(&args.deploy, &executor).await;
     let left = state
         .deploys()

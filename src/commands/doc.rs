@@ -66,5 +66,5 @@ fn library() -> Analysis {
         .filter(|name| *name != "std/prelude")
         .map(|name| format!("use {} {{ }}\n", name.replace('/', ".")))
         .collect();
-    super::analyse_files(&BTreeMap::from([("main.rebar".to_owned(), uses)]))
+    super::analyse_alone(&BTreeMap::from([("main.rebar".to_owned(), uses)]))
 }

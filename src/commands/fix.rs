@@ -88,7 +88,7 @@ pub(crate) fn fix(context: &Context, dry_run: bool) -> Result<(Analysis, bool), 
 }
 
 fn examined(files: &Changed<'_>) -> Analysis {
-    let mut analysis = analyse_files(files);
+    let mut analysis = analyse_files(files.project, files);
     analysis.examine();
     analysis.lint();
     analysis

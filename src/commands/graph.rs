@@ -11,7 +11,7 @@ use crate::report::Failure;
 
 /// Draws what runs where and what waits for what; machines are not looked at, but how long things took here before is.
 pub(crate) async fn run(context: &Context, args: &GraphArgs) -> Result<Exit, Failure> {
-    let plan = match make(context, &args.deploy, Depth::None, Format::Human).await? {
+    let plan = match make(context, &args.deploy, Depth::None, Format::Human, &args.arguments).await? {
         Made::Plan(plan, _) => plan,
         Made::Ended(exit) => return Ok(exit),
     };

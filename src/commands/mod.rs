@@ -17,16 +17,20 @@ mod expect;
 mod explain;
 mod fix;
 mod fmt;
+mod given;
 mod graph;
 mod history;
 mod lint;
+mod lock;
 mod logs;
+mod new;
 mod node;
 mod plan;
 mod rebuild;
 mod rehearse;
 mod replace;
 mod schema;
+mod secrets;
 mod select;
 mod show;
 mod state;
@@ -36,10 +40,13 @@ mod test;
 use std::io::{IsTerminal, Write};
 
 use rebar_compiler::source::{Embedded, Files};
-use rebar_compiler::{Analysis, Diagnostics, Library, Options, Sources};
+use rebar_compiler::{Analysis, Diagnostics, Options, Sources};
+
+use rebar_compiler::resolve::GivenArguments;
 
 use crate::cli::{Cli, Color, Command, Format};
 use crate::exit::Exit;
+use crate::packages;
 use crate::project::Project;
 use crate::render::palette::Palette;
 use crate::report::Failure;
@@ -58,7 +65,13 @@ pub(crate) struct Context {
 /// Runs what was typed. Returns the exit code: that of [`Exit`], or of the program that `exec` ran.
 pub(crate) fn run(cli: Cli) -> Result<u8, Failure> {
     let context = Context {
-        project: Project::find(&cli.project),
+        project: Project {
+            policy: packages::Policy {
+                locked: cli.locked,
+                ..packages::Policy::default()
+            },
+            ..Project::find(&cli.project)
+        },
         out: Palette {
             color: colored(cli.color, std::io::stdout().is_terminal()),
         },
@@ -81,13 +94,18 @@ pub(crate) fn run(cli: Cli) -> Result<u8, Failure> {
 
 async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
     let exit = match command {
+        Command::New { folder } => new::new(&folder),
+        Command::Init => new::init(context),
+        Command::Lock => lock::lock(context),
+        Command::Update(args) => lock::update(context, &args),
+        Command::Vendor => lock::vendor(context),
         Command::Check(args) => check::run(context, &args),
         Command::Doc(args) => doc::run(context, &args),
         Command::Lint(args) => lint::run(context, &args),
         Command::Test(args) => test::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
         Command::Plan(args) => plan::run(context, &args).await,
-        Command::Compare(args) => compare::run(context, &args),
+        Command::Compare(args) => compare::run(context, &args).await,
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Drift(args) => drift::run(context, &args).await,
@@ -119,21 +137,42 @@ pub(crate) fn colored(choice: Color, terminal: bool) -> bool {
 
 /// Reads and checks the project.
 pub(crate) fn analyse(context: &Context) -> Analysis {
-    analyse_files(&context.project)
+    analyse_files(&context.project, &context.project)
 }
 
 /// Reads and checks a project whose files are elsewhere than on the disk, or changed.
-pub(crate) fn analyse_files(project: &dyn Files) -> Analysis {
-    let actions = rebar_agent::ACTIONS
-        .iter()
-        .map(|action| (*action).to_owned())
-        .collect();
-    rebar_compiler::analyse_with(
-        &library(project),
-        &Options {
-            actions: Some(actions),
-        },
+pub(crate) fn analyse_files(project: &Project, files: &dyn Files) -> Analysis {
+    analyse_given(project, files, GivenArguments::default())
+}
+
+/// Reads and checks a project, with arguments for one of its deploys.
+pub(crate) fn analyse_given(project: &Project, files: &dyn Files, given: GivenArguments) -> Analysis {
+    packages::analyse(
+        &project.root,
+        files,
+        &STANDARD_LIBRARY,
+        &project.policy,
+        &options(given),
     )
+}
+
+/// Reads and checks files that belong to no project on the disk, and so use no packages.
+pub(crate) fn analyse_alone(files: &dyn Files) -> Analysis {
+    let library = rebar_compiler::Library {
+        project: files,
+        std: &STANDARD_LIBRARY,
+        packages: rebar_compiler::resolve::Packages::default(),
+    };
+    rebar_compiler::analyse_with(&library, &options(GivenArguments::default()))
+}
+
+/// What the agent of this program can do.
+fn options(given: GivenArguments) -> Options {
+    let actions = rebar_agent::ACTIONS.iter().map(|action| (*action).to_owned());
+    Options {
+        actions: Some(actions.collect()),
+        given,
+    }
 }
 
 /// Whether an argument that can name a deploy or a plan file names a file.
@@ -143,14 +182,6 @@ pub(crate) fn is_file(what: &str) -> bool {
 
 /// The standard library of this program.
 const STANDARD_LIBRARY: Embedded = Embedded(rebar_stdlib::FILES);
-
-/// Where the compiler gets text from.
-pub(crate) fn library(project: &dyn Files) -> Library<'_> {
-    Library {
-        project,
-        std: &STANDARD_LIBRARY,
-    }
-}
 
 /// Shows what was said of the project ([`show::show`]).
 pub(crate) fn show(

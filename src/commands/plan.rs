@@ -4,7 +4,7 @@ use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
 
 use super::compile::{Made, make_part};
-use super::{Context, expect};
+use super::{Context, expect, given};
 use crate::cli::{PlanArgs, Refresh};
 use crate::exit::Exit;
 use crate::render;
@@ -19,12 +19,15 @@ pub(crate) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Fail
     if let Some(path) = &args.out {
         context.project.refuse_own(path)?;
     }
-    let part = (&args.select, &args.drain);
+    let part = (&args.select, &args.drain, &args.arguments);
     let (depth, format) = (depth(args.refresh), args.diagnostics.format);
     let (plan, unsure) = match make_part(context, &args.deploy, depth, format, part).await? {
         Made::Plan(plan, unsure) => (plan, unsure),
         Made::Ended(exit) => return Ok(exit),
     };
+    if !args.arguments.drop_args && !Summary::of(&plan).is_empty() {
+        given::tell_missed(context, &plan).await?;
+    }
     let wanted = args.facts || !args.json && !Summary::of(&plan).is_empty() && plan.nodes.len() <= FORESEEN;
     let facts = if wanted {
         Some(expect::of(context, &plan).await?)

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use rebar_compiler::Analysis;
 use rebar_compiler::plan::{self, Ledger, Plan, Snapshot};
 use rebar_runtime::clock::SystemClock;
 use rebar_runtime::observe::Depth;
@@ -11,7 +12,7 @@ use rebar_runtime::rehearse::{Planner, Rehearsal, RehearseError, RehearsedFaults
 use rebar_runtime::state::{KeptRehearsal, Practised, State, Where};
 
 use super::compile::{Made, is_new, make};
-use super::{Context, expect};
+use super::{Context, expect, given};
 use crate::cli::{Format, RehearseArgs};
 use crate::exit::Exit;
 use crate::render::rehearsal;
@@ -45,7 +46,10 @@ pub(crate) async fn run(context: &Context, args: &RehearseArgs) -> Result<Exit, 
         .copy_deploy(&plan.deploy, &plan.site, args.from_scratch)
         .await;
     let rehearsal = Rehearsal {
-        planner: planner(context, &plan.deploy),
+        planner: planner(
+            given::analyse(context, &plan.deploy, &args.arguments).await?,
+            &plan.deploy,
+        ),
         stands: stands.map_err(told)?,
         durations: state.durations(&plan.backend.name).await.map_err(told)?,
         faults,
@@ -78,9 +82,9 @@ pub(crate) async fn run(context: &Context, args: &RehearseArgs) -> Result<Exit, 
 /// The plan from the record, or as if there were none.
 async fn plan(context: &Context, args: &RehearseArgs) -> Result<Made, Failure> {
     if !args.from_scratch {
-        return make(context, &args.deploy, Depth::None, Format::Human).await;
+        return make(context, &args.deploy, Depth::None, Format::Human, &args.arguments).await;
     }
-    let mut analysis = super::analyse(context);
+    let mut analysis = given::analyse(context, &args.deploy, &args.arguments).await?;
     let plan = analysis.plan(&args.deploy, &Ledger::default(), &Snapshot::default());
     let exit = super::show(context, Format::Human, &analysis.diagnostics, &analysis.sources)?;
     Ok(match plan {
@@ -90,8 +94,8 @@ async fn plan(context: &Context, args: &RehearseArgs) -> Result<Made, Failure> {
 }
 
 /// Plans the deploy as the spec has it now.
-fn planner(context: &Context, deploy: &str) -> Planner {
-    let (analysis, deploy) = (super::analyse(context), deploy.to_owned());
+fn planner(analysis: Analysis, deploy: &str) -> Planner {
+    let deploy = deploy.to_owned();
     Arc::new(move |ledger: &Ledger, snapshot: &Snapshot| -> Option<Plan> {
         analysis.clone().plan(&deploy, ledger, snapshot)
     })

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rebar_compiler::diagnostics::{Severity, Tool, render_github, render_human, render_json, render_sarif};
+use rebar_compiler::diagnostics::{
+    JSON_LIMIT, Severity, Tool, render_github, render_human, render_json, render_sarif,
+};
 use rebar_compiler::{Diagnostics, Sources};
 
 use super::{Context, explain, print, tell, width};
@@ -21,7 +23,13 @@ pub(crate) fn show(
 ) -> Result<Exit, Failure> {
     match format {
         Format::Human => tell(&render_human(diagnostics, sources, context.err.color, width())),
-        Format::Json => print(&format!("{}\n", render_json(diagnostics, sources)))?,
+        Format::Json => {
+            print(&format!("{}\n", render_json(diagnostics, sources)))?;
+            let more = diagnostics.sorted().len().saturating_sub(JSON_LIMIT);
+            if more > 0 {
+                tell(&format!("{more} more are not shown\n"));
+            }
+        }
         Format::Sarif => print(&format!("{}\n", render_sarif(diagnostics, sources, tool(folder))))?,
         Format::Github => print(&render_github(diagnostics, sources, folder))?,
     }

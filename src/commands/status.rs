@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use rebar_compiler::plan::{Filler, Machine, Snapshot};
+use rebar_compiler::plan::{Filler, GivenValue, Machine, Plan, Snapshot};
 use rebar_runtime::observe::{Depth, observe};
 use rebar_runtime::state::{DeployRecord, State};
 
-use super::{Context, carry, node};
+use super::{Context, carry, given, node};
 use crate::backends;
 use crate::cli::StatusArgs;
 use crate::exit::Exit;
-use crate::render::palette::{Palette, count};
+use crate::render::palette::{Palette, count, plain};
 use crate::report::Failure;
 
 /// Shows one deploy, or all.
@@ -31,23 +31,38 @@ pub(crate) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Fa
         } else {
             outputs(&state, &record).await?
         };
-        shown.push((record, snapshot, outputs));
+        let given = given::recorded(context, &record.name).await?;
+        shown.push((record, snapshot, outputs, given));
     }
     if args.json {
         let list: Vec<serde_json::Value> = shown
             .iter()
-            .map(|(r, s, o)| serde_json::json!({ "deploy": r, "found": s, "outputs": o }))
+            .map(|(r, s, o, g)| serde_json::json!({ "deploy": r, "found": s, "outputs": o, "arguments": g }))
             .collect();
         super::print(&format!("{:#}\n", serde_json::Value::Array(list)))?;
     } else if shown.is_empty() {
         super::print("nothing was applied here yet\n")?;
     } else {
-        for (record, snapshot, outputs) in &shown {
+        for (record, snapshot, outputs, given) in &shown {
             super::print(&text(record, snapshot, context.out))?;
+            super::print(&arguments(given, context.out))?;
             super::print(&carry::outputs(outputs, context.out))?;
         }
     }
     Ok(Exit::Done)
+}
+
+/// What the last apply was given beside the spec.
+fn arguments(given: &BTreeMap<String, GivenValue>, paint: Palette) -> String {
+    let line = |(name, given): (&String, &GivenValue)| {
+        let text = format!(
+            "given {name} = {} ({})",
+            plain(&given.value.to_string()),
+            plain(&given.from)
+        );
+        format!("  {}\n", paint.faint(&text))
+    };
+    given.iter().map(line).collect()
 }
 
 /// What the latest plan of a deploy hands out.
@@ -58,9 +73,12 @@ async fn outputs(
     let text = state.latest_plan(&record.name).await;
     let text = text.map_err(|error| Failure::from_state(&error))?;
     let plan = text.and_then(|text| rebar_compiler::plan::read(text.as_bytes()).ok());
-    Ok(plan
-        .and_then(|plan| Filler::new(&plan).outputs().ok())
-        .unwrap_or_default())
+    Ok(plan.map(|plan| outputs_of(&plan)).unwrap_or_default())
+}
+
+/// What a plan that was carried out hands out.
+pub(super) fn outputs_of(plan: &Plan) -> BTreeMap<String, serde_json::Value> {
+    Filler::new(plan).outputs().unwrap_or_default()
 }
 
 async fn look(context: &Context, state: &State, record: &DeployRecord) -> Result<Snapshot, Failure> {

@@ -7,7 +7,7 @@ use rebar_compiler::plan::{
 };
 
 use super::order::order;
-use super::palette::{Palette, count, names};
+use super::palette::{Palette, count, names, plain};
 use super::template::describe;
 use crate::backends::warning;
 
@@ -28,6 +28,14 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
     }
     if let Some(warning) = warning(&plan.backend) {
         line(&mut out, 1, &paint.remove(&format!("warning: {warning}")));
+    }
+    given(&mut out, plan, paint);
+    for patch in &plan.patches {
+        let text = format!(
+            "patched: {} ({} {}), {}",
+            patch.what, patch.package, patch.version, patch.place
+        );
+        line(&mut out, 1, &paint.faint(&plain(&text)));
     }
     moves(&mut out, plan, paint);
     networks(&mut out, plan, paint);
@@ -58,6 +66,25 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
     out.push('\n');
     line(&mut out, 0, &summary.text(unsure));
     out
+}
+
+/// What the deploy is given beside its spec: arguments, and outputs of other deploys.
+fn given(out: &mut String, plan: &Plan, paint: Palette) {
+    for (name, given) in &plan.arguments {
+        let text = format!(
+            "given: {name} = {} ({})",
+            plain(&given.value.to_string()),
+            plain(&given.from)
+        );
+        line(out, 1, &paint.faint(&text));
+    }
+    for (deploy, outputs) in &plan.reads {
+        let values = outputs.as_object().into_iter().flatten();
+        for (name, value) in values {
+            let text = format!("outputs of {deploy}: {name} = {}", plain(&value.to_string()));
+            line(out, 1, &paint.faint(&text));
+        }
+    }
 }
 
 /// What is called otherwise from now on, with how much keeps its record.

@@ -20,6 +20,7 @@ fn text(template: &Template) -> String {
             let owner = match node {
                 NodeReference::Own => String::new(),
                 NodeReference::Member(group) => format!("{group}/"),
+                NodeReference::Leader(group) => format!("{group}.leader/"),
             };
             format!("{{{owner}{step}.{output}}}")
         }
@@ -41,6 +42,7 @@ fn column_text(node: &NodeReference, column: &Column) -> String {
     let owner = match node {
         NodeReference::Own => "node",
         NodeReference::Member(group) => group,
+        NodeReference::Leader(group) => &format!("{group}.leader"),
     };
     match column {
         Column::Name => format!("{owner}.name"),

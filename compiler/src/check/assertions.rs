@@ -24,6 +24,10 @@ impl Checker<'_> {
             let ItemKind::Test { word, title, block } = &resolved.item(id).kind else {
                 continue;
             };
+            // Those of a package are for who works on it.
+            if !resolved.modules.list[id.module].is_own() {
+                continue;
+            }
             self.module = id.module;
             // Policies are accepted by their titles, from any module; tests are told apart within theirs.
             let space = if *word == TestWord::Policy { 0 } else { id.module };

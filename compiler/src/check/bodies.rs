@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::constructs::Schema;
 use super::fields::{Owner, unreadable};
-use super::typed::{Group, RoleOrWorkload, Run, Statement, Step, Wait};
+use super::typed::{For, Group, RoleOrWorkload, Statement, Step};
 use super::types::{Thing, Type};
 use super::{Checker, Expected, Signature};
 use crate::diagnostics::Diagnostic;
-use crate::diagnostics::codes::{names, order, types};
+use crate::diagnostics::codes::{names, types};
 use crate::resolve::{Definition, ItemId};
 use crate::source::Span;
 use crate::syntax::ast::{self, FunctionWord, ItemKind, StatementKind};
@@ -63,6 +63,7 @@ impl Checker<'_> {
         };
         self.locals.clear();
         self.waits_of.clear();
+        self.handed_in.clear();
         self.origins.clear();
         let signature = self.functions.get(&id).cloned().unwrap_or_default();
         for (written, parameter) in parameters.iter().zip(&signature.parameters) {
@@ -70,6 +71,9 @@ impl Checker<'_> {
                 self.origins.insert(written.name.text.clone(), written.ty.span);
             }
             self.locals.insert(written.name.span, parameter.ty.clone());
+            if *word == FunctionWord::Workload && *parameter.ty.base() != Type::Error {
+                self.handed_in.insert(written.name.span);
+            }
         }
         let body = self.statements(block, *word, &signature);
         let function = RoleOrWorkload {
@@ -77,6 +81,8 @@ impl Checker<'_> {
             span: name.span,
             parameters: signature.parameters,
             outputs: signature.outputs,
+            workload: *word == FunctionWord::Workload,
+            implements: self.implements.get(&id).cloned(),
             body,
         };
         self.typed.functions.insert(id, function);
@@ -132,7 +138,7 @@ impl Checker<'_> {
                     },
                     FunctionWord::Workload,
                 ) => {
-                    if let Some(run) = self.run(name, role, arguments, on, block) {
+                    if let Some(run) = self.run(name, role, arguments, on.as_ref(), block) {
                         body.push(Statement::Run(run));
                     }
                 }
@@ -155,6 +161,32 @@ impl Checker<'_> {
                     self.sink = super::secrets::Sink::default();
                     body.push(Statement::Out(name.text.clone(), value));
                 }
+                (StatementKind::Match { subject, arms }, _) => {
+                    let subject = self.infer(subject, None);
+                    let patterns = self.patterns(&subject, arms, statement.span, "{}");
+                    let mut checked = Vec::new();
+                    for (pattern, arm) in patterns.into_iter().zip(arms) {
+                        checked.push((pattern, self.statements(&arm.value, word, signature)));
+                    }
+                    body.push(Statement::Match(subject, checked));
+                }
+                (
+                    StatementKind::For {
+                        variables,
+                        list,
+                        by,
+                        block,
+                    },
+                    FunctionWord::Role,
+                ) => {
+                    let turns = self.turns(variables, list, by.as_ref());
+                    let inside = self.statements(block, word, signature);
+                    self.steps_of_all_turns(block);
+                    body.push(Statement::For(Box::new(For {
+                        body: inside,
+                        ..turns
+                    })));
+                }
                 (StatementKind::If { branches, otherwise }, _) => {
                     let mut checked = Vec::new();
                     for (condition, block) in branches {
@@ -172,6 +204,61 @@ impl Checker<'_> {
             }
         }
         body
+    }
+
+    /// What a `for` goes through, and what tells its turns apart.
+    fn turns(
+        &mut self,
+        variables: &ast::Variables,
+        list: &ast::Expression,
+        by: Option<&ast::Expression>,
+    ) -> For {
+        let list = self.gone_through(list, variables);
+        let by = by.map(|key| self.infer(key, None));
+        let key = match (&by, list.ty.base()) {
+            (Some(key), _) => Some((key.ty.clone(), key.span)),
+            (None, Type::List(element)) => Some(((**element).clone(), list.span)),
+            (None, _) => None,
+        };
+        if let Some((ty, span)) = key
+            && !(ty.is_textual() || matches!(ty.base(), Type::Int | Type::Error))
+        {
+            let message = format!(
+                "a key is text or a number, and this is {}",
+                super::coerce::noun(&ty)
+            );
+            let name = &variables.value.text;
+            self.report(Diagnostic::error(types::BAD_KEY, span, message).help(format!(
+                "say what tells one from the others: `for {name} in … by {name}.name`"
+            )));
+        }
+        For {
+            key_variable: variables.key.as_ref().map(|n| n.text.clone()),
+            variable: variables.value.text.clone(),
+            list,
+            by,
+            body: Vec::new(),
+        }
+    }
+
+    /// Behind a `for` the names of its steps stand for those of all turns, which have no fields in common.
+    fn steps_of_all_turns(&mut self, block: &ast::Block) {
+        for statement in &block.statements {
+            match &statement.kind {
+                StatementKind::Named { name, .. } => {
+                    self.locals.insert(name.span, Type::thing(Thing::Step));
+                }
+                StatementKind::For { block, .. } => self.steps_of_all_turns(block),
+                StatementKind::If { branches, otherwise } => {
+                    branches.iter().for_each(|(_, b)| self.steps_of_all_turns(b));
+                    otherwise.iter().for_each(|b| self.steps_of_all_turns(b));
+                }
+                StatementKind::Match { arms, .. } => {
+                    arms.iter().for_each(|arm| self.steps_of_all_turns(&arm.value));
+                }
+                _ => {}
+            }
+        }
     }
 
     fn step(
@@ -253,18 +340,7 @@ impl Checker<'_> {
         };
         let declared = self.schema(if many { Schema::Nodes } else { Schema::Node });
         let fields = self.fields(block, &declared, &owner);
-        let of = |ty: Type| if many { Type::list(ty) } else { ty };
-        let addresses = Type::Thing(
-            Thing::Addresses,
-            Arc::new(BTreeMap::from([(String::new(), of(Type::Ip))])),
-        );
-        let members = BTreeMap::from([
-            ("name".to_owned(), of(Type::String)),
-            ("address".to_owned(), of(Type::Ip)),
-            ("addresses".to_owned(), addresses),
-        ]);
-        self.locals
-            .insert(name.span, Type::Thing(Thing::Group, Arc::new(members)));
+        self.locals.insert(name.span, Type::nodes(many));
         Group {
             name: name.text.clone(),
             many,
@@ -272,166 +348,4 @@ impl Checker<'_> {
             span: name.span,
         }
     }
-
-    fn run(
-        &mut self,
-        name: &ast::Name,
-        role: &ast::DottedName,
-        arguments: &[ast::Argument],
-        on: &ast::Name,
-        block: &ast::Block,
-    ) -> Option<Run> {
-        self.waits.clear();
-        let role_id = match self.resolved.references.get(&role.span) {
-            Some(Definition::Item(id)) => Some(*id),
-            _ => None,
-        };
-        let group = self.run_group(on);
-        let Some(role_id) = role_id else {
-            for argument in arguments {
-                let _ = self.infer(&argument.value, None);
-            }
-            self.locals.insert(name.span, Type::Error);
-            return None;
-        };
-        let signature = self.functions.get(&role_id).cloned().unwrap_or_default();
-        let owner = Owner {
-            noun: format!("the role `{}`", role.text()),
-            field: "parameter",
-            declared: self.resolved.item_name(role_id).map(|n| n.span),
-            at: role.span,
-            lenient: false,
-        };
-        let arguments = self.arguments(arguments, &signature.parameters, &owner);
-        let mut waits = std::mem::take(&mut self.waits);
-        let (settings, after) = without_after(block);
-        let owner = Owner {
-            noun: "a run".to_owned(),
-            field: "setting",
-            declared: None,
-            at: name.span,
-            lenient: unreadable(block),
-        };
-        let declared = self.schema(Schema::Run);
-        let fields = self.fields(&settings, &declared, &owner);
-        for value in after {
-            self.after(value, &mut waits);
-        }
-        let many = match &group {
-            Some((_, many)) => *many,
-            None => false,
-        };
-        let outputs = signature.outputs.iter().map(|(name, ty)| {
-            let ty = if many { Type::list(ty.clone()) } else { ty.clone() };
-            (name.clone(), ty)
-        });
-        let ty = Type::Thing(Thing::Run, Arc::new(outputs.collect()));
-        self.origins.insert(name.text.clone(), name.span);
-        self.locals
-            .insert(name.span, if group.is_some() { ty } else { Type::Error });
-        let group = group?.0;
-        Some(Run {
-            name: name.text.clone(),
-            role: role_id,
-            arguments,
-            group,
-            fields,
-            waits,
-            span: name.span,
-        })
-    }
-
-    /// The group of a run, and whether it is many.
-    fn run_group(&mut self, on: &ast::Name) -> Option<(String, bool)> {
-        let local = match self.resolved.references.get(&on.span) {
-            Some(Definition::Local(declared)) => self.locals.get(declared).map(|ty| (*declared, ty.clone())),
-            Some(Definition::Broken) => return None,
-            _ => None,
-        };
-        match local {
-            Some((_, Type::Thing(Thing::Group, members))) => Some((
-                on.text.clone(),
-                matches!(members.get("name"), Some(Type::List(_))),
-            )),
-            Some((_, Type::Error)) => None,
-            other => {
-                let message = format!("`{}` is not a group of nodes", on.text);
-                let mut diagnostic = Diagnostic::error(names::WRONG_THING, on.span, message);
-                if let Some((declared, _)) = other {
-                    diagnostic = diagnostic.label(declared, "defined here");
-                }
-                self.report(diagnostic.help("a run is on a group: `nodes web { … }` or `node edge { … }`"));
-                None
-            }
-        }
-    }
-
-    fn after(&mut self, value: &ast::Expression, waits: &mut Vec<Wait>) {
-        let help = "write the runs to wait for in a list: `after = [pages]`";
-        let ast::ExpressionKind::List(list) = &value.kind else {
-            self.report(
-                Diagnostic::error(order::NOT_A_RUN, value.span, "`after` takes a list of runs").help(help),
-            );
-            return;
-        };
-        for wait in list {
-            let target = match &wait.kind {
-                ast::ExpressionKind::Call { callee, arguments } => match (&callee.kind, arguments.as_slice())
-                {
-                    (ast::ExpressionKind::Name(word), [run]) if word.text == "all" => &run.value,
-                    (ast::ExpressionKind::Name(word), [_])
-                        if matches!(word.text.as_str(), "any" | "quorum") =>
-                    {
-                        let message = format!("`{}` cannot be waited for yet", word.text);
-                        let diagnostic = Diagnostic::error(order::NOT_A_RUN, wait.span, message);
-                        self.report(diagnostic.help("wait for all nodes of the run: `all(…)`"));
-                        continue;
-                    }
-                    _ => wait,
-                },
-                _ => wait,
-            };
-            let ast::ExpressionKind::Name(name) = &target.kind else {
-                self.report(Diagnostic::error(order::NOT_A_RUN, target.span, "this is not a run").help(help));
-                continue;
-            };
-            let ty = match self.resolved.references.get(&name.span) {
-                Some(Definition::Local(declared)) => self.locals.get(declared).cloned(),
-                Some(Definition::Broken) => continue,
-                _ => None,
-            };
-            match ty {
-                Some(Type::Thing(Thing::Run, _)) => {
-                    let (span, place) = (target.span, self.sources.place(target.span));
-                    waits.push(Wait {
-                        run: name.text.clone(),
-                        output: None,
-                        span,
-                        place,
-                    });
-                }
-                Some(Type::Error) => {}
-                _ => {
-                    let message = format!("`{}` is not a run", name.text);
-                    self.report(Diagnostic::error(order::NOT_A_RUN, target.span, message).help(help));
-                }
-            }
-        }
-    }
-}
-
-/// The settings of a run without its `after`, and that.
-fn without_after(block: &ast::Block) -> (ast::Block, Vec<&ast::Expression>) {
-    let mut settings = ast::Block {
-        statements: Vec::new(),
-        span: block.span,
-    };
-    let mut after = Vec::new();
-    for statement in &block.statements {
-        match &statement.kind {
-            StatementKind::Field { name, value } if name.text == "after" => after.push(value),
-            _ => settings.statements.push(statement.clone()),
-        }
-    }
-    (settings, after)
 }

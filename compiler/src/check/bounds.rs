@@ -20,6 +20,8 @@ pub(super) const MAX_TYPES: usize = 1_000_000;
 /// Parts of values that names are replaced by, in all items or in one deploy; a part is a value, or 64 bytes
 /// of text.
 pub(crate) const MAX_PARTS: usize = 2_000_000;
+/// Expressions within expressions, those of functions that are called included: each takes its part of the stack.
+pub(super) const MAX_LEVELS: usize = 400;
 /// Definitions that need each other in a row, before any of them is known.
 pub(super) const MAX_CHAIN: usize = 100;
 
@@ -75,8 +77,8 @@ fn fits_type(ty: &Type, depth: usize, left: &mut usize) -> bool {
         | Type::Ip
         | Type::Cidr
         | Type::Mac
-        | Type::Text(_)
-        | Type::Enum(_) => true,
+        | Type::Text(_) => true,
+        Type::Enum(definition) => definition.data.values().flatten().all(|(_, t)| inner(t)),
     }
 }
 

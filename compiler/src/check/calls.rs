@@ -19,6 +19,7 @@ impl Checker<'_> {
         callee: &ast::Expression,
         arguments: &[ast::Argument],
         span: Span,
+        hint: Option<&Type>,
     ) -> Expression {
         if let Some(answer) = self.plan_call(callee, arguments, span) {
             return answer;
@@ -34,6 +35,12 @@ impl Checker<'_> {
         let builtin = match self.resolved.references.get(&name.span) {
             Some(Definition::Builtin(builtin)) if *builtin != Builtin::Node => *builtin,
             Some(Definition::Broken) => return error(span),
+            Some(Definition::Item(id))
+                if matches!(self.resolved.item(*id).kind, ast::ItemKind::Fn { .. }) =>
+            {
+                return self.call_function(*id, name, arguments, span);
+            }
+            None => return self.variant(name, Some(arguments), span, hint),
             Some(Definition::Item(id)) => {
                 let what = crate::resolve::noun(self.resolved.item(*id));
                 let message = format!("`{}` is {what}, and cannot be called here", name.text);
@@ -60,7 +67,13 @@ impl Checker<'_> {
         let wanted: &[&str] = match builtin {
             Builtin::Template => &["file", "record"],
             Builtin::Join => &["list", "separator"],
-            Builtin::Len | Builtin::Node | Builtin::Secret | Builtin::Generated => &["list"],
+            // These are looked at where calls are met.
+            Builtin::Len
+            | Builtin::Node
+            | Builtin::Import
+            | Builtin::Outputs
+            | Builtin::Secret
+            | Builtin::Generated => &["list"],
         };
         let Some(arguments) = self.positional(name, wanted, arguments) else {
             return error(span);
@@ -152,7 +165,12 @@ impl Checker<'_> {
             );
             return error(span);
         };
-        let module = &self.resolved.modules.list[self.module];
+        // What a patch puts in reads the templates beside the patch.
+        let module = match self.resolved.modules.of_source(file.span.source) {
+            Some(module) => module,
+            None => self.module,
+        };
+        let module = &self.resolved.modules.list[module];
         let source = match module.templates.get(&path) {
             Some(Ok(source)) => *source,
             Some(Err(cause)) => {

@@ -33,7 +33,14 @@ impl Checker<'_> {
     /// Holds a value against a rule: now if it is known, else when it is.
     pub(super) fn keep(&mut self, value: Expression, check: Check, expected: &Expected) -> Expression {
         if let Some(known) = self.constant(&value) {
-            if let Err(mut diagnostic) = super::evaluate::keep(&known, &check, value.span) {
+            let mut scope = super::evaluate::Scope::of(&self.typed);
+            scope.left = self.value_parts;
+            let kept = super::choose::keep(&known, &check, value.span, &mut scope);
+            self.value_parts = scope.left;
+            if let Err(stop) = kept {
+                let super::evaluate::Stop::Error(mut diagnostic) = stop else {
+                    return value;
+                };
                 // A rule that is written where the field is declared needs no second pointer there.
                 if let Some(declared) = expected.declared.filter(|_| !check.name.is_empty()) {
                     let text = format!("`{}` is {}", expected.name, noun(&expected.ty));

@@ -18,6 +18,8 @@ pub(super) enum Schema {
     Nodes,
     Node,
     Run,
+    /// A run of a workload.
+    Call,
     Gap,
 }
 
@@ -86,6 +88,8 @@ fn rows(schema: Schema) -> Vec<Row> {
             ("error_budget", part(), Perhaps),
             ("quorum", IntOr("Quorum"), Perhaps),
         ],
+        // Its runs have settings of their own.
+        Schema::Call => Vec::new(),
         Schema::Gap => vec![("because", Is(|| Type::String), Always)],
     }
 }

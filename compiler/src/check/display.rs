@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::operators;
-use super::typed::{Expression, ExpressionKind};
+use super::typed::{Expression, ExpressionKind, Pattern};
 use crate::plan::{Column, Function};
 use crate::syntax::ast::UnaryOperator;
 
@@ -41,17 +41,42 @@ impl fmt::Display for Expression {
                 }
                 f.write_str(" }")
             }
+            ExpressionKind::Index(of, key) => write!(f, "{of}[{key}]"),
+            ExpressionKind::IfPresent(of, name, then) => write!(f, "if {of} is {name} then {then}"),
+            ExpressionKind::Match(subject, arms) => {
+                write!(f, "match {subject} {{")?;
+                for (pattern, value) in arms {
+                    write!(f, " {pattern} => {value}")?;
+                }
+                f.write_str(" }")
+            }
+            ExpressionKind::Call(_, name, fields) | ExpressionKind::Variant(name, fields) => {
+                write!(f, "{name}(")?;
+                for (index, (name, value)) in fields.iter().enumerate() {
+                    write!(f, "{}{name} = {value}", if index > 0 { ", " } else { "" })?;
+                }
+                f.write_str(")")
+            }
             ExpressionKind::Comprehension {
+                key,
                 element,
+                key_variable,
                 variable,
                 list,
                 condition,
             } => {
-                write!(f, "[{element} for {variable} in {list}")?;
+                let names = match key_variable {
+                    Some(name) => format!("{name}, {variable}"),
+                    None => variable.clone(),
+                };
+                match key {
+                    Some(key) => write!(f, "{{for {names} in {list}: {key} = {element}")?,
+                    None => write!(f, "[{element} for {names} in {list}")?,
+                }
                 if let Some(condition) = condition {
                     write!(f, " if {condition}")?;
                 }
-                f.write_str("]")
+                f.write_str(if key.is_some() { "}" } else { "]" })
             }
             ExpressionKind::If(condition, then, otherwise) => {
                 write!(f, "if {condition} then {then} else {otherwise}")
@@ -77,6 +102,31 @@ impl fmt::Display for Expression {
             ExpressionKind::Render(path, _, record) => write!(f, "template({path:?}, {record})"),
             ExpressionKind::JoinText(list, separator) => write!(f, "join({list}, {separator})"),
             ExpressionKind::Checked(inner, _) => write!(f, "{inner}"),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pattern::Any => f.write_str("_"),
+            Pattern::Name(name) => f.write_str(name),
+            Pattern::Missing => f.write_str("None"),
+            Pattern::Variant(name, fields) => {
+                f.write_str(name)?;
+                for (index, (name, inner)) in fields.iter().enumerate() {
+                    write!(f, "{}{name} = {inner}", if index > 0 { ", " } else { "(" })?;
+                }
+                f.write_str(if fields.is_empty() { "" } else { ")" })
+            }
+            Pattern::Literal(value) => write!(f, "{value}"),
+            Pattern::Range(low, high) => write!(f, "{low}..{high}"),
+            Pattern::Either(all) => {
+                for (index, one) in all.iter().enumerate() {
+                    write!(f, "{}{one}", if index > 0 { " | " } else { "" })?;
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -2,17 +2,22 @@
 
 use std::fmt::Write as _;
 
-use super::typed::{Expression, Parameter, Statement, Typed};
+use super::typed::{Callee, Expression, Parameter, Statement, Typed};
+use crate::plan::GateMode;
 use crate::resolve::ItemId;
 
 /// Stable text for people and baselines. Items of the library are left out.
 pub fn dump(typed: &Typed) -> String {
     let mut text = String::new();
-    let own = |id: &ItemId| !typed.resolved.modules.list[id.module].name.starts_with("std.");
+    let own = |id: &ItemId| typed.resolved.modules.list[id.module].owner != crate::resolve::Owner::Std;
     for id in typed.resolved.ids().filter(own) {
         let name = typed.resolved.qualified_name(id);
         if let Some(value) = typed.values.get(&id) {
             let _ = writeln!(text, "let {name}: {} = {value}", value.ty);
+        }
+        if let Some(function) = typed.pure.get(&id) {
+            let _ = writeln!(text, "fn {name}: {} = {}", function.result, function.body);
+            parameters(&mut text, &function.parameters);
         }
         if let Some(construct) = typed.constructs.get(&id) {
             let word = crate::resolve::noun(typed.resolved.item(id));
@@ -39,6 +44,17 @@ pub fn dump(typed: &Typed) -> String {
             parameters(&mut text, &function.parameters);
             statements(&mut text, typed, 1, &function.body);
         }
+        if let Some(interface) = typed.interfaces.get(&id) {
+            let _ = writeln!(text, "interface {name}");
+            for (signature, of) in &interface.signatures {
+                let word = if of.workload { "workload" } else { "role" };
+                let _ = writeln!(text, "  {word} {signature}");
+                parameters(&mut text, &of.parameters);
+                for (output, (ty, _)) in &of.outputs {
+                    let _ = writeln!(text, "  out {output}: {ty}");
+                }
+            }
+        }
         if let Some(site) = typed.sites.get(&id) {
             let _ = writeln!(text, "site {name}");
             if let Some((backend, settings, _)) = &site.backend {
@@ -55,6 +71,17 @@ pub fn dump(typed: &Typed) -> String {
         fields(&mut text, 1, deploy.arguments.iter());
     }
     text
+}
+
+fn callee(typed: &Typed, callee: &Callee) -> String {
+    match callee {
+        Callee::Function(id) => typed.resolved.qualified_name(*id),
+        Callee::Signature(signature) => format!(
+            "{}.{}",
+            typed.resolved.qualified_name(signature.interface),
+            signature.name
+        ),
+    }
 }
 
 fn parameters(text: &mut String, list: &[Parameter]) {
@@ -95,11 +122,18 @@ fn statements(text: &mut String, typed: &Typed, depth: usize, list: &[Statement]
                 fields(text, depth + 1, group.fields.iter());
             }
             Statement::Run(run) => {
-                let role = typed.resolved.qualified_name(run.role);
-                let _ = writeln!(text, "{indent}run {} = {role} on {}", run.name, run.group);
+                let callee = callee(typed, &run.callee);
+                let _ = match &run.group {
+                    Some(group) => writeln!(text, "{indent}run {} = {callee} on {group}", run.name),
+                    None => writeln!(text, "{indent}run {} = {callee}", run.name),
+                };
                 fields(text, depth + 1, run.arguments.iter().chain(run.fields.iter()));
-                for wait in &run.waits {
-                    let output = wait.output.as_deref().unwrap_or("all of it");
+                for wait in run.waits.iter().filter(|w| !w.handed_in) {
+                    let output = wait.output.as_deref().unwrap_or(match wait.mode {
+                        GateMode::All => "all of it",
+                        GateMode::Any => "any node of it",
+                        GateMode::Quorum => "a quorum of it",
+                    });
                     let _ = writeln!(text, "{indent}  waits for {}: {output}", wait.run);
                 }
             }
@@ -109,6 +143,18 @@ fn statements(text: &mut String, typed: &Typed, depth: usize, list: &[Statement]
             Statement::OnLeave(inner) => {
                 let _ = writeln!(text, "{indent}on leave");
                 statements(text, typed, depth + 1, inner);
+            }
+            Statement::Match(subject, arms) => {
+                let _ = writeln!(text, "{indent}match {subject}");
+                for (pattern, inner) in arms {
+                    let _ = writeln!(text, "{indent}  {pattern}");
+                    statements(text, typed, depth + 2, inner);
+                }
+            }
+            Statement::For(turns) => {
+                let by = turns.by.as_ref().map(|b| format!(" by {b}")).unwrap_or_default();
+                let _ = writeln!(text, "{indent}for {} in {}{by}", turns.variable, turns.list);
+                statements(text, typed, depth + 1, &turns.body);
             }
             Statement::If(branches, otherwise) => {
                 for (condition, inner) in branches {

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::bounds;
+use super::choose;
 use super::operators;
 use super::phases;
 use super::rules;
-use super::typed::{Check, Construct, Expression, ExpressionKind, Typed};
+use super::turns::{comprehend, each, turns};
+use super::typed::{Check, Construct, Expression, ExpressionKind, PureFunction, Typed};
 use super::types::{Thing, Type};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{expand, plan, types};
@@ -33,8 +35,14 @@ pub(crate) struct Scope<'a> {
     pub(crate) later: BTreeMap<String, Span>,
     /// How much more names may be replaced by, and how much more comprehensions may compute: see [`bounds`].
     pub(crate) left: usize,
-    /// Comprehensions around what is being evaluated.
+    /// Comprehensions and calls around what is being evaluated.
     pub(crate) loops: usize,
+    /// Functions.
+    pub(crate) functions: &'a BTreeMap<ItemId, PureFunction>,
+    /// Calls around what is being evaluated.
+    pub(crate) calls: usize,
+    /// Expressions around what is being evaluated.
+    pub(crate) levels: usize,
 }
 
 /// Why there is no value.
@@ -67,6 +75,9 @@ impl<'a> Scope<'a> {
             later: BTreeMap::new(),
             left: bounds::MAX_PARTS,
             loops: 0,
+            functions: &typed.pure,
+            calls: 0,
+            levels: 0,
         }
     }
 }
@@ -91,6 +102,19 @@ pub(crate) fn as_item(value: &Template) -> Option<ItemId> {
 
 /// The value of `expression`.
 pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
+    if scope.levels >= bounds::MAX_LEVELS {
+        return Err(Stop::Error(Box::new(bounds::too_large(
+            expression.span,
+            "this chain of calls",
+        ))));
+    }
+    scope.levels += 1;
+    let value = value_of(expression, scope);
+    scope.levels -= 1;
+    value
+}
+
+fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
     let span = expression.span;
     if scope.loops > 0 {
         bounds::take(&mut scope.left, span)?;
@@ -130,8 +154,94 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
             }
             self::record(record)
         }
+        ExpressionKind::Index(of, key) => {
+            let map = evaluate(of, scope)?;
+            let key = known(evaluate(key, scope)?, key.span, "a key", scope)?;
+            choose::at_key(map, &key)
+        }
+        ExpressionKind::IfPresent(of, name, then) => match evaluate(of, scope)? {
+            Template::Value(Value::Null) => Template::Value(Value::Null),
+            value => {
+                let hidden = scope.variables.insert(name.clone(), value);
+                let result = evaluate(then, scope);
+                match hidden {
+                    Some(value) => scope.variables.insert(name.clone(), value),
+                    None => scope.variables.remove(name),
+                };
+                result?
+            }
+        },
+        ExpressionKind::Match(subject, arms) => {
+            let value = evaluate(subject, scope)?;
+            choose::chosen(&value, arms, subject.span, scope, |arm, scope| {
+                evaluate(arm, scope)
+            })??
+        }
+        ExpressionKind::Call(id, _, arguments) => choose::call(*id, arguments, scope, span)?,
+        ExpressionKind::Variant(name, fields) => {
+            let mut inside = BTreeMap::new();
+            for (field, value) in fields {
+                inside.insert(field.clone(), evaluate(value, scope)?);
+            }
+            record(BTreeMap::from([(name.clone(), record(inside))]))
+        }
         ExpressionKind::Comprehension {
+            key: Some(key),
             element,
+            key_variable,
+            variable,
+            list,
+            condition,
+        } => {
+            let entries = evaluate(list, scope)?;
+            let entries = each(entries, list.span, scope)?;
+            let mut map = BTreeMap::new();
+            turns(
+                entries,
+                key_variable.as_deref(),
+                variable,
+                condition.as_deref(),
+                scope,
+                &mut |scope| {
+                    let name = known(evaluate(key, scope)?, key.span, "a key", scope)?;
+                    let name = name.as_str().unwrap_or_default().to_owned();
+                    let value = evaluate(element, scope)?;
+                    match map.insert(name.clone(), value) {
+                        Some(_) => Err(choose::same_key(&name, key.span, list.span)),
+                        None => Ok(()),
+                    }
+                },
+            )?;
+            record(map)
+        }
+        ExpressionKind::Comprehension {
+            key: None,
+            element,
+            key_variable: Some(key_variable),
+            variable,
+            list,
+            condition,
+        } => {
+            let entries = evaluate(list, scope)?;
+            let entries = each(entries, list.span, scope)?;
+            let mut elements = Vec::new();
+            turns(
+                entries,
+                Some(key_variable),
+                variable,
+                condition.as_deref(),
+                scope,
+                &mut |scope| {
+                    elements.push(evaluate(element, scope)?);
+                    Ok(())
+                },
+            )?;
+            self::list(elements)
+        }
+        ExpressionKind::Comprehension {
+            key: None,
+            element,
+            key_variable: None,
             variable,
             list,
             condition,
@@ -187,7 +297,7 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
         ExpressionKind::Checked(inner, check) => {
             let value = evaluate(inner, scope)?;
             if let Template::Value(value) = &value {
-                keep(value, check, span)?;
+                choose::keep(value, check, span, scope)?;
             }
             value
         }
@@ -282,81 +392,6 @@ fn member(value: Template, name: &str, ty: &Type, scope: &mut Scope<'_>, span: S
     }
 }
 
-fn comprehend(
-    list_value: Template,
-    element: &Expression,
-    variable: &str,
-    condition: Option<&Expression>,
-    scope: &mut Scope<'_>,
-) -> Evaluated {
-    let elements = match list_value {
-        Template::Each {
-            group,
-            element: member,
-        } => {
-            for (_, outer) in scope.turns.iter().filter(|(g, _)| *g == group) {
-                let uses =
-                    |e: &Expression| matches!(&e.kind, ExpressionKind::Variable(name) if name == outer);
-                if element.any(&uses) {
-                    return Err(two_nodes(&group, element.span).into());
-                }
-            }
-            scope.variables.insert(variable.to_owned(), *member);
-            if let Some(condition) = condition
-                && !truth(condition, scope, "which elements stay")?
-            {
-                return Ok(Template::Value(Value::Array(Vec::new())));
-            }
-            scope.turns.push((group.clone(), variable.to_owned()));
-            let value = evaluate(element, scope);
-            scope.turns.pop();
-            return Ok(Template::Each {
-                group,
-                element: Box::new(value?),
-            });
-        }
-        Template::Apply {
-            function: Function::Join,
-            arguments,
-        } => {
-            let mut parts = Vec::new();
-            for part in arguments {
-                parts.push(comprehend(part, element, variable, condition, scope)?);
-            }
-            return apply(Function::Join, parts, element.span);
-        }
-        Template::List(elements) => elements,
-        Template::Value(Value::Array(elements)) => elements.into_iter().map(Template::Value).collect(),
-        Template::Value(_)
-        | Template::Column { .. }
-        | Template::Output { .. }
-        | Template::Apply { .. }
-        | Template::Record(_)
-        | Template::Secret(_) => Vec::new(),
-    };
-    let mut result = Vec::new();
-    for value in elements {
-        scope.variables.insert(variable.to_owned(), value);
-        let stays = match condition {
-            Some(condition) => truth(condition, scope, "which elements stay")?,
-            None => true,
-        };
-        if stays {
-            result.push(evaluate(element, scope)?);
-        }
-    }
-    Ok(list(result))
-}
-
-/// The error for a value that would need two nodes of one group at once.
-pub(crate) fn two_nodes(group: &str, span: Span) -> Box<Diagnostic> {
-    let message = format!("this depends on two nodes of `{group}` at once");
-    Box::new(Diagnostic::error(expand::TWO_NODES_AT_ONCE, span, message).help(
-        "a list over the nodes of a group has one element for each of them, made from that node alone; \
-         tables of all pairs of nodes cannot be made",
-    ))
-}
-
 fn binary(
     operator: BinaryOperator,
     left: &Expression,
@@ -403,7 +438,7 @@ fn binary(
 }
 
 /// A list; all values if its elements are.
-fn list(elements: Vec<Template>) -> Template {
+pub(super) fn list(elements: Vec<Template>) -> Template {
     if elements.iter().all(|e| matches!(e, Template::Value(_))) {
         let values = elements.into_iter().filter_map(|e| match e {
             Template::Value(value) => Some(value),
@@ -427,7 +462,7 @@ pub(crate) fn record(fields: BTreeMap<String, Template>) -> Template {
 }
 
 /// A function over what is known now, or the function itself for later.
-fn apply(function: Function, arguments: Vec<Template>, span: Span) -> Evaluated {
+pub(super) fn apply(function: Function, arguments: Vec<Template>, span: Span) -> Evaluated {
     let known: Option<Vec<Value>> = arguments
         .iter()
         .map(|a| match a {

@@ -9,7 +9,8 @@ use super::typed::{Check, Expression, ExpressionKind, Requirement, Wait};
 use super::types::{TextForm, Thing, Type};
 use super::{Checker, Expected, operators};
 use crate::diagnostics::Diagnostic;
-use crate::diagnostics::codes::{names, types};
+use crate::diagnostics::codes::types;
+use crate::plan::GateMode;
 use crate::resolve::{Builtin, Definition, ItemId};
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOperator, StringPart, UnaryOperator};
@@ -37,6 +38,9 @@ impl Checker<'_> {
                     span: e.span,
                 }
             }
+            (ast::ExpressionKind::Match { subject, arms }, _) => {
+                return self.match_value(subject, arms, Some(expected), e.span);
+            }
             (ast::ExpressionKind::Record(fields), Type::Record(wanted)) => {
                 return self.record_as(e.span, fields, wanted, expected);
             }
@@ -61,6 +65,7 @@ impl Checker<'_> {
                     span: e.span,
                 };
             }
+            _ if self.calls(e, Builtin::Import) => return self.import(e, Some(expected)),
             _ => self.infer(e, Some(&expected.ty)),
         };
         self.coerce(value, expected)
@@ -76,28 +81,41 @@ impl Checker<'_> {
             ast::ExpressionKind::String(parts) => return self.string(parts, span, wanted),
             ast::ExpressionKind::Name(name) => return self.name(name, span, hint),
             ast::ExpressionKind::Member { of, name } => return self.member(of, name, span),
-            ast::ExpressionKind::Call { callee, arguments } => return self.call(callee, arguments, span),
+            ast::ExpressionKind::Call { .. } if self.calls(e, Builtin::Import) => {
+                return self.import(e, None);
+            }
+            ast::ExpressionKind::Call { .. } if self.calls(e, Builtin::Outputs) => {
+                return self.outputs_of_deploy(e);
+            }
+            ast::ExpressionKind::Call { callee, arguments } => {
+                return self.call(callee, arguments, span, hint);
+            }
             ast::ExpressionKind::List(elements) => return self.list(elements, span),
             ast::ExpressionKind::Record(fields) => {
                 let fields = self.record_fields(fields, |this, _, e| this.infer(e, None));
                 let ty = Type::Record(fields.iter().map(|(n, e)| (n.clone(), e.ty.clone())).collect());
                 (ExpressionKind::Record(fields), ty)
             }
-            ast::ExpressionKind::SafeMember { .. }
-            | ast::ExpressionKind::Index { .. }
-            | ast::ExpressionKind::Match { .. }
-            | ast::ExpressionKind::Comprehension { key: Some(_), .. } => {
-                self.not_yet(span);
-                return error(span);
+            ast::ExpressionKind::SafeMember { of, name } => return self.safe_member(of, name, span),
+            ast::ExpressionKind::Index { of, key } => return self.index(of, key, span),
+            ast::ExpressionKind::Match { subject, arms } => {
+                return self.match_value(subject, arms, None, span);
             }
             ast::ExpressionKind::Comprehension {
-                key: None,
+                key,
                 element,
-                variables: ast::Variables { value: variable, .. },
+                variables,
                 list,
                 condition,
             } => {
-                return self.comprehension(element, variable, list, condition.as_deref(), span, wanted);
+                let written = super::comprehensions::Written {
+                    key: key.as_deref(),
+                    element,
+                    variables,
+                    list,
+                    condition: condition.as_deref(),
+                };
+                return self.comprehension(&written, span, wanted);
             }
             ast::ExpressionKind::If {
                 condition,
@@ -153,12 +171,6 @@ impl Checker<'_> {
             }
         };
         Expression { kind, ty, span }
-    }
-
-    /// What is read, and means nothing yet.
-    pub(super) fn not_yet(&mut self, span: Span) {
-        let message = "this version of rebar cannot compute this yet";
-        self.report(Diagnostic::error(types::MISMATCH, span, message));
     }
 
     fn list(&mut self, elements: &[ast::Expression], span: Span) -> Expression {
@@ -261,6 +273,17 @@ impl Checker<'_> {
                     self.waits.extend(again);
                 }
                 let ty = self.locals.get(&declared).cloned().unwrap_or(Type::Error);
+                if self.handed_in.contains(&declared) && !matches!(ty, Type::Thing(Thing::Group, _)) {
+                    self.waits.push(Wait {
+                        run: name.text.clone(),
+                        handed_in: true,
+                        output: None,
+                        argument: String::new(),
+                        mode: GateMode::All,
+                        span,
+                        place: self.sources.place(span),
+                    });
+                }
                 if matches!(ty, Type::Thing(Thing::Plan, _)) {
                     return self.plan_as_value(name, span);
                 }
@@ -286,53 +309,9 @@ impl Checker<'_> {
                 self.report(call.help(format!("call it: `{}(…)`", name.text)));
                 return error(span);
             }
-            None => return self.variant(name, span, hint),
+            None => return self.variant(name, None, span, hint),
         };
         Expression { kind, ty, span }
-    }
-
-    fn variant(&mut self, name: &ast::Name, span: Span, hint: Option<&Type>) -> Expression {
-        let Some(ty @ Type::Enum(definition)) = hint.map(|h| strip(h).enumeration()) else {
-            // In place of another type this is the wrong type; without any it is an unknown name.
-            let diagnostic = match hint {
-                Some(ty) if *ty != Type::Error => {
-                    let message = format!("expected {}, found the variant `{}`", noun(ty), name.text);
-                    Diagnostic::error(types::MISMATCH, span, message)
-                }
-                _ => Diagnostic::error(
-                    names::UNKNOWN_NAME,
-                    span,
-                    format!("there is no `{}` here", name.text),
-                )
-                .help("a variant of an enum can stand only where that enum is expected"),
-            };
-            self.report(diagnostic);
-            return error(span);
-        };
-        if definition.variants.contains(&name.text) {
-            let kind = ExpressionKind::Value(Value::String(name.text.clone()));
-            return Expression {
-                kind,
-                ty: ty.clone(),
-                span,
-            };
-        }
-        let known: Vec<&str> = definition.variants.iter().map(String::as_str).collect();
-        let message = format!("`{}` has no variant `{}`", definition.name, name.text);
-        let candidates = known
-            .iter()
-            .copied()
-            .take(self.diagnostics.look_through(known.len()));
-        let mut diagnostic =
-            Diagnostic::error(types::UNKNOWN_VARIANT, span, message).suggest(&name.text, candidates);
-        if diagnostic.help.is_none() {
-            diagnostic = diagnostic.help(format!("it has {}", crate::resolve::list_of(&known)));
-        }
-        if let Some(declared) = definition.span {
-            diagnostic = diagnostic.label(declared, "the enum is defined here");
-        }
-        self.report(diagnostic);
-        error(span)
     }
 
     fn binary(
@@ -471,7 +450,7 @@ fn plain(parts: &[StringPart]) -> Option<String> {
 }
 
 /// The type that a value of an optional or refined type has in the end.
-fn strip(ty: &Type) -> &Type {
+pub(super) fn strip(ty: &Type) -> &Type {
     match ty {
         Type::Optional(inner) => strip(inner),
         Type::Refined(refined) => strip(&refined.base),

@@ -95,9 +95,13 @@ impl Checker<'_> {
                 let _ = self.infer(value, None);
                 continue;
             };
+            let before = self.waits.len();
             let outer = std::mem::replace(&mut self.sink, Sink::of(owner.field, declared));
             let checked = self.expression(value, &Expected::parameter(parameter));
             self.sink = outer;
+            for wait in self.waits.iter_mut().skip(before) {
+                wait.argument.clone_from(&parameter.name);
+            }
             if let Some(first) = places.insert(&name.text, name.span) {
                 let message = format!("`{}` is given twice", name.text);
                 let twice = Diagnostic::error(types::DUPLICATE_FIELD, name.span, message);

@@ -21,6 +21,7 @@ impl Checker<'_> {
     pub(super) fn items(&mut self) {
         let ids: Vec<ItemId> = self.resolved.ids().collect();
         let resolved = self.resolved;
+        self.circles();
         for id in &ids {
             self.module = id.module;
             match &resolved.item(*id).kind {
@@ -29,6 +30,9 @@ impl Checker<'_> {
                 }
                 ItemKind::Let { .. } => {
                     self.value_of(*id);
+                }
+                ItemKind::Fn { .. } => {
+                    self.function(*id);
                 }
                 _ => {}
             }
@@ -46,6 +50,14 @@ impl Checker<'_> {
                 }
             }
         }
+        for id in &ids {
+            self.module = id.module;
+            match &resolved.item(*id).kind {
+                ItemKind::Interface { name, block } => self.interface(*id, name, block),
+                ItemKind::Function { .. } => self.notes_implementation(*id),
+                _ => {}
+            }
+        }
         for word in [FunctionWord::Role, FunctionWord::Workload] {
             for id in &ids {
                 self.module = id.module;
@@ -60,6 +72,15 @@ impl Checker<'_> {
                 }
             }
         }
+        self.workload_circles();
+        for id in &ids {
+            self.module = id.module;
+            match &resolved.item(*id).kind {
+                ItemKind::Interface { block, .. } => self.defaults(*id, block),
+                ItemKind::Function { .. } => self.conforms(*id),
+                _ => {}
+            }
+        }
         for id in &ids {
             self.module = id.module;
             match &resolved.item(*id).kind {
@@ -68,7 +89,7 @@ impl Checker<'_> {
                     name,
                     block,
                 } => self.site(*id, name, block),
-                ItemKind::Deploy(deploy) => {
+                ItemKind::Deploy(deploy) if resolved.modules.list[id.module].is_own() => {
                     let known = self.deployed(deploy);
                     self.typed.deploys.extend(known);
                 }
@@ -94,9 +115,8 @@ impl Checker<'_> {
             );
             return Type::Error;
         }
-        if !self.values_in_progress.insert(id) {
-            let message = format!("`{}` is defined by itself", name.text);
-            self.report(Diagnostic::error(names::CIRCULAR_DEFINITION, name.span, message));
+        // A circle has been told as a whole.
+        if self.circular.contains(&id) || !self.values_in_progress.insert(id) {
             return Type::Error;
         }
         let module = std::mem::replace(&mut self.module, id.module);
@@ -282,6 +302,7 @@ impl Checker<'_> {
                         variants: ["Restore", "Remove", "Forget", "Nothing"]
                             .map(str::to_owned)
                             .to_vec(),
+                        data: BTreeMap::new(),
                         span: None,
                     }));
                     let value = self.expression(value, &Expected::of(ty));
@@ -367,6 +388,7 @@ impl Checker<'_> {
             span: name.span,
             backend: None,
             accepted: BTreeMap::new(),
+            choices: self.choices(block),
             accepted_policies: BTreeMap::new(),
         };
         let mut machines: Option<Span> = None;
@@ -493,14 +515,28 @@ impl Checker<'_> {
             at: deploy.workload.span,
             lenient: false,
         };
-        let arguments = self.arguments(&deploy.arguments, &signature.parameters, &owner);
+        let given = self.given_arguments(&deploy.name.text, workload, &signature);
+        let mut parameters = signature.parameters;
+        for (name, value, _) in &given {
+            let of = parameters.iter_mut().find(|p| p.name == *name);
+            of.into_iter().for_each(|p| p.default = Some(value.clone()));
+        }
+        self.reader = Some(deploy.name.text.clone());
+        let mut arguments = self.arguments(&deploy.arguments, &parameters, &owner);
+        self.reader = None;
+        let shown = given.iter().map(|(name, _, shown)| (name.clone(), shown.clone()));
+        let shown = shown.collect();
+        arguments.extend(given.into_iter().map(|(name, value, _)| (name, value)));
+        let choices = self.choices(&deploy.block);
         let (name, span) = (deploy.name.text.clone(), deploy.name.span);
         Some(Deploy {
             name,
             span,
             workload,
             arguments,
+            given: shown,
             site: site?,
+            choices,
         })
     }
 }

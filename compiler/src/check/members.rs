@@ -7,7 +7,7 @@ use super::typed::{Expression, ExpressionKind, Wait};
 use super::types::{TextForm, Thing, Type};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
-use crate::plan::{Column, Function};
+use crate::plan::{Column, Function, GateMode};
 use crate::resolve::list_of;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -21,6 +21,80 @@ impl Checker<'_> {
             return part;
         }
         let value = self.infer(of, None);
+        self.member_of(value, name, span)
+    }
+
+    /// `a?.b`: nothing where `a` is missing.
+    pub(super) fn safe_member(&mut self, of: &ast::Expression, name: &ast::Name, span: Span) -> Expression {
+        let value = self.infer(of, None);
+        let Type::Optional(inner) = value.ty.clone() else {
+            if value.ty != Type::Error {
+                let message = format!("{} is always there", noun(&value.ty));
+                let dot = Span {
+                    start: value.span.end,
+                    end: name.span.start,
+                    ..span
+                };
+                self.report(
+                    Diagnostic::error(types::ALWAYS_THERE, value.span, message)
+                        .help("`?.` is for values that may be missing")
+                        .fix(dot, ".", "write `.`"),
+                );
+                return error(span);
+            }
+            return value;
+        };
+        // No name of the language begins so.
+        let hidden = format!("?{}", value.span.end);
+        let present = Expression {
+            kind: ExpressionKind::Variable(hidden.clone()),
+            ty: *inner,
+            span: value.span,
+        };
+        let then = self.member_of(present, name, span);
+        let ty = match then.ty.clone() {
+            Type::Error => return then,
+            Type::Optional(inner) => Type::Optional(inner),
+            other => Type::Optional(Box::new(other)),
+        };
+        Expression {
+            kind: ExpressionKind::IfPresent(Box::new(value), hidden, Box::new(then)),
+            ty,
+            span,
+        }
+    }
+
+    /// `map["key"]`
+    pub(super) fn index(&mut self, of: &ast::Expression, key: &ast::Expression, span: Span) -> Expression {
+        let map = self.infer(of, None);
+        let Type::Map(key_type, element) = map.ty.base().clone() else {
+            let _ = self.infer(key, None);
+            if map.ty != Type::Error {
+                let message = format!("`[…]` takes a value out of a map, and this is {}", noun(&map.ty));
+                let diagnostic = Diagnostic::error(types::NO_INDEX, map.span, message);
+                self.report(match map.ty.base() {
+                    Type::List(_) => diagnostic.help(
+                        "elements have no numbers: go through them with `for`, or make a map of them: `{ for x in list: x.name = x }`",
+                    ),
+                    Type::Record(_) => diagnostic.help("take a field of a record with `.`"),
+                    _ => diagnostic,
+                });
+            }
+            return error(span);
+        };
+        let key = self.expression(key, &super::Expected::of(*key_type));
+        let ty = match *element {
+            Type::Optional(inner) => Type::Optional(inner),
+            other => Type::Optional(Box::new(other)),
+        };
+        Expression {
+            kind: ExpressionKind::Index(Box::new(map), Box::new(key)),
+            ty,
+            span,
+        }
+    }
+
+    fn member_of(&mut self, value: Expression, name: &ast::Name, span: Span) -> Expression {
         let found = |kind, ty| Expression { kind, ty, span };
         let plain = |value: Expression, ty| Expression {
             kind: ExpressionKind::Member(Box::new(value), name.text.clone()),
@@ -66,7 +140,10 @@ impl Checker<'_> {
                 {
                     self.waits.push(Wait {
                         run: run.clone(),
+                        handed_in: false,
                         output: Some(name.text.clone()),
+                        argument: String::new(),
+                        mode: GateMode::All,
                         span,
                         place: self.sources.place(span),
                     });
@@ -86,6 +163,12 @@ impl Checker<'_> {
     }
 
     fn no_member(&mut self, value: &Expression, name: &ast::Name, known: &[&str]) -> Expression {
+        let run = matches!(value.ty, Type::Thing(Thing::Run, _));
+        let mut modules = self.resolved.modules.list.iter();
+        if run && modules.any(|m| m.unread.contains(&name.text)) {
+            // The role may hand it out in the part that could not be read, which has been reported.
+            return error(value.span);
+        }
         let what = match (&value.ty, &value.kind) {
             (Type::Thing(..), ExpressionKind::Variable(variable)) => format!("`{variable}`"),
             (Type::Record(_), _) => "this record".to_owned(),

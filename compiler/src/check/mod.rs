@@ -4,16 +4,22 @@ mod assertions;
 mod bodies;
 mod bounds;
 mod calls;
+pub(crate) mod choose;
 mod coerce;
 mod comprehensions;
 mod constructs;
+pub(crate) mod data;
 mod display;
 mod dump;
 pub(crate) mod evaluate;
+mod exhaustive;
 mod expressions;
 mod fields;
+mod functions;
+mod interfaces;
 mod items;
 mod literals;
+mod matching;
 mod members;
 mod moved;
 mod operators;
@@ -22,11 +28,15 @@ pub(crate) mod phases;
 mod provisions;
 mod records;
 pub(crate) mod rules;
+mod runs;
 mod secrets;
 mod templates;
 mod tested;
+pub(crate) mod turns;
 mod typed;
 mod types;
+mod variants;
+pub(crate) mod workloads;
 mod written;
 
 pub(crate) use bounds::MAX_PARTS;
@@ -34,17 +44,18 @@ pub use dump::dump;
 pub(crate) use parts::SEPARATOR;
 pub use tested::{Assertion, Test, TestStatement};
 pub use typed::{
-    Backend, Check, Construct, Deploy, Expression, ExpressionKind, Group, Kind, Level, Moved, Parameter,
-    Part, Provision, Requirement, RoleOrWorkload, Run, Site, Statement, Step, Typed, Wait,
+    Backend, Callee, Check, Choice, Construct, Deploy, Expression, ExpressionKind, For, GivenHere, Group,
+    Interface, InterfaceSignature, Kind, Level, Moved, Parameter, Part, Pattern, Provision, PureFunction,
+    Requirement, RoleOrWorkload, Run, SignatureName, Site, Statement, Step, Typed, Wait,
 };
 pub use types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::resolve::{ItemId, Resolved};
+use crate::resolve::{GivenArguments, ItemId, Resolved};
 use crate::source::{Sources, Span};
 
 /// What the compiler should know of the runtime.
@@ -52,6 +63,8 @@ use crate::source::{Sources, Span};
 pub struct Options {
     /// Names of the actions that the agent has. A kind must be one of them; `None` takes any.
     pub actions: Option<Vec<String>>,
+    /// Arguments of one deploy that are given beside the spec.
+    pub given: GivenArguments,
 }
 
 /// Gives every expression its type.
@@ -70,19 +83,24 @@ pub fn check(
         types: HashMap::new(),
         values_in_progress: BTreeSet::new(),
         functions: HashMap::new(),
+        implements: HashMap::new(),
         locals: HashMap::new(),
+        handed_in: HashSet::new(),
         waits: Vec::new(),
         waits_of: HashMap::new(),
         module: 0,
+        reader: None,
         types_in_progress: 0,
         type_parts: bounds::MAX_TYPES,
         value_parts: MAX_PARTS,
+        circular: BTreeSet::new(),
         sink: secrets::Sink::default(),
         origins: BTreeMap::new(),
         generated: BTreeMap::new(),
     };
     checker.items();
     checker.moves();
+    checker.circles_of_deploys();
     let mut typed = checker.typed;
     typed.spec = digest(sources);
     typed.resolved = resolved;
@@ -114,19 +132,27 @@ struct Checker<'a> {
     values_in_progress: BTreeSet<ItemId>,
     /// Parameters and outputs of roles and workloads.
     functions: HashMap<ItemId, Signature>,
+    /// What roles and workloads implement.
+    implements: HashMap<ItemId, SignatureName>,
     /// Types of the names of the function at hand, by the place of their declaration.
     locals: HashMap<Span, Type>,
+    /// Parameters of the workload at hand: what they are made of is waited for.
+    handed_in: HashSet<Span>,
     /// Runs whose outputs the expression at hand uses.
     waits: Vec<Wait>,
     /// Runs that a `let` of the workload at hand has used.
     waits_of: HashMap<Span, Vec<Wait>>,
     /// The module at hand.
     module: usize,
+    /// The deploy whose arguments are at hand.
+    reader: Option<String>,
     types_in_progress: usize,
     /// How many more parts types may have.
     type_parts: usize,
     /// How many more parts values may have.
     value_parts: usize,
+    /// Functions that need themselves, and values that they need for it.
+    circular: BTreeSet<ItemId>,
     /// What takes the value at hand.
     sink: secrets::Sink,
     /// Where names of the function at hand became secrets.
@@ -201,7 +227,13 @@ fn is_closed(expression: &Expression) -> bool {
     !expression.any(&|e| {
         matches!(
             e.kind,
-            E::Error | E::Variable(_) | E::Column(_) | E::Comprehension { .. }
+            E::Error
+                | E::Variable(_)
+                | E::Column(_)
+                | E::Comprehension { .. }
+                | E::Call(..)
+                | E::Match(..)
+                | E::IfPresent(..)
         )
     })
 }

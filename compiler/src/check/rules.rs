@@ -33,6 +33,8 @@ pub(crate) fn holds(value: &Value, requirement: &Requirement, name: &str) -> Res
                 Some(format!("give a value in `{range}`, both ends included")),
             ))
         }
+        // Conditions are computed where names are known: see `choose::keep`.
+        Requirement::Rule(Rule::Where(..)) => Ok(()),
         Requirement::Rule(Rule::Matches(pattern)) => {
             let text = value.as_str().unwrap_or_default();
             // A pattern that is none has been reported where it is written.

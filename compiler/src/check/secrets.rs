@@ -86,6 +86,7 @@ impl Type {
             Type::Record(fields) => fields.values().any(Type::holds_secret),
             Type::Union(members) => members.iter().any(Type::holds_secret),
             Type::Refined(refined) => refined.base.holds_secret(),
+            Type::Enum(definition) => definition.data.values().flatten().any(|(_, t)| t.holds_secret()),
             other => other.may_be_secret(),
         }
     }

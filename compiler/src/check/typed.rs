@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::tested::Test;
 use super::types::{Rule, TextForm, Type};
-use crate::plan::{Column, Function, Removal, SecretReference, ValueType};
+use crate::plan::{Column, Function, GateMode, Removal, SecretReference, ValueType};
 use crate::resolve::{ItemId, Resolved};
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
@@ -26,8 +26,12 @@ pub struct Typed {
     pub backends: BTreeMap<ItemId, Backend>,
     /// Networks, hardware and images: their fields.
     pub constructs: BTreeMap<ItemId, Construct>,
+    /// `fn` items.
+    pub pure: BTreeMap<ItemId, PureFunction>,
     /// Roles and workloads.
     pub functions: BTreeMap<ItemId, RoleOrWorkload>,
+    /// Interfaces.
+    pub interfaces: BTreeMap<ItemId, Interface>,
     /// Sites.
     pub sites: BTreeMap<ItemId, Site>,
     /// Deploys in written order.
@@ -36,6 +40,22 @@ pub struct Typed {
     pub tests: Vec<Test>,
     /// Parts of roles and workloads that had other names.
     pub moves: Vec<Moved>,
+    /// Which deploys use outputs of which others.
+    pub reads: Vec<GivenHere>,
+    /// Outputs of the deploys that stand, by deploy. `None` where nobody has looked: then deploys that use them cannot
+    /// be laid out.
+    pub recorded: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+/// A deploy that uses the outputs of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenHere {
+    /// The deploy that uses them.
+    pub deploy: String,
+    /// The deploy that hands them out.
+    pub of: String,
+    /// Where that is written.
+    pub span: Span,
 }
 
 /// A part of a role or workload that had another name.
@@ -64,6 +84,38 @@ pub enum Part {
     Run,
     /// A step of a role.
     Step,
+}
+
+/// A function of one value.
+#[derive(Debug, Clone)]
+pub struct PureFunction {
+    /// Its name with its module.
+    pub name: String,
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
+    /// The type of its value.
+    pub result: Type,
+    /// Its value.
+    pub body: Expression,
+}
+
+/// What a value may look like.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pattern {
+    /// Anything.
+    Any,
+    /// Anything, which then has this name.
+    Name(String),
+    /// `None`
+    Missing,
+    /// A variant, and what its fields must look like.
+    Variant(String, BTreeMap<String, Pattern>),
+    /// This value.
+    Literal(serde_json::Value),
+    /// From the first to the second, both included.
+    Range(serde_json::Value, serde_json::Value),
+    /// One of these.
+    Either(Vec<Pattern>),
 }
 
 /// An expression with its type.
@@ -102,10 +154,24 @@ pub enum ExpressionKind {
     List(Vec<Expression>),
     /// Values by field name or key.
     Record(BTreeMap<String, Expression>),
-    /// A list made from a list.
+    /// `map["key"]`
+    Index(Box<Expression>, Box<Expression>),
+    /// A value that may be missing; what is made of it under this name if it is there.
+    IfPresent(Box<Expression>, String, Box<Expression>),
+    /// `match`
+    Match(Box<Expression>, Vec<(Pattern, Expression)>),
+    /// A function with its name and its arguments by parameter.
+    Call(ItemId, String, BTreeMap<String, Expression>),
+    /// A variant with its fields.
+    Variant(String, BTreeMap<String, Expression>),
+    /// A list or map made from a list or map.
     Comprehension {
+        /// The key of each, if a map is made.
+        key: Option<Box<Expression>>,
         /// What each element becomes.
         element: Box<Expression>,
+        /// The variable for the keys of a map.
+        key_variable: Option<String>,
         /// The variable.
         variable: String,
         /// The list.
@@ -143,16 +209,22 @@ impl Expression {
             | E::StepName(_) => Vec::new(),
             E::Concat(list) | E::List(list) | E::Apply(_, list) => list.iter().collect(),
             E::Member(of, _) | E::Unary(_, of) | E::Checked(of, _) | E::Render(_, _, of) => vec![of],
-            E::Record(fields) => fields.values().collect(),
+            E::Record(fields) | E::Variant(_, fields) | E::Call(_, _, fields) => fields.values().collect(),
+            E::Match(subject, arms) => std::iter::once(&**subject)
+                .chain(arms.iter().map(|(_, v)| v))
+                .collect(),
             E::If(a, b, c) => vec![a, b, c],
+            E::Index(a, b) | E::IfPresent(a, _, b) => vec![a, b],
             E::Binary(_, a, b) | E::JoinText(a, b) => vec![a, b],
             E::Comprehension {
+                key,
                 element,
                 list,
                 condition,
                 ..
             } => {
                 let mut all = vec![&**list, &**element];
+                all.extend(key.as_deref());
                 all.extend(condition.as_deref());
                 all
             }
@@ -278,8 +350,58 @@ pub struct RoleOrWorkload {
     pub parameters: Vec<Parameter>,
     /// Its outputs' types.
     pub outputs: BTreeMap<String, Type>,
+    /// Whether it is a workload.
+    pub workload: bool,
+    /// The signature that it implements.
+    pub implements: Option<SignatureName>,
     /// What is in it.
     pub body: Vec<Statement>,
+}
+
+/// A signature of an interface: `Dns.dns`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignatureName {
+    /// The interface.
+    pub interface: ItemId,
+    /// The signature in it.
+    pub name: String,
+}
+
+/// An interface: what several roles or workloads offer alike.
+#[derive(Debug, Clone)]
+pub struct Interface {
+    /// Its name with its module.
+    pub name: String,
+    /// Where its name is written.
+    pub span: Span,
+    /// Its signatures by name.
+    pub signatures: BTreeMap<String, InterfaceSignature>,
+    /// What is taken where nobody chooses.
+    pub defaults: Vec<Choice>,
+}
+
+/// What an implementation takes and gives.
+#[derive(Debug, Clone)]
+pub struct InterfaceSignature {
+    /// Whether it is that of a workload.
+    pub workload: bool,
+    /// Where its name is written.
+    pub span: Span,
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
+    /// Its outputs' types, and where their names are written.
+    pub outputs: BTreeMap<String, (Type, Span)>,
+}
+
+/// Which implementation a signature has.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// The signature.
+    pub signature: SignatureName,
+    /// The role or workload.
+    pub implementation: ItemId,
+    /// Where that is written.
+    pub span: Span,
 }
 
 /// A statement of a role or workload.
@@ -297,6 +419,10 @@ pub enum Statement {
     Out(String, Expression),
     /// Conditions with what they guard; the last may hold what is left.
     If(Vec<(Expression, Vec<Statement>)>, Vec<Statement>),
+    /// The first block whose pattern fits.
+    Match(Expression, Vec<(Pattern, Vec<Statement>)>),
+    /// A block for each element of a list or map.
+    For(Box<For>),
     /// What is done on a node before it goes.
     OnLeave(Vec<Statement>),
 }
@@ -314,6 +440,21 @@ pub struct Step {
     pub span: Span,
     /// `main.rebar:12:3`
     pub place: String,
+}
+
+/// A block for each element of a list or map.
+#[derive(Debug, Clone)]
+pub struct For {
+    /// The variable for the keys of a map.
+    pub key_variable: Option<String>,
+    /// The variable.
+    pub variable: String,
+    /// The list or map.
+    pub list: Expression,
+    /// What tells one turn from the others; without it the element, or the key of a map.
+    pub by: Option<Expression>,
+    /// What is done for each.
+    pub body: Vec<Statement>,
 }
 
 /// A group of a workload.
@@ -334,12 +475,12 @@ pub struct Group {
 pub struct Run {
     /// Its name.
     pub name: String,
-    /// Its role.
-    pub role: ItemId,
+    /// What it runs.
+    pub callee: Callee,
     /// Arguments and defaults, by parameter.
     pub arguments: BTreeMap<String, Expression>,
-    /// The group that it runs on.
-    pub group: String,
+    /// The group that a role runs on, by its name here.
+    pub group: Option<String>,
     /// `canary`, `batch` and the other settings of a rollout.
     pub fields: BTreeMap<String, Expression>,
     /// Runs that it waits for.
@@ -348,13 +489,28 @@ pub struct Run {
     pub span: Span,
 }
 
+/// What a run runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Callee {
+    /// A role or a workload.
+    Function(ItemId),
+    /// Whatever implements a signature.
+    Signature(SignatureName),
+}
+
 /// A run that another one waits for.
 #[derive(Debug, Clone)]
 pub struct Wait {
-    /// The run that is waited for.
+    /// The run that is waited for; or the parameter, through which whatever it is made of is.
     pub run: String,
+    /// Whether it is a parameter.
+    pub handed_in: bool,
     /// The output that is used; `None` for an explicit `after`.
     pub output: Option<String>,
+    /// The parameter of the run for which it is used.
+    pub argument: String,
+    /// How much of the run.
+    pub mode: GateMode,
     /// Where that is written.
     pub span: Span,
     /// `main.rebar:31:27`
@@ -372,6 +528,8 @@ pub struct Site {
     pub backend: Option<(ItemId, BTreeMap<String, Expression>, Span)>,
     /// Capabilities that it goes without, why, and where that is written.
     pub accepted: BTreeMap<String, (Expression, Span)>,
+    /// Which implementations interfaces have here.
+    pub choices: Vec<Choice>,
     /// Policies that its deploys may break, why, and where that is written.
     pub accepted_policies: BTreeMap<String, (Expression, Span)>,
 }
@@ -387,6 +545,10 @@ pub struct Deploy {
     pub workload: ItemId,
     /// Arguments and defaults, by parameter.
     pub arguments: BTreeMap<String, Expression>,
+    /// Which of them are given beside the spec, and how.
+    pub given: BTreeMap<String, String>,
     /// The site.
     pub site: ItemId,
+    /// Which implementations interfaces have in it.
+    pub choices: Vec<Choice>,
 }

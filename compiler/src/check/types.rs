@@ -83,6 +83,8 @@ pub enum Thing {
     Run,
     /// A group of nodes.
     Group,
+    /// One node of a group.
+    Member,
     /// `node` in a role.
     Node,
     /// `node.addresses`: a member for each network.
@@ -106,6 +108,8 @@ pub struct EnumType {
     pub name: String,
     /// Its variants.
     pub variants: Vec<String>,
+    /// What variants hold; those that hold nothing are missing.
+    pub data: BTreeMap<String, Vec<(String, Type)>>,
     /// Where it is defined; `None` for those of the language itself.
     pub span: Option<Span>,
 }
@@ -130,9 +134,44 @@ pub enum Rule {
     In(serde_json::Value, serde_json::Value, String),
     /// Text that the pattern matches.
     Matches(String),
+    /// Those for which the condition over `it` holds, and how that is written.
+    Where(Box<super::typed::Expression>, String),
 }
 
 impl Type {
+    /// A group of nodes: its members' columns are lists where it is of many.
+    pub(crate) fn nodes(many: bool) -> Type {
+        let of = |ty: Type| if many { Type::list(ty) } else { ty };
+        let addresses = BTreeMap::from([(String::new(), of(Type::Ip))]);
+        let mut members = BTreeMap::from([
+            ("name".to_owned(), of(Type::String)),
+            ("address".to_owned(), of(Type::Ip)),
+            (
+                "addresses".to_owned(),
+                Type::Thing(Thing::Addresses, Arc::new(addresses)),
+            ),
+            ("leader".to_owned(), Type::member()),
+        ]);
+        if many {
+            members.insert("members".to_owned(), Type::list(Type::member()));
+        }
+        Type::Thing(Thing::Group, Arc::new(members))
+    }
+
+    /// One node of a group.
+    pub(crate) fn member() -> Type {
+        let addresses = BTreeMap::from([(String::new(), Type::Ip)]);
+        let members = BTreeMap::from([
+            ("name".to_owned(), Type::String),
+            ("address".to_owned(), Type::Ip),
+            (
+                "addresses".to_owned(),
+                Type::Thing(Thing::Addresses, Arc::new(addresses)),
+            ),
+        ]);
+        Type::Thing(Thing::Member, Arc::new(members))
+    }
+
     /// The type without its rule.
     pub fn base(&self) -> &Type {
         match self {
@@ -164,10 +203,11 @@ impl Type {
 
     /// Whether values are plain text when they are carried out.
     pub(crate) fn is_textual(&self) -> bool {
-        matches!(
-            self.base(),
-            Type::String | Type::Text(_) | Type::Ip | Type::Cidr | Type::Mac | Type::Enum(_)
-        )
+        match self.base() {
+            Type::String | Type::Text(_) | Type::Ip | Type::Cidr | Type::Mac => true,
+            Type::Enum(definition) => definition.data.is_empty(),
+            _ => false,
+        }
     }
 
     /// Whether a value of this type can stand in a string.
@@ -211,6 +251,10 @@ impl Type {
                         .iter()
                         .all(|(name, ty)| given.get(name).is_some_and(|g| ty.accepts(g)))
             }
+            // A group of one is its node.
+            (Type::Thing(Thing::Member, _), Type::Thing(Thing::Group, members)) => {
+                members.get("name") == Some(&Type::String)
+            }
             (Type::Thing(thing, _), Type::Thing(given, _)) => thing == given,
             (a, b) => a == b,
         }
@@ -228,6 +272,7 @@ impl Type {
             (Type::Optional(a), b) | (b, Type::Optional(a)) => Some(Type::Optional(Box::new(a.join(b)?))),
             (Type::Secret(a), Type::Secret(b)) => Some(Type::Secret(Box::new(a.join(b)?))),
             (Type::Secret(a), b) | (b, Type::Secret(a)) => Some(Type::Secret(Box::new(a.join(b)?))),
+            (Type::Map(k, a), Type::Map(l, b)) => Some(Type::Map(Box::new(k.join(l)?), Box::new(a.join(b)?))),
             (Type::List(a), Type::List(b)) => Some(Type::list(a.join(b)?)),
             (Type::Record(a), Type::Record(b)) if a.len() == b.len() => {
                 let mut fields = BTreeMap::new();
@@ -270,7 +315,8 @@ impl fmt::Display for Thing {
         f.write_str(match self {
             Thing::Step => "Step",
             Thing::Run => "run",
-            Thing::Group => "group",
+            Thing::Group => "Nodes",
+            Thing::Member => "Node",
             Thing::Node => "node",
             Thing::Addresses => "addresses",
             Thing::Network => "network",
@@ -326,6 +372,7 @@ impl fmt::Display for Type {
             Type::Refined(refined) => match (&refined.name, &refined.rule) {
                 (Some(name), _) => f.write_str(name),
                 (None, Rule::In(_, _, range)) => write!(f, "{} in {range}", refined.base),
+                (None, Rule::Where(_, shown)) => write!(f, "{} where {shown}", refined.base),
                 (None, Rule::Matches(pattern)) => write!(f, "{} matches \"{pattern}\"", refined.base),
             },
             Type::Thing(thing, _) => write!(f, "{thing}"),

@@ -40,10 +40,7 @@ impl Checker<'_> {
                 Type::Record(record)
             }
             TypeKind::Union(members) => Type::Union(members.iter().map(|t| self.written_type(t)).collect()),
-            TypeKind::Where { base, .. } => {
-                self.not_yet(ty.span);
-                self.written_type(base)
-            }
+            TypeKind::Where { base, condition } => self.conditioned(ty, base, condition),
             TypeKind::In { base, range } => self.range_type(ty, base, range),
             TypeKind::Matches { base, pattern } => {
                 let base = self.written_type(base);
@@ -107,6 +104,23 @@ impl Checker<'_> {
             diagnostic = diagnostic.fix(pattern.span, held, "hold the pattern to the whole text");
         }
         self.report(diagnostic);
+    }
+
+    /// `Int where it mod 2 == 0`
+    fn conditioned(&mut self, ty: &ast::Type, base: &ast::Type, condition: &ast::Expression) -> Type {
+        let base = self.written_type(base);
+        self.locals.insert(ty.span, base.clone());
+        let shown = self.sources.slice(condition.span).to_owned();
+        let condition = self.expression(condition, &super::Expected::of(Type::Bool));
+        if condition.ty == Type::Error || base == Type::Error {
+            return base;
+        }
+        Type::Refined(Arc::new(Refined {
+            name: None,
+            base,
+            rule: Rule::Where(Box::new(condition), shown),
+            span: ty.span,
+        }))
     }
 
     fn range_type(&mut self, ty: &ast::Type, base: &ast::Type, range: &ast::Expression) -> Type {
@@ -176,6 +190,8 @@ impl Checker<'_> {
             "Regex" => Type::Text(TextForm::Regex),
             "Step" => Type::thing(Thing::Step),
             "Image" => Type::thing(Thing::Image),
+            "Nodes" => Type::nodes(true),
+            "Node" => Type::member(),
             "List" => Type::list(arguments.pop().unwrap_or(Type::Error)),
             "Secret" => Type::Secret(Box::new(arguments.pop().unwrap_or(Type::Error))),
             "Map" => {
@@ -267,7 +283,31 @@ impl Checker<'_> {
                         self.report(twice.here("here again").label(first.name.span, "first here"));
                     }
                 }
+                let mut data = BTreeMap::new();
+                for variant in variants {
+                    if variant.name.text == "None" {
+                        let message = "`None` is the missing value, and no variant";
+                        self.report(
+                            Diagnostic::error(names::SHADOWS, variant.name.span, message)
+                                .help("choose another name, such as `Nothing`"),
+                        );
+                    }
+                    let mut fields: Vec<(String, Type)> = Vec::new();
+                    for (name, ty) in &variant.fields {
+                        let ty = self.written_type(ty);
+                        if fields.iter().any(|(n, _)| *n == name.text) {
+                            let message = format!("the field `{}` is there twice", name.text);
+                            self.report(Diagnostic::error(types::DUPLICATE_FIELD, name.span, message));
+                        } else {
+                            fields.push((name.text.clone(), ty));
+                        }
+                    }
+                    if !fields.is_empty() {
+                        data.insert(variant.name.text.clone(), fields);
+                    }
+                }
                 Type::Enum(Arc::new(EnumType {
+                    data,
                     name: name.text.clone(),
                     variants: variants.iter().map(|v| v.name.text.clone()).collect(),
                     span: Some(name.span),

@@ -16,7 +16,7 @@ pub use fix::{Applicability, Fix, Mended, Mending, mend};
 pub use nearest::nearest;
 pub use render::{one_line, render_human, summary};
 pub use render_github::render_github;
-pub use render_json::render_json;
+pub use render_json::{JSON_LIMIT, render_json};
 pub use render_sarif::{Tool, render_sarif};
 
 use crate::source::Span;

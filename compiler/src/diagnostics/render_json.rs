@@ -6,6 +6,9 @@ use crate::source::{Sources, Span};
 
 use super::{Diagnostic, Diagnostics, Fix, Severity};
 
+/// How many are written: an array cannot say that more were found, so whoever prints it does.
+pub const JSON_LIMIT: usize = 10_000;
+
 /// One diagnostic. Lines and columns count from 1, columns in characters; ends are exclusive.
 #[derive(Debug, Serialize)]
 struct JsonDiagnostic<'a> {
@@ -50,13 +53,14 @@ struct JsonPlace<'a> {
     end_column: usize,
 }
 
-/// A JSON array of all diagnostics, sorted:
+/// A JSON array of the diagnostics, sorted, at most [`JSON_LIMIT`]:
 /// `[{code, severity, message, labels: [{file, line, column, end_line, end_column, text, primary}], help, fixes}]`;
 /// a fix is `{title, applicability, edits: [{file, line, column, end_line, end_column, replacement}]}`, `help` may be null.
 pub fn render_json(diagnostics: &Diagnostics, sources: &Sources) -> String {
     let all: Vec<_> = diagnostics
         .sorted()
         .into_iter()
+        .take(JSON_LIMIT)
         .map(|d| json(d, sources))
         .collect();
     // Strings and numbers always have a JSON form.

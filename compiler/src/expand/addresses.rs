@@ -40,9 +40,13 @@ impl Layout<'_> {
         if !self.room(&names, recorded, &pools) {
             return None;
         }
+        if !self.leaders(&names, recorded) {
+            return None;
+        }
         let mut nodes: Vec<(String, LedgerNode)> = Vec::new();
         for (group, names) in self.groups.iter_mut().zip(names) {
             let networks: Vec<Arc<str>> = group.hardware.nics.values().map(|n| n.as_str().into()).collect();
+            let leader = group.leader.as_ref().map(|leader| &leader.node);
             group.nodes.reserve(names.len());
             nodes.reserve(names.len());
             for name in names {
@@ -59,6 +63,7 @@ impl Layout<'_> {
                 let held = LedgerNode {
                     group: group.name.clone(),
                     addresses: addresses.clone(),
+                    leader: leader == Some(&name),
                 };
                 nodes.push((name.clone(), held));
                 group.nodes.push(NodeInstance { name, addresses });

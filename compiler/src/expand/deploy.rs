@@ -1,21 +1,24 @@
 //! The body of a workload, for one deploy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use super::{GroupInstance, Instances, NetworkInstance, RunInstance, WaitInstance};
+use super::workloads::Frame;
+use super::{GroupInstance, Instances, NetworkInstance, RunInstance};
 use crate::check::evaluate::{Scope, Stop, as_item, evaluate, known, truth};
-use crate::check::phases;
-use crate::check::{Deploy, Expression, Group, Parameter, Run, Site, Statement, Typed};
-use crate::diagnostics::codes::expand as codes;
+use crate::check::{Choice, Deploy, Expression, Parameter, SignatureName, Site, Statement, Typed};
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::plan::{BackendChoice, Column, Hardware, Ledger, NodeReference, Template};
+use crate::plan::{BackendChoice, Ledger, Template};
 use crate::resolve::ItemId;
 use crate::source::Span;
 
-/// More nodes than this are a slip of the pen.
-const MAX_COUNT: u64 = 1_000_000;
+/// More groups and runs than this cannot come of workloads that run others.
+const MAX_STATEMENTS: usize = 10_000;
+/// More waits than this cannot come of them.
+const MAX_WAITS: usize = 200_000;
+/// Calls that are shown with an error.
+const CALLS_SHOWN: usize = 8;
 
 /// The state of laying out one deploy.
 pub(super) struct Layout<'a> {
@@ -40,6 +43,24 @@ pub(super) struct Layout<'a> {
     pub(super) parts: usize,
     /// Where the steps are written that find something out, by `run.step`.
     pub(super) later: BTreeMap<String, Span>,
+    /// Where each group stands in the list.
+    pub(super) by_name: HashMap<String, usize>,
+    /// For each group and each run: the calls of workloads that led to it, the outermost first.
+    pub(super) group_calls: Vec<Vec<Span>>,
+    pub(super) run_calls: Vec<Vec<Span>>,
+    /// The calls of workloads around what is laid out now.
+    pub(super) calls: Vec<Span>,
+    /// Which implementation each signature has in this deploy.
+    pub(super) chosen: BTreeMap<SignatureName, ItemId>,
+    /// How many more groups and runs workloads may be made into, and how many more waits.
+    pub(super) room: Room,
+}
+
+/// What a deploy may still grow by: a few workloads that run each other twice are a million runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub(super) statements: usize,
+    pub(super) waits: usize,
 }
 
 pub(super) fn lay_out(
@@ -63,19 +84,34 @@ pub(super) fn lay_out(
         branches: BTreeSet::new(),
         parts: Scope::of(typed).left,
         later: BTreeMap::new(),
+        by_name: HashMap::new(),
+        group_calls: Vec::new(),
+        run_calls: Vec::new(),
+        calls: Vec::new(),
+        chosen: BTreeMap::new(),
+        room: Room {
+            statements: MAX_STATEMENTS,
+            waits: MAX_WAITS,
+        },
     };
     let site = typed.sites.get(&deploy.site)?;
+    layout.chosen = chosen(typed, deploy, site);
     let backend = layout.backend(site);
     let workload = typed.functions.get(&deploy.workload)?;
     let mut scope = Scope::of(typed);
     let mut arguments = Scope::of(typed);
+    layout.recorded_outputs(deploy, &mut arguments);
     for (name, value) in &deploy.arguments {
         if let Some(value) = layout.evaluate(value, &mut arguments) {
             scope.variables.insert(name.clone(), value);
         }
     }
+    let given = super::arguments::given(deploy, &scope.variables);
+    let reads = super::arguments::reads(typed, deploy, &arguments.variables);
     not_given(&workload.parameters, &deploy.arguments, &mut scope.variables);
-    layout.statements(&workload.body, &mut scope);
+    let mut frame = Frame::of_deploy(deploy.workload);
+    layout.statements(&workload.body, &mut scope, &mut frame);
+    layout.outputs = frame.outputs;
     let capabilities = layout.capabilities(site, deploy);
     layout.same_things();
     layout.check_networks();
@@ -109,12 +145,16 @@ pub(super) fn lay_out(
         capabilities,
         moves,
         moved_at,
+        arguments: given,
+        reads,
     })
 }
 
 impl Layout<'_> {
+    /// Reports what is wrong, and the calls of workloads that led there.
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
         self.failed = true;
+        let diagnostic = with_calls(diagnostic, &self.calls);
         self.diagnostics.push(diagnostic);
     }
 
@@ -122,7 +162,7 @@ impl Layout<'_> {
     pub(super) fn stopped(&mut self, stop: Stop) {
         self.failed = true;
         if let Stop::Error(diagnostic) = stop {
-            self.diagnostics.push(*diagnostic);
+            self.report(*diagnostic);
         }
     }
 
@@ -172,179 +212,6 @@ impl Layout<'_> {
         otherwise
     }
 
-    fn statements(&mut self, body: &[Statement], scope: &mut Scope<'_>) {
-        for statement in body {
-            match statement {
-                Statement::Let(name, value) => {
-                    if let Some(value) = self.evaluate(value, scope) {
-                        scope.variables.insert(name.clone(), value);
-                    }
-                }
-                Statement::Group(group) => self.group(group, scope),
-                Statement::Run(run) => self.run(run, scope),
-                Statement::Out(name, value) => {
-                    if let Some(value) = self.evaluate(value, scope) {
-                        self.outputs.insert(name.clone(), value);
-                    }
-                }
-                Statement::If(branches, otherwise) => {
-                    let body = self.branch(branches, otherwise, scope);
-                    self.statements(body, scope);
-                }
-                // A workload has no steps.
-                Statement::Step(_) | Statement::OnLeave(_) => {}
-            }
-        }
-    }
-
-    fn group(&mut self, group: &Group, scope: &mut Scope<'_>) {
-        let count = match group.fields.get("count") {
-            Some(count) => {
-                let value = self.known(count, scope, "the number of nodes");
-                match value.as_ref().and_then(Value::as_i64) {
-                    Some(number) if (0..=MAX_COUNT as i64).contains(&number) => number as u64,
-                    Some(number) => {
-                        let message = format!("a group cannot have {number} nodes");
-                        let help = format!("give a number from 0 to {MAX_COUNT}");
-                        self.report(Diagnostic::error(codes::BAD_AMOUNT, count.span, message).help(help));
-                        0
-                    }
-                    None => 0,
-                }
-            }
-            None => 1,
-        };
-        let total = self.counts.iter().sum::<u64>() + count;
-        if total > MAX_COUNT {
-            let message = format!("a deploy of {total} nodes is too large");
-            let help = format!("a deploy has at most {MAX_COUNT} nodes: make several");
-            self.report(Diagnostic::error(codes::TOO_LARGE, group.span, message).help(help));
-            return;
-        }
-        let spread = group
-            .fields
-            .get("spread")
-            .and_then(|s| self.known(s, scope, "how nodes are spread"));
-        let hardware = group.fields.get("hardware").and_then(|hardware| {
-            let value = self.evaluate(hardware, scope)?;
-            as_item(&value)
-        });
-        let hardware = hardware
-            .and_then(|id| self.hardware(id))
-            .unwrap_or_else(empty_hardware);
-        let of = |column: Column| {
-            let node = NodeReference::Member(group.name.clone());
-            let column = Template::Column { node, column };
-            match group.many {
-                true => Template::Each {
-                    group: group.name.clone(),
-                    element: Box::new(column),
-                },
-                false => column,
-            }
-        };
-        let on = |network: &String| (network.clone(), of(Column::AddressOn(network.clone())));
-        let mut members = BTreeMap::from([
-            ("name".to_owned(), of(Column::Name)),
-            (
-                "addresses".to_owned(),
-                Template::Record(hardware.nics.values().map(on).collect()),
-            ),
-        ]);
-        if !hardware.nics.is_empty() {
-            members.insert("address".to_owned(), of(Column::Address));
-        }
-        scope
-            .variables
-            .insert(group.name.clone(), Template::Record(members));
-        self.groups.push(GroupInstance {
-            name: group.name.clone(),
-            many: group.many,
-            spread: spread.as_ref().and_then(Value::as_str).map(str::to_owned),
-            hardware,
-            nodes: Vec::new(),
-            span: group.span,
-        });
-        self.counts.push(count);
-        let quorum = group.fields.get("quorum");
-        let quorum = quorum.and_then(|field| self.quorum(field, count, group.span, scope));
-        self.quorums.push(quorum);
-    }
-
-    fn run(&mut self, run: &Run, scope: &mut Scope<'_>) {
-        let mut arguments = BTreeMap::new();
-        for (name, value) in &run.arguments {
-            if let Some(value) = self.evaluate(value, scope) {
-                arguments.insert(name.clone(), value);
-            }
-        }
-        if let Some(role) = self.typed.functions.get(&run.role) {
-            not_given(&role.parameters, &run.arguments, &mut arguments);
-            self.known_arguments(&role.parameters, run, &arguments);
-        }
-        let Some(group) = self.groups.iter().position(|g| g.name == run.group) else {
-            return;
-        };
-        let expanded = self.role(run, group, arguments);
-        scope.later.clone_from(&self.later);
-        scope.variables.insert(run.name.clone(), expanded.outputs);
-        let rollout = self.rollout(run, group, scope);
-        let mut waits: Vec<WaitInstance> = Vec::new();
-        for wait in &run.waits {
-            if waits.iter().any(|w| w.run == wait.run) {
-                continue;
-            }
-            let reason = match &wait.output {
-                Some(output) => format!("`{}` uses the output `{output}` of `{}`", run.name, wait.run),
-                None => format!("`{}` is to come after `{}`", run.name, wait.run),
-            };
-            let (span, place) = (wait.span, wait.place.clone());
-            waits.push(WaitInstance {
-                run: wait.run.clone(),
-                reason,
-                span,
-                place,
-            });
-        }
-        let role = self
-            .typed
-            .functions
-            .get(&run.role)
-            .map_or(String::new(), |r| r.name.clone());
-        self.runs.push(RunInstance {
-            name: run.name.clone(),
-            role,
-            group: run.group.clone(),
-            hash: expanded.hash,
-            steps: expanded.steps,
-            rollout,
-            waits,
-            span: run.span,
-        });
-        self.steps.push(expanded.kinds);
-        self.roles.push(run.role);
-    }
-
-    /// A parameter that is marked `known` takes what is known before anything runs, and nothing else.
-    fn known_arguments(
-        &mut self,
-        parameters: &[Parameter],
-        run: &Run,
-        arguments: &BTreeMap<String, Template>,
-    ) {
-        for parameter in parameters.iter().filter(|p| p.known) {
-            let (Some(value), Some(given)) =
-                (arguments.get(&parameter.name), run.arguments.get(&parameter.name))
-            else {
-                continue;
-            };
-            if !matches!(value, Template::Value(_)) {
-                let later = value.later_step().and_then(|step| self.later.get(step));
-                self.report(phases::not_known(parameter, given.span, later.copied()));
-            }
-        }
-    }
-
     fn backend(&mut self, site: &Site) -> Option<BackendChoice> {
         let (id, fields, _) = site.backend.as_ref()?;
         let mut choice = BackendChoice {
@@ -378,13 +245,27 @@ pub(super) fn not_given(
     }
 }
 
-/// What stands for a hardware that could not be read; the reason has been reported.
-fn empty_hardware() -> Hardware {
-    Hardware {
-        name: String::new(),
-        cpu: 0,
-        memory: 0,
-        disks: BTreeMap::new(),
-        nics: BTreeMap::new(),
-    }
+/// Labels for the calls of workloads that led to a place, the innermost first.
+pub(super) fn with_calls(diagnostic: Diagnostic, calls: &[Span]) -> Diagnostic {
+    let shown = calls.iter().rev().take(CALLS_SHOWN);
+    shown.fold(diagnostic, |diagnostic, call| {
+        diagnostic.label(*call, "the workload is run here")
+    })
+}
+
+/// Which implementation each signature has: the deploy says, then the site, then the interface.
+fn chosen(typed: &Typed, deploy: &Deploy, site: &Site) -> BTreeMap<SignatureName, ItemId> {
+    let defaults = typed
+        .interfaces
+        .values()
+        .flat_map(|interface| &interface.defaults);
+    let all = defaults.chain(&site.choices).chain(&deploy.choices);
+    all.map(
+        |Choice {
+             signature,
+             implementation,
+             ..
+         }| (signature.clone(), *implementation),
+    )
+    .collect()
 }

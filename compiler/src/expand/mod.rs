@@ -2,14 +2,19 @@
 //! A role is evaluated once for a group, not once for a node.
 
 mod addresses;
+mod arguments;
 mod capabilities;
 mod deploy;
 mod dump;
+mod groups;
 mod hardware;
+mod leaders;
 mod moves;
 mod roles;
 mod rollout;
 mod shared;
+mod turns;
+mod workloads;
 
 pub(crate) use addresses::MAX_HOST_NAME;
 pub use dump::dump;
@@ -23,7 +28,10 @@ use ipnet::IpNet;
 use crate::check::{Deploy, Typed};
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::plan::{Addresses, BackendChoice, Capability, Hardware, Ledger, Move, Rollout, Step, Template};
+use crate::plan::{
+    Addresses, BackendChoice, Capability, GateMode, GivenValue, Hardware, Leader, Ledger, Move, Rollout,
+    Step, Template,
+};
 use crate::resolve::list_of;
 use crate::source::Span;
 
@@ -54,6 +62,10 @@ pub struct Instances {
     pub capabilities: BTreeMap<String, Capability>,
     /// What may be recorded under other names, in the order in which it is to be moved.
     pub moves: Vec<Move>,
+    /// Arguments that are given beside the spec.
+    pub arguments: BTreeMap<String, GivenValue>,
+    /// Outputs of other deploys that the arguments use, by deploy.
+    pub reads: BTreeMap<String, serde_json::Value>,
     /// Where each of them is written: the old name and the name of now.
     pub moved_at: Vec<(Span, Span)>,
 }
@@ -86,6 +98,8 @@ pub struct GroupInstance {
     pub hardware: Hardware,
     /// The nodes in name order.
     pub nodes: Vec<NodeInstance>,
+    /// Its leader, if something uses it.
+    pub leader: Option<Leader>,
     /// Where its name is written.
     pub span: Span,
 }
@@ -125,6 +139,8 @@ pub struct RunInstance {
 pub struct WaitInstance {
     /// The run that is waited for.
     pub run: String,
+    /// How much of it.
+    pub mode: GateMode,
     /// Why, in words.
     pub reason: String,
     /// Where that is written.

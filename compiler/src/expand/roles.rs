@@ -6,9 +6,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::deploy::Layout;
-use crate::check::evaluate::{Scope, record, two_nodes};
+use super::turns::loaded;
+use crate::check::choose::chosen;
+use crate::check::evaluate::{Scope, record};
 use crate::check::phases;
-use crate::check::{Expression, ExpressionKind, Run, Statement, Step as TypedStep, Thing, Type};
+use crate::check::turns::two_nodes;
+use crate::check::{Expression, ExpressionKind, Statement, Step as TypedStep, Thing, Type};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, types};
 use crate::plan::{NodeReference, Step, Template, keeping};
@@ -24,6 +27,8 @@ pub(super) struct Expanded {
     pub(super) kinds: Vec<(ItemId, Span)>,
     /// What is done before the node goes, and the kinds of that.
     leave: (Vec<Step>, Vec<(ItemId, Span)>),
+    /// What the turns of `for` at hand add to the names of steps: `[shop]`, from the outermost to the innermost.
+    pub(super) turns: Vec<String>,
     /// A record of outputs, from outside of the group.
     pub(super) outputs: Template,
     pub(super) hash: String,
@@ -32,19 +37,21 @@ pub(super) struct Expanded {
 impl Layout<'_> {
     pub(super) fn role(
         &mut self,
-        run: &Run,
-        group: usize,
+        name: &str,
+        role: ItemId,
+        (group, many): (usize, bool),
         arguments: BTreeMap<String, Template>,
     ) -> Expanded {
         let mut expanded = Expanded {
-            run: run.name.clone(),
+            run: name.to_owned(),
             steps: Vec::new(),
             kinds: Vec::new(),
             leave: (Vec::new(), Vec::new()),
+            turns: Vec::new(),
             outputs: Template::Value(Value::Null),
             hash: String::new(),
         };
-        let Some(role) = self.typed.functions.get(&run.role) else {
+        let Some(role) = self.typed.functions.get(&role) else {
             return expanded;
         };
         let group = self.groups[group].clone();
@@ -61,13 +68,13 @@ impl Layout<'_> {
         self.later = std::mem::take(&mut scope.later);
         let (leave, kinds) = std::mem::take(&mut expanded.leave);
         if !leave.is_empty() {
-            expanded.steps.push(keeping(&run.name, &leave));
+            expanded.steps.push(keeping(name, &leave));
             expanded.kinds.extend(kinds);
         }
         let mut seen = BTreeMap::new();
         for (name, (value, span)) in outputs {
             let value = match outside(value, &group.name, false) {
-                Some(value) if group.many => Template::Each {
+                Some(value) if many => Template::Each {
                     group: group.name.clone(),
                     element: Box::new(value),
                 },
@@ -84,7 +91,7 @@ impl Layout<'_> {
         expanded
     }
 
-    fn role_statements(
+    pub(super) fn role_statements(
         &mut self,
         body: &[Statement],
         scope: &mut Scope<'_>,
@@ -118,6 +125,21 @@ impl Layout<'_> {
                 Statement::If(branches, otherwise) => {
                     let body = self.branch(branches, otherwise, scope);
                     self.role_statements(body, scope, expanded, outputs, symbolic);
+                }
+                Statement::Match(subject, arms) => {
+                    let Some(value) = self.evaluate(subject, scope) else {
+                        continue;
+                    };
+                    let done = chosen(&value, arms, subject.span, scope, |body, scope| {
+                        self.role_statements(body, scope, expanded, outputs, symbolic);
+                    });
+                    if let Err(stop) = done {
+                        self.stopped(stop);
+                    }
+                }
+                Statement::For(turns) => {
+                    absorb(symbolic, &format!("for {} in {}", turns.variable, turns.list));
+                    self.turns(turns, scope, expanded, outputs, symbolic);
                 }
                 Statement::OnLeave(body) => {
                     absorb(symbolic, "on leave");
@@ -210,6 +232,7 @@ impl Layout<'_> {
         scope
             .variables
             .insert(step.name.clone(), Template::Record(members));
+        let reload_on = loaded(&reload_on, expanded);
         let loads = expanded
             .steps
             .iter()
@@ -217,7 +240,7 @@ impl Layout<'_> {
             .map(|s| s.hash.as_str());
         let hash = crate::plan::step_hash(&kind.name, &fields, loads);
         expanded.steps.push(Step {
-            name: step.name.clone(),
+            name: format!("{}{}", step.name, expanded.turns.concat()),
             kind: kind.name.clone(),
             key: kind
                 .fields

@@ -45,7 +45,7 @@ impl Layout<'_> {
         if let Some(quorum) = quorum {
             self.keeps_quorum(
                 run,
-                size,
+                group,
                 quorum,
                 [("canary", canary), ("batch", batch)],
                 max_unavailable,
@@ -138,12 +138,12 @@ impl Layout<'_> {
     fn keeps_quorum(
         &mut self,
         run: &Run,
-        size: u64,
+        group: usize,
         (quorum, declared): (u32, Span),
         sizes: [(&str, Option<(u32, Span)>); 2],
         max_unavailable: Option<(u32, Span)>,
     ) {
-        let members = u32::try_from(size).unwrap_or(u32::MAX);
+        let members = u32::try_from(self.counts[group]).unwrap_or(u32::MAX);
         let spare = members - quorum.min(members);
         let most = max_unavailable.map_or(u32::MAX, |(most, _)| most);
         let given = sizes.into_iter().filter_map(|(name, given)| Some((name, given?)));
@@ -165,7 +165,7 @@ impl Layout<'_> {
         for (name, number, span) in wrong {
             let message = format!(
                 "{number} of {members} away leaves fewer than the quorum of {quorum} on `{}`",
-                run.group
+                self.groups[group].name
             );
             let here = match name {
                 "run" => "it changes at least one member at a time".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::deploy::Layout;
+use super::deploy::{Layout, with_calls};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::expand as codes;
 use crate::diagnostics::codes::plan as plan_codes;
@@ -72,6 +72,11 @@ impl Layout<'_> {
                     .label(self.runs[second.0].span, "and by this one"),
                 false => diagnostic.label(place(first), "and here"),
             };
+            // By which calls each of the two came there.
+            diagnostic = with_calls(diagnostic, &self.run_calls[first.0]);
+            if self.run_calls[second.0] != self.run_calls[first.0] {
+                diagnostic = with_calls(diagnostic, &self.run_calls[second.0]);
+            }
             self.report(
                 diagnostic
                     .help("each thing on a node has one owner: keep one of the two, or make them the same"),

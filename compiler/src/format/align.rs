@@ -5,7 +5,7 @@ use crate::syntax::{RESERVED_WORDS, TokenKind};
 use super::{Line, Piece};
 
 /// Words whose statements give a value with `=`, besides plain fields.
-const BINDING_WORDS: &[&str] = &["provides", "deploy", "run", "let", "type"];
+const BINDING_WORDS: &[&str] = &["provides", "deploy", "run", "let", "type", "use"];
 
 /// The form of a line, if lines of this form make tables.
 #[derive(Debug, Clone, PartialEq, Eq)]

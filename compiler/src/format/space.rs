@@ -60,7 +60,7 @@ impl<'t> Spacing<'t> {
             return true;
         }
         match text {
-            "," | ")" | "]" | ":" | "." | ".." | "?." => return true,
+            "," | ")" | "]" | ":" | "." | ".." | "?." | "@" => return true,
             // The key of a map, rather than a list.
             "[" => {
                 let value = last_kind == TokenKind::Word && !begins_expression(last);
@@ -75,7 +75,7 @@ impl<'t> Spacing<'t> {
             }
             _ => {}
         }
-        matches!(last, "(" | "[" | "." | ".." | "?.")
+        matches!(last, "(" | "[" | "." | ".." | "?." | "@")
     }
 }
 

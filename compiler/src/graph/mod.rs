@@ -9,6 +9,7 @@ use petgraph::visit::EdgeRef;
 use crate::diagnostics::codes::order;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::expand::Instances;
+use crate::plan::GateMode;
 use crate::source::Span;
 
 /// A run on a group.
@@ -25,6 +26,8 @@ pub struct Segment {
 pub struct Edge {
     /// Whether it waits for the whole run; else it is only the written order on nodes that both share.
     pub gate: bool,
+    /// How much of the run is waited for.
+    pub mode: GateMode,
     /// In words: "`entry` uses the output `url` of `pages`".
     pub reason: String,
     /// Where that is written.
@@ -63,6 +66,7 @@ pub fn build(instances: Instances, diagnostics: &mut Diagnostics) -> Graph {
             };
             let edge = Edge {
                 gate: true,
+                mode: wait.mode,
                 reason: wait.reason.clone(),
                 span: wait.span,
                 place: wait.place.clone(),
@@ -81,6 +85,7 @@ pub fn build(instances: Instances, diagnostics: &mut Diagnostics) -> Graph {
                 node,
                 Edge {
                     gate: false,
+                    mode: GateMode::All,
                     reason,
                     span: run.span,
                     place: String::new(),
@@ -161,10 +166,9 @@ impl Graph {
                 .collect();
             edges.sort_by_key(|e| e.source());
             for edge in edges {
-                let kind = if edge.weight().gate {
-                    "after all of"
-                } else {
-                    "after"
+                let kind = match edge.weight() {
+                    Edge { gate: true, mode, .. } => format!("after {}", mode.words()),
+                    Edge { gate: false, .. } => "after".to_owned(),
                 };
                 let _ = writeln!(
                     text,
@@ -186,6 +190,7 @@ mod tests {
     fn run(name: &str, waits: &[&str]) -> RunInstance {
         let wait = |run: &&str| WaitInstance {
             run: (*run).to_owned(),
+            mode: GateMode::All,
             reason: format!("`{name}` uses `{run}`"),
             span: Span::default(),
             place: String::new(),
@@ -222,6 +227,8 @@ mod tests {
             capabilities: BTreeMap::new(),
             moves: Vec::new(),
             moved_at: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
         };
         let mut diagnostics = Diagnostics::default();
         let graph = build(instances, &mut diagnostics);

@@ -50,7 +50,7 @@ impl Facts {
                     facts.members.insert(name.text.clone());
                 }
             });
-            if module.name.starts_with("std.") && !library {
+            if !module.is_own() && !library {
                 continue;
             }
             for item in &module.ast.items {

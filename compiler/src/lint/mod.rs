@@ -88,7 +88,7 @@ pub fn lint(typed: &Typed, sources: &Sources, config: &Config) -> Vec<Diagnostic
     let mut all = Vec::new();
     for module in 0..typed.resolved.modules.list.len() {
         let looked_at = &typed.resolved.modules.list[module];
-        if looked_at.name.starts_with("std.") && !config.library {
+        if !looked_at.is_own() && !config.library {
             continue;
         }
         let look = Look {

@@ -6,12 +6,14 @@
 
 mod dependencies;
 mod lint;
+mod lock;
 mod package;
 mod secrets;
 mod table;
 
 pub use dependencies::{Dependency, GitRef, Origin};
 pub use lint::{LintLevel, LintSetting};
+pub use lock::{LOCK_FILE, Lock, LockedPackage};
 pub use package::About;
 pub(crate) use secrets::is_secret_name;
 pub use secrets::{From as SecretFrom, SecretSource};

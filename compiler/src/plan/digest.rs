@@ -187,6 +187,8 @@ struct Uses<'a> {
     groups: Vec<&'a str>,
     /// Outputs of steps, in the order in which they are met.
     outputs: Vec<UsedOutput<'a>>,
+    /// Groups whose leaders it uses, in that order.
+    leaders: Vec<&'a str>,
 }
 
 /// An output of a step, as a pattern says it: whose, which step, which output.
@@ -202,6 +204,12 @@ impl<'a> Uses<'a> {
     fn uses_output(&mut self, output: UsedOutput<'a>) {
         if !self.outputs.contains(&output) {
             self.outputs.push(output);
+        }
+    }
+
+    fn uses_leader(&mut self, group: &'a str) {
+        if !self.leaders.contains(&group) {
+            self.leaders.push(group);
         }
     }
 }
@@ -222,10 +230,12 @@ impl<'a> Digests<'a> {
                             used.own.extend(inner.own);
                             used.secrets.extend(inner.secrets);
                             inner.groups.into_iter().for_each(|group| used.uses(group));
+                            let outputs = inner.outputs.into_iter();
+                            outputs.for_each(|output| used.uses_output(output));
                             inner
-                                .outputs
+                                .leaders
                                 .into_iter()
-                                .for_each(|output| used.uses_output(output));
+                                .for_each(|group| used.uses_leader(group));
                         }
                     }
                     steps.push(used);
@@ -277,7 +287,8 @@ impl<'a> Digests<'a> {
     }
 
     fn digest(&self, uses: &Uses<'a>, node: &NodeRow) -> Cow<'a, str> {
-        if uses.own.is_empty() && uses.groups.is_empty() && uses.secrets.is_empty() {
+        let symbolic = uses.groups.is_empty() && uses.leaders.is_empty() && uses.secrets.is_empty();
+        if uses.own.is_empty() && symbolic {
             return Cow::Borrowed(uses.hash);
         }
         let mut parts = Parts::new("step on a node");
@@ -296,6 +307,10 @@ impl<'a> Digests<'a> {
         for group in &uses.groups {
             parts.add(self.groups.get(group).map_or("", String::as_str));
         }
+        for group in &uses.leaders {
+            parts.add("leader");
+            parts.add_json(&self.leader(group));
+        }
         for id in &uses.secrets {
             // Without a MAC it is another secret than any that was applied with one.
             let mac = self.plan.secrets.get(id).and_then(|secret| secret.mac.as_deref());
@@ -303,6 +318,19 @@ impl<'a> Digests<'a> {
             parts.add(mac.unwrap_or_default());
         }
         Cow::Owned(parts.finish())
+    }
+
+    /// The name and addresses of a group's leader, and on which network it is called first.
+    fn leader(&self, group: &str) -> Option<(&'a str, Option<&'a String>, &'a super::Addresses)> {
+        let leader = &self.plan.groups.get(group)?.leader.as_ref()?.node;
+        let at = self
+            .plan
+            .nodes
+            .binary_search_by(|row| row.name.as_str().cmp(leader));
+        let row = self.plan.nodes.get(at.ok()?)?;
+        let pattern = self.plan.patterns.get(row.pattern);
+        let first = pattern.and_then(|p| p.hardware.nics.values().next());
+        Some((leader, first, &row.addresses))
     }
 }
 
@@ -336,6 +364,12 @@ fn uses_of(step: &Step) -> Uses<'_> {
                     uses.uses(group);
                 }
                 uses.uses_output((node, step, output));
+            }
+            Template::Column {
+                node: NodeReference::Leader(group),
+                ..
+            } => {
+                uses.uses_leader(group);
             }
             Template::Each { group, element } => {
                 uses.uses(group);

@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::digest::hex;
+use super::names::{is_name, is_run_or_step, split_address};
 use super::{FORMAT, ObjectVerb, Plan, StepVerbs};
 use crate::expand::MAX_HOST_NAME;
-
-/// Bytes of a name: what a file system takes.
-const MAX_NAME: usize = 255;
 
 /// Why a plan file is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,13 +62,7 @@ pub fn read(bytes: &[u8]) -> Result<Plan, PlanFileError> {
 
 /// Names become names of folders, machines and hosts; in a spec they are made of these characters only.
 fn names_are_names(plan: &Plan) -> Result<(), String> {
-    let is_name = |name: &str| {
-        name.len() <= MAX_NAME
-            && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-    };
+    let mut runs_and_steps: Vec<&str> = Vec::new();
     let mut all: Vec<&str> = vec![&plan.deploy, &plan.site, &plan.backend.name];
     all.extend(plan.networks.keys().map(String::as_str));
     all.extend(plan.leaving_networks.iter().map(String::as_str));
@@ -82,8 +74,8 @@ fn names_are_names(plan: &Plan) -> Result<(), String> {
         all.extend(pattern.hardware.nics.keys().map(String::as_str));
         all.extend(pattern.hardware.disks.keys().map(String::as_str));
         for segment in &pattern.segments {
-            all.push(&segment.run);
-            all.extend(segment.steps.iter().map(|step| step.name.as_str()));
+            runs_and_steps.push(&segment.run);
+            runs_and_steps.extend(segment.steps.iter().map(|step| step.name.as_str()));
         }
     }
     if let Some(node) = plan.nodes.iter().find(|n| n.name.len() > MAX_HOST_NAME) {
@@ -101,7 +93,9 @@ fn names_are_names(plan: &Plan) -> Result<(), String> {
             all.extend(node.addresses.keys());
         }
     }
-    match all.into_iter().find(|name| !is_name(name)) {
+    let wrong = all.into_iter().find(|name| !is_name(name));
+    let wrong = wrong.or_else(|| runs_and_steps.into_iter().find(|name| !is_run_or_step(name)));
+    match wrong {
         Some(name) => Err(format!(
             "{:?} is no name",
             name.chars().take(80).collect::<String>()
@@ -200,7 +194,7 @@ fn consistent(plan: &Plan) -> Result<(), String> {
         }
         if let StepVerbs::Some { ensure, .. } = &node.steps {
             let of_pattern = |address: &&String| {
-                let (run, step) = address.split_once('.').unwrap_or((address, ""));
+                let (run, step) = split_address(address).unwrap_or((address, ""));
                 let segment = pattern.segments.iter().any(|s| s.run == run);
                 !(segment && runs.get(run).is_some_and(|steps| steps.contains(step)))
             };

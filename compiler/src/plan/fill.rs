@@ -31,6 +31,9 @@ pub enum FillError {
     /// A group that the plan has not.
     #[error("there is no group `{0}`")]
     NoGroup(String),
+    /// A group whose leader is meant, and that has none.
+    #[error("the group `{0}` has no leader")]
+    NoLeader(String),
     /// One node of a group of several is meant, and it is not said which.
     #[error("it is not said which node of `{0}` is meant")]
     WhichMember(String),
@@ -91,6 +94,7 @@ enum Secrets<'a> {
 struct Members<'a> {
     many: bool,
     nodes: Vec<Columns<'a>>,
+    leader: Option<Columns<'a>>,
 }
 
 struct Columns<'a> {
@@ -123,6 +127,7 @@ impl<'a> FillContext<'a> {
                 Members {
                     many: group.many,
                     nodes: group.nodes.iter().filter_map(columns).collect(),
+                    leader: group.leader.as_ref().and_then(|leader| columns(&leader.node)),
                 },
             )
         };
@@ -149,6 +154,8 @@ impl<'a> FillContext<'a> {
     pub(crate) fn of_groups(groups: &'a [GroupInstance], most: usize) -> FillContext<'a> {
         let members = |group: &'a GroupInstance| {
             let first = group.hardware.nics.values().next();
+            let leader = group.leader.as_ref();
+            let leader = leader.and_then(|leader| group.nodes.iter().find(|n| n.name == leader.node));
             let columns = |node: &'a crate::expand::NodeInstance| Columns {
                 name: &node.name,
                 address: first.and_then(|network| node.addresses.get(network)).copied(),
@@ -159,6 +166,7 @@ impl<'a> FillContext<'a> {
                 Members {
                     many: group.many,
                     nodes: group.nodes.iter().take(most).map(columns).collect(),
+                    leader: leader.map(columns),
                 },
             )
         };
@@ -382,6 +390,10 @@ impl<'a, 'c> Filling<'a, 'c> {
 
     fn node(&self, node: &NodeReference) -> Result<&'a Columns<'c>, FillError> {
         let (group, index) = match node {
+            NodeReference::Leader(group) => {
+                let leader = self.members(group)?.leader.as_ref();
+                return leader.ok_or_else(|| FillError::NoLeader(group.clone()));
+            }
             NodeReference::Own => self.own.ok_or(FillError::NoOwnNode)?,
             NodeReference::Member(group) => {
                 let turn = self
@@ -403,15 +415,20 @@ impl<'a, 'c> Filling<'a, 'c> {
     }
 
     fn column(&self, node: &NodeReference, column: &Column) -> Result<Value, FillError> {
-        let columns = self.node(node)?;
+        self.node(node)?.value(column)
+    }
+}
+
+impl Columns<'_> {
+    fn value(&self, column: &Column) -> Result<Value, FillError> {
         let missing = |network: String| FillError::NoAddress {
-            node: columns.name.to_owned(),
+            node: self.name.to_owned(),
             network,
         };
         let address = match column {
-            Column::Name => return Ok(columns.name.into()),
-            Column::Address => columns.address.ok_or_else(|| missing("any network".to_owned()))?,
-            Column::AddressOn(network) => *columns
+            Column::Name => return Ok(self.name.into()),
+            Column::Address => self.address.ok_or_else(|| missing("any network".to_owned()))?,
+            Column::AddressOn(network) => *self
                 .addresses
                 .get(network)
                 .ok_or_else(|| missing(format!("`{network}`")))?,

@@ -238,6 +238,14 @@ impl<'a> Filler<'a> {
             nodes: match of {
                 NodeReference::Own => Arc::from([node.name.clone()]),
                 NodeReference::Member(group) => self.members.get(group.as_str()).cloned().unwrap_or_default(),
+                NodeReference::Leader(group) => {
+                    let leader = self
+                        .plan
+                        .groups
+                        .get(group)
+                        .and_then(|group| group.leader.as_ref());
+                    leader.map(|leader| leader.node.clone()).into_iter().collect()
+                }
             },
             step: step.to_owned(),
             output: output.to_owned(),

@@ -62,7 +62,7 @@ pub(super) fn leave_steps(node: &RecordedNode) -> Vec<RecordedStep> {
     keeping.sort_by_key(|step| std::cmp::Reverse(step.position));
     let mut all: Vec<RecordedStep> = Vec::new();
     for keeper in keeping {
-        let run = keeper.address.rsplit_once('.').map_or("", |(run, _)| run);
+        let run = super::split_address(&keeper.address).map_or("", |(run, _)| run);
         let steps = keeper.fields.get("steps").cloned().unwrap_or_default();
         // What this program did not write itself is left alone.
         let steps: Vec<Kept> = serde_json::from_value(steps).unwrap_or_default();

@@ -15,6 +15,8 @@ pub(crate) mod functions;
 mod later;
 mod leave;
 mod moves;
+mod names;
+mod notes;
 mod planning;
 pub(crate) mod render;
 mod secret;
@@ -40,6 +42,8 @@ pub(crate) use leave::keeping;
 pub use leave::{LEAVE, leave_undrained};
 pub(crate) use moves::move_groups;
 pub use moves::{Move, moved_step};
+pub use names::split_address;
+pub use notes::{GivenValue, PatchNote};
 pub use planning::plan;
 pub use render::RenderError;
 pub use secret::{
@@ -101,6 +105,15 @@ pub struct Plan {
     /// What is called otherwise in the record before anything else is done; `nodes` and the rest go by the new names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<Move>,
+    /// Arguments that were given beside the spec: on the command line, in a file, in the environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, GivenValue>,
+    /// Outputs of other deploys that this was made with, by deploy.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reads: BTreeMap<String, serde_json::Value>,
+    /// What the project's patches changed in packages, in written order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<PatchNote>,
     /// Nodes that are left alone, if this is a part of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
@@ -176,6 +189,20 @@ pub struct Group {
     /// The failure domain of each member, where whoever places them tells. No backend of this build does.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub domains: BTreeMap<String, String>,
+    /// The member that was chosen to lead, if something uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<Leader>,
+}
+
+/// The member of a group that leads it. The choice is kept: it changes only when the leader leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Leader {
+    /// Its name.
+    pub node: String,
+    /// The leader before, if this one takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 /// The lane that all nodes of one class share: desired state only.
@@ -285,18 +312,60 @@ pub struct Rollout {
     pub quorum: Option<u32>,
 }
 
-/// The segment `of` on group `group` starts when every node of the segment `after` is done.
+/// The run `of` starts when the run `after` is done: on all its nodes, or as `mode` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     /// The run that waits.
     pub of: String,
-    /// The run that is waited for, on all its nodes.
+    /// The run that is waited for.
     pub after: String,
     /// Why, in words: "`entry` uses the output `url` of `pages`".
     pub reason: String,
     /// Where that is written: `main.rebar:31:27`.
     pub place: String,
+    /// How much of the run that is waited for must be done.
+    #[serde(default, skip_serializing_if = "GateMode::is_all")]
+    pub mode: GateMode,
+}
+
+/// How much of a run must be done before another one begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GateMode {
+    /// One node.
+    Any,
+    /// More than half of its nodes.
+    Quorum,
+    /// All its nodes.
+    #[default]
+    All,
+}
+
+impl GateMode {
+    /// Whether it is the usual one, which plans leave out.
+    fn is_all(&self) -> bool {
+        *self == GateMode::All
+    }
+
+    /// How many of so many nodes must be done.
+    pub fn enough(self, nodes: usize) -> usize {
+        match self {
+            GateMode::Any => nodes.min(1),
+            GateMode::Quorum if nodes == 0 => 0,
+            GateMode::Quorum => nodes / 2 + 1,
+            GateMode::All => nodes,
+        }
+    }
+
+    /// In words: "all of", "any node of".
+    pub fn words(self) -> &'static str {
+        match self {
+            GateMode::Any => "any node of",
+            GateMode::Quorum => "a quorum of",
+            GateMode::All => "all of",
+        }
+    }
 }
 
 /// One node.
@@ -462,6 +531,9 @@ pub struct LedgerNode {
     pub group: String,
     /// Its address on each network.
     pub addresses: Addresses,
+    /// Whether it was chosen to lead its group.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leader: bool,
 }
 
 /// What is known of a deploy when it is planned: the record of what was applied, and what was just observed.

@@ -128,7 +128,7 @@ pub fn moved_step(mut step: RecordedStep, address: &str) -> RecordedStep {
     address.clone_into(&mut step.address);
     if step.kind == LEAVE {
         // Which run it is of is its identity, and there is nothing of it on the node.
-        let run = address.rsplit_once('.').map_or("", |(run, _)| run);
+        let run = super::split_address(address).map_or("", |(run, _)| run);
         run.clone_into(&mut step.key);
         step.fields.insert("run".to_owned(), run.into());
     } else if node_knows != step.address {

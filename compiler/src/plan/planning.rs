@@ -68,6 +68,7 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
                 nodes: names,
                 spread: group.spread,
                 domains: BTreeMap::new(),
+                leader: group.leader,
             },
         );
         nodes.extend(group.nodes.into_iter().map(|node| NodeRow {
@@ -121,6 +122,9 @@ fn desired(graph: Graph, snapshot: &Snapshot) -> Plan {
         capabilities: instances.capabilities,
         secrets,
         moves: Vec::new(),
+        arguments: instances.arguments,
+        reads: instances.reads,
+        patches: Vec::new(),
         selection: None,
     }
 }
@@ -151,6 +155,7 @@ fn gates(graph: &Graph) -> Vec<Gate> {
         after: graph.order[edge.source()].run.clone(),
         reason: edge.weight().reason.clone(),
         place: edge.weight().place.clone(),
+        mode: edge.weight().mode,
     });
     gate.collect()
 }

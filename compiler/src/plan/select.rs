@@ -172,7 +172,7 @@ fn pending(row: &NodeRow, all: Vec<String>) -> LeftOut {
         StepVerbs::Some { ensure, remove } => {
             let addresses = ensure.keys().chain(remove.iter().map(|step| &step.address));
             let runs: BTreeSet<&str> = addresses
-                .filter_map(|address| address.rsplit_once('.'))
+                .filter_map(|address| super::split_address(address))
                 .map(|(run, _)| run)
                 .collect();
             runs.into_iter().map(str::to_owned).collect()

@@ -89,6 +89,8 @@ pub enum NodeReference {
     Own,
     /// The node in turn of the innermost [`Template::Each`] over this group; for a group of one, its node.
     Member(String),
+    /// The leader of a group: see [`super::Group::leader`].
+    Leader(String),
 }
 
 /// A column of a node's row.

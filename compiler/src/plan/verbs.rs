@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::digest::MachineDigests;
 use super::filler::{Filler, Used, key_of};
+use super::names::split_address;
 use super::{
     Machine, NodeReference, NodeRow, ObjectVerb, Outputs, Pattern, Plan, Reason, RecordedNode, RecordedStep,
     Removal, Segment, Snapshot, Step, StepVerbs,
@@ -142,7 +143,7 @@ impl<'a> Lane<'a> {
     fn undoes(&self, left: &[&RecordedStep]) -> bool {
         left.iter()
             .filter(|step| step.removal != Removal::Nothing)
-            .filter_map(|step| step.address.split_once('.'))
+            .filter_map(|step| split_address(&step.address))
             .any(|(run, _)| self.runs.contains(run))
     }
 }
@@ -268,7 +269,7 @@ fn steps(
 fn awaited(used: &Used<'_>, ensure: &BTreeMap<String, Reason>, pending: &Pending<'_>) -> Vec<String> {
     let is_awaited = |(node, step, _): &(&NodeReference, &str, &str)| match node {
         NodeReference::Own => ensure.contains_key(*step),
-        NodeReference::Member(group) => pending(group, step),
+        NodeReference::Member(group) | NodeReference::Leader(group) => pending(group, step),
     };
     let awaited: BTreeSet<&str> = used
         .iter()

@@ -12,7 +12,7 @@ pub fn dump(resolved: &Resolved, sources: &Sources) -> String {
         .modules
         .list
         .iter()
-        .filter(|m| !m.name.starts_with("std."))
+        .filter(|m| m.owner != super::Owner::Std)
     {
         let _ = writeln!(text, "module {}", module.name);
         for item in &module.ast.items {

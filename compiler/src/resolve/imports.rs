@@ -42,7 +42,7 @@ pub(super) fn tables(resolved: &mut Resolved, diagnostics: &mut Diagnostics) -> 
 pub(super) fn report_unused(resolved: &Resolved, tables: &[Table], diagnostics: &mut Diagnostics) {
     for (module, table) in resolved.modules.list.iter().zip(tables) {
         // The library is not the user's to tidy, and what a broken file uses is not known.
-        if module.name.starts_with("std.") || table.lenient || table.tolerant {
+        if !module.is_own() || table.lenient || table.tolerant {
             continue;
         }
         for (name, import) in table.imports.iter().filter(|(_, i)| !i.used) {
@@ -124,10 +124,7 @@ fn own_items(resolved: &mut Resolved, diagnostics: &mut Diagnostics) {
 
 fn imports_of(resolved: &Resolved, module: usize, diagnostics: &mut Diagnostics) -> Table {
     let this = &resolved.modules.list[module];
-    let mut table = Table {
-        lenient: this.incomplete,
-        ..Table::default()
-    };
+    let mut table = Table::default();
     for item in &this.ast.items {
         let ast::ItemKind::Use {
             module: path,
@@ -136,7 +133,7 @@ fn imports_of(resolved: &Resolved, module: usize, diagnostics: &mut Diagnostics)
         else {
             continue;
         };
-        let target = resolved.modules.find(&path.text());
+        let target = resolved.modules.used(module, &path.text());
         match target {
             Some(target) => table.modules.push((target, path.text())),
             None => table.lenient = true,
@@ -185,7 +182,7 @@ fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mu
     let module = &resolved.modules.list[target];
     let items = &resolved.items[target];
     let Some(id) = items.get(&name.text) else {
-        if !module.incomplete {
+        if !module.unread.contains(&name.text) {
             let public = items
                 .iter()
                 .filter(|(_, id)| resolved.item(**id).public)
@@ -214,16 +211,26 @@ fn import(resolved: &Resolved, target: usize, name: &ast::Name, diagnostics: &mu
             end: item.span.start,
             ..item.span
         };
-        diagnostics.push(
-            Diagnostic::error(
-                names::PRIVATE,
-                name.span,
-                format!("`{}` is private to `{}`", name.text, module.name),
-            )
-            .label(at, "defined here, without `pub`")
-            .help("write `pub` before it, if other modules may use it")
-            .likely_fix(start, "pub ", "write `pub` before it"),
-        );
+        let diagnostic = Diagnostic::error(
+            names::PRIVATE,
+            name.span,
+            format!("`{}` is private to `{}`", name.text, module.name),
+        )
+        .label(at, "defined here, without `pub`");
+        diagnostics.push(match module.is_own() {
+            true => diagnostic
+                .help("write `pub` before it, if other modules may use it")
+                .likely_fix(start, "pub ", "write `pub` before it"),
+            // What belongs to others is not the user's to change.
+            false => {
+                let public: Vec<&str> = items
+                    .iter()
+                    .filter(|(_, id)| resolved.item(**id).public)
+                    .map(|(name, _)| name.as_str())
+                    .collect();
+                diagnostic.help(format!("others may use {}", list_of(&public)))
+            }
+        });
         return Definition::Broken;
     }
     Definition::Item(*id)
@@ -247,10 +254,11 @@ fn find_cycles(resolved: &Resolved, diagnostics: &mut Diagnostics) {
     let modules = &resolved.modules.list;
     let edges: Vec<Vec<(usize, Span)>> = modules
         .iter()
-        .map(|module| {
+        .enumerate()
+        .map(|(index, module)| {
             let used = |item: &ast::Item| match &item.kind {
                 ast::ItemKind::Use { module, .. } => {
-                    Some((resolved.modules.find(&module.text())?, module.span))
+                    Some((resolved.modules.used(index, &module.text())?, module.span))
                 }
                 _ => None,
             };

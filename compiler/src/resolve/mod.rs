@@ -1,15 +1,23 @@
 //! From modules to names: every name has a definition, or a diagnostic says why not.
 
 mod dump;
+mod given;
 mod imports;
 mod modules;
+mod packages;
+mod patches;
 mod placement;
 mod scopes;
 
 pub use dump::dump;
+pub(crate) use given::read as read_given;
+pub use given::{Given, GivenArgument, GivenArguments, GivenValue, Origin};
 pub(crate) use imports::list_of;
 pub use modules::{Library, Module, Modules, load};
-pub(crate) use scopes::{parts, policy_names, split_part};
+pub use packages::{Owner, Package, Packages};
+pub use patches::{Patched, apply_patches};
+pub(crate) use scopes::interfaces::as_path;
+pub(crate) use scopes::{bindings, parts, policy_names, split_part};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -50,6 +58,10 @@ pub enum Builtin {
     Template,
     /// `join(list, separator)`
     Join,
+    /// `import("rack1.json")`
+    Import,
+    /// `outputs(database)`
+    Outputs,
     /// `secret("name")`
     Secret,
     /// `generated("name", length = 32)`
@@ -66,11 +78,13 @@ impl Builtin {
     }
 
     /// All of them with their names.
-    pub(crate) const ALL: [(&'static str, Builtin); 6] = [
+    pub(crate) const ALL: [(&'static str, Builtin); 8] = [
         ("node", Builtin::Node),
         ("len", Builtin::Len),
         ("template", Builtin::Template),
         ("join", Builtin::Join),
+        ("import", Builtin::Import),
+        ("outputs", Builtin::Outputs),
         ("secret", Builtin::Secret),
         ("generated", Builtin::Generated),
     ];
@@ -132,9 +146,11 @@ pub(crate) fn name_of(item: &ast::Item) -> Option<&ast::Name> {
         | ast::ItemKind::Let { name, .. }
         | ast::ItemKind::Fn { name, .. }
         | ast::ItemKind::Block { name, .. }
-        | ast::ItemKind::Function { name, .. } => Some(name),
+        | ast::ItemKind::Function { name, .. }
+        | ast::ItemKind::Interface { name, .. } => Some(name),
         ast::ItemKind::Deploy(deploy) => Some(&deploy.name),
         ast::ItemKind::Use { .. }
+        | ast::ItemKind::Patch(_)
         | ast::ItemKind::Moved { .. }
         | ast::ItemKind::Test { .. }
         | ast::ItemKind::Error => None,
@@ -162,7 +178,9 @@ pub(crate) fn noun(item: &ast::Item) -> &'static str {
             FunctionWord::Role => "a role",
             FunctionWord::Workload => "a workload",
         },
+        ItemKind::Interface { .. } => "an interface",
         ItemKind::Deploy(_) => "a deploy",
+        ItemKind::Patch(_) => "a patch",
         ItemKind::Moved { .. } => "a move",
         ItemKind::Test { word, .. } => match word {
             ast::TestWord::Test => "a test",

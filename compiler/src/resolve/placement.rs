@@ -15,6 +15,11 @@ pub(crate) enum Place {
     Site,
     Role,
     Workload,
+    Interface,
+    /// A signature of an interface.
+    Signature,
+    /// The block of a deploy.
+    Deploy,
     Test,
     Policy,
     /// What must give an error, in a test.
@@ -25,6 +30,10 @@ pub(crate) enum Place {
     WorkloadBranch,
     /// What a role does before its node goes, and the branches of an `if` in it.
     OnLeave,
+    /// A patch, which holds items.
+    Patch,
+    /// An item in a patch, which holds changes.
+    Patched,
     /// The block of a step, disk, nic, group, run or accepted gap.
     Settings,
 }
@@ -57,8 +66,11 @@ enum Class {
     Needs,
     AcceptGap,
     OnLeave,
+    Choice,
+    Signature,
     Deploy,
     Assert,
+    Change,
     ExpectError,
     AcceptPolicy,
 }
@@ -66,23 +78,28 @@ enum Class {
 /// What stands where: the one table.
 fn allowed(place: Place) -> &'static [Class] {
     use Class::{
-        AcceptGap, AcceptPolicy, Assert, Declaration, Deploy, ExpectError, Field, If, Let, Named, Needs,
-        Nodes, OnLeave, Out, Provides, Requires, Run,
+        AcceptGap, AcceptPolicy, Assert, Change, Choice, Declaration, Deploy, ExpectError, Field, For, If,
+        Let, Match, Named, Needs, Nodes, OnLeave, Out, Provides, Requires, Run, Signature,
     };
     match place {
+        Place::Patch => &[Named],
+        Place::Patched => &[Change],
         Place::Network | Place::Image | Place::Settings => &[Field],
         Place::Hardware => &[Field, Named],
         Place::Kind => &[Field, Declaration, Out, Requires, Needs],
         Place::Backend => &[Declaration, Provides],
-        Place::Site => &[Field, AcceptGap, AcceptPolicy],
-        Place::Role => &[Let, Named, Out, If, OnLeave],
-        Place::Workload => &[Let, Nodes, Run, Out, If],
+        Place::Site => &[Field, AcceptGap, AcceptPolicy, Choice],
+        Place::Interface => &[Field, Signature],
+        Place::Signature => &[Out],
+        Place::Deploy => &[Choice],
+        Place::Role => &[Let, Named, Out, If, OnLeave, Match, For],
+        Place::Workload => &[Let, Nodes, Run, Out, If, Match],
         Place::Test => &[Let, Deploy, Assert, ExpectError],
         Place::Policy => &[Let, Assert],
         Place::Expected => &[Deploy],
-        Place::RoleBranch => &[Let, Named, If, OnLeave],
-        Place::OnLeave => &[Let, Named, If],
-        Place::WorkloadBranch => &[Let, Nodes, Run, If],
+        Place::RoleBranch => &[Let, Named, If, OnLeave, Match, For],
+        Place::OnLeave => &[Let, Named, If, Match, For],
+        Place::WorkloadBranch => &[Let, Nodes, Run, If, Match],
     }
 }
 
@@ -96,11 +113,16 @@ fn place_noun(place: Place) -> &'static str {
         Place::Site => "a site",
         Place::Role => "a role",
         Place::Workload => "a workload",
+        Place::Interface => "an interface",
+        Place::Signature => "a signature",
+        Place::Deploy => "a deploy",
         Place::Test => "a test",
         Place::Policy => "a policy",
         Place::Expected => "`expect error`",
         Place::RoleBranch | Place::WorkloadBranch => "such a block",
         Place::OnLeave => "`on leave`",
+        Place::Patch => "a patch",
+        Place::Patched => "an item of a patch",
         Place::Settings => "this block",
     }
 }
@@ -127,6 +149,9 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
         StatementKind::Needs { .. } => (Class::Needs, "`needs`".to_owned()),
         StatementKind::AcceptGap { .. } => (Class::AcceptGap, "`accept gap`".to_owned()),
         StatementKind::OnLeave { .. } => (Class::OnLeave, "`on leave`".to_owned()),
+        StatementKind::Change(change) => (Class::Change, format!("`{}`", change.verb.word())),
+        StatementKind::Choice { .. } => (Class::Choice, "`use … = …`".to_owned()),
+        StatementKind::Signature { name, .. } => (Class::Signature, format!("`{}(…)`", name.text)),
         StatementKind::Deploy(_) => (Class::Deploy, "`deploy`".to_owned()),
         StatementKind::Assert { .. } => (Class::Assert, "`assert`".to_owned()),
         StatementKind::ExpectError { .. } => (Class::ExpectError, "`expect error`".to_owned()),
@@ -136,7 +161,18 @@ fn class_of(statement: &StatementKind) -> Option<(Class, String)> {
 }
 
 fn belongs(class: Class, place: Place) -> &'static str {
+    match (class, place) {
+        (Class::Change, _) => {
+            return "changes belong into a patch: `patch ceph@1.2 { role osd { before service osd { … } } }`";
+        }
+        (_, Place::Patch) => return "a patch names the items that it changes: `role osd { … }`",
+        (_, Place::Patched) => {
+            return "what is put in stands in a change: `before service osd { … }`, `after`, `replace` or `set`";
+        }
+        _ => {}
+    }
     match class {
+        Class::Change => "changes belong into a patch",
         Class::Field => match place {
             Place::Role | Place::RoleBranch | Place::OnLeave => {
                 "a role is made of steps, `let`, `if` and `out`; fields belong into the block of a step"
@@ -179,6 +215,10 @@ fn belongs(class: Class, place: Place) -> &'static str {
         Class::Requires => "`requires` belongs into a kind: it says what its steps need of a backend",
         Class::Provides => "`provides` belongs into a backend",
         Class::Needs => "`needs` belongs into a kind: it says which fields a step cannot leave out",
+        Class::Choice => "`use … = …` chooses an implementation, and belongs into a deploy or a site",
+        Class::Signature => {
+            "roles and workloads stand at the top of a file; what others must offer belongs into an `interface`"
+        }
         Class::AcceptGap => "gaps are accepted by a site",
         Class::OnLeave => "`on leave` belongs into a role: it says what is done on a node before it goes",
         Class::Deploy => match place {
@@ -212,12 +252,13 @@ fn head(statement: &Statement) -> crate::source::Span {
     };
     match &statement.kind {
         StatementKind::Named { name, .. } | StatementKind::Nodes { name, .. } => to(name.span),
-        StatementKind::Run { on, .. } => to(on.span),
+        StatementKind::Run { name, on, .. } => to(on.as_ref().map_or(name.span, |on| on.span)),
         StatementKind::If { branches, .. } => branches.first().map_or(statement.span, |(c, _)| to(c.span)),
         StatementKind::Match { subject, .. } => to(subject.span),
         StatementKind::For { list, .. } => to(list.span),
         StatementKind::AcceptGap { capability, .. } => to(capability.span),
-        StatementKind::OnLeave { block } => crate::source::Span {
+        StatementKind::Change(change) => to(change.anchor.as_ref().map_or(change.verb_span, |a| a.span)),
+        StatementKind::OnLeave { block } | StatementKind::Signature { block, .. } => crate::source::Span {
             end: block.span.start,
             ..statement.span
         },

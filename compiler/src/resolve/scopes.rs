@@ -3,17 +3,20 @@
 //! Steps, groups, runs, `let`s and parameters are values of one scope. Kinds, roles, workloads, types and sites
 //! are words: they stand where a value cannot, so a step may be called like a kind.
 
+pub(crate) mod interfaces;
 mod lookup;
 mod moved;
+mod patched;
 mod patterns;
 
-pub(crate) use moved::split as split_part;
+pub(crate) use moved::{parts, split as split_part};
+pub(crate) use patterns::bindings;
 
 use std::collections::HashMap;
 
 use super::imports::Table;
 use super::placement::{Place, misplaced};
-use super::{Definition, ItemId, Resolved, name_of};
+use super::{Definition, Resolved, name_of};
 use crate::diagnostics::codes::names;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::Span;
@@ -26,17 +29,17 @@ use crate::syntax::walk;
 /// Resolves the bodies of all items.
 pub(super) fn resolve_bodies(resolved: &mut Resolved, tables: &mut [Table], diagnostics: &mut Diagnostics) {
     let mut references = HashMap::new();
-    for (module, table) in tables.iter_mut().enumerate() {
+    for module in 0..tables.len() {
         let mut walker = Walker {
             resolved,
             module,
-            table,
+            tables: &mut *tables,
             references: &mut references,
             diagnostics,
             locals: Vec::new(),
             declared: Vec::new(),
             in_role: false,
-            lenient: false,
+            misplaced: Vec::new(),
         };
         walker.module();
     }
@@ -54,7 +57,7 @@ struct Local {
 struct Walker<'a> {
     resolved: &'a Resolved,
     module: usize,
-    table: &'a mut Table,
+    tables: &'a mut [Table],
     references: &'a mut HashMap<Span, Definition>,
     diagnostics: &'a mut Diagnostics,
     /// Names in reach, the innermost last.
@@ -62,8 +65,8 @@ struct Walker<'a> {
     /// All names that the function declares anywhere.
     declared: Vec<Local>,
     in_role: bool,
-    /// Whether some of this item could not be read.
-    lenient: bool,
+    /// Names of statements that were refused: perhaps they were meant as something else.
+    misplaced: Vec<String>,
 }
 
 /// A class of items, for look-up.
@@ -71,11 +74,12 @@ struct Walker<'a> {
 enum Wanted {
     Type,
     Kind,
-    Role,
     Workload,
+    Interface,
     Site,
     /// What has parts that can be moved.
     RoleOrWorkload,
+    Deploy,
 }
 
 impl Walker<'_> {
@@ -83,8 +87,8 @@ impl Walker<'_> {
         for item in &self.resolved.modules.list[self.module].ast.items {
             self.locals.clear();
             self.declared.clear();
+            self.misplaced.clear();
             self.in_role = false;
-            self.lenient = false;
             match &item.kind {
                 ItemKind::Use { .. } | ItemKind::Error => {}
                 ItemKind::Enum { variants, .. } => {
@@ -107,7 +111,6 @@ impl Walker<'_> {
                     self.expression(body);
                 }
                 ItemKind::Block { word, block, .. } => {
-                    self.lenient = has_errors(block);
                     self.block(place_of(*word), block);
                     if *word == BlockWord::Backend {
                         self.provisions(block);
@@ -116,20 +119,25 @@ impl Walker<'_> {
                 ItemKind::Function {
                     word,
                     parameters,
+                    implements,
                     block,
                     ..
                 } => {
-                    self.lenient = has_errors(block);
+                    implements.iter().for_each(|path| self.signature_of(path));
                     self.function(*word, parameters, block);
                 }
+                ItemKind::Interface { block, .. } => {
+                    self.interface(block);
+                }
                 ItemKind::Deploy(deploy) => self.deploy(deploy),
+                // What is in it has been put where it belongs, and is resolved there.
+                ItemKind::Patch(patch) => self.patch(patch),
                 ItemKind::Moved { from, to } => self.moved(from, to),
                 ItemKind::Test { word, title, block } => {
                     let place = match word {
                         TestWord::Test => Place::Test,
                         TestWord::Policy => Place::Policy,
                     };
-                    self.lenient = has_errors(block);
                     self.declared = declarations(block);
                     if place == Place::Policy {
                         for (name, span) in policy_names(title.span) {
@@ -174,6 +182,7 @@ impl Walker<'_> {
             span: deploy.site.span,
         };
         self.item(&site, Wanted::Site);
+        self.block(Place::Deploy, &deploy.block);
     }
 
     fn block(&mut self, place: Place, block: &Block) {
@@ -190,7 +199,10 @@ impl Walker<'_> {
     fn may_stand(&mut self, place: Place, statement: &Statement) -> bool {
         let misplaced = misplaced(place, statement);
         let fits = misplaced.is_none();
-        self.table.tolerant |= !fits;
+        self.tables[self.module].tolerant |= !fits;
+        if !fits && let StatementKind::Named { name, .. } = &statement.kind {
+            self.misplaced.push(name.text.clone());
+        }
         misplaced.into_iter().for_each(|d| self.diagnostics.push(d));
         fits
     }
@@ -226,9 +238,9 @@ impl Walker<'_> {
                 on,
                 block,
             } => {
-                self.item(role, Wanted::Role);
+                self.called(role);
                 self.arguments(arguments);
-                self.value(on);
+                on.iter().for_each(|on| self.value(on));
                 self.run_settings(block);
                 self.declare(name, "run");
             }
@@ -270,6 +282,13 @@ impl Walker<'_> {
                 otherwise.iter().for_each(|b| self.block(inner, b));
             }
             StatementKind::OnLeave { block } => self.block(Place::OnLeave, block),
+            StatementKind::Choice {
+                interface,
+                implementation,
+            } => {
+                self.item(interface, Wanted::Interface);
+                self.item(implementation, Wanted::RoleOrWorkload);
+            }
             StatementKind::AcceptGap { block, .. } | StatementKind::AcceptPolicy { block, .. } => {
                 self.block(Place::Settings, block);
             }
@@ -281,8 +300,10 @@ impl Walker<'_> {
             StatementKind::Assert { condition, .. } => self.expression(condition),
             // Looked at when all settings are known: see `provisions`.
             StatementKind::Provides { .. }
+            | StatementKind::Signature { .. }
             | StatementKind::Requires { .. }
             | StatementKind::Needs { .. }
+            | StatementKind::Change(_)
             | StatementKind::Error => {}
         }
     }
@@ -367,7 +388,10 @@ impl Walker<'_> {
         if let Some(before) = self.locals.iter().find(|l| l.name == name.text).cloned() {
             return self.duplicate(name, &before);
         }
-        if let Some((id, span)) = self.outer_value(&name.text) {
+        let outer = self.outer_value(self.module, &name.text);
+        // What a patch puts in sees the values of two files.
+        let outer = outer.or_else(|| self.outer_value(self.home(name.span)?, &name.text));
+        if let Some((id, span)) = outer {
             let item = self.resolved.item(id);
             self.diagnostics.push(
                 Diagnostic::error(
@@ -408,21 +432,6 @@ impl Walker<'_> {
         );
     }
 
-    /// An item that is a value, and the place where this file gets its name from.
-    fn outer_value(&self, name: &str) -> Option<(ItemId, Span)> {
-        let own = self.resolved.items[self.module].get(name).copied();
-        let id = own.or_else(|| match self.table.imports.get(name)?.definition {
-            Definition::Item(id) => Some(id),
-            _ => None,
-        })?;
-        let item = self.resolved.item(id);
-        let span = match own {
-            Some(_) => name_of(item)?.span,
-            None => self.table.imports.get(name)?.span,
-        };
-        super::is_value(item).then_some((id, span))
-    }
-
     fn arguments(&mut self, arguments: &[Argument]) {
         arguments.iter().for_each(|a| self.expression(&a.value));
     }
@@ -439,11 +448,19 @@ impl Walker<'_> {
                 }
             }
             ExpressionKind::Call { callee, arguments } => {
+                let mut of_deploy = false;
                 match &callee.kind {
-                    ExpressionKind::Name(name) => self.callee(name),
+                    ExpressionKind::Name(name) => {
+                        self.callee(name);
+                        let outputs = Definition::Builtin(super::Builtin::Outputs);
+                        of_deploy = self.references.get(&name.span) == Some(&outputs);
+                    }
                     _ => self.expression(callee),
                 }
-                self.arguments(arguments);
+                match of_deploy {
+                    true => self.deploys(arguments),
+                    false => self.arguments(arguments),
+                }
             }
             ExpressionKind::Match { subject, arms } => {
                 self.expression(subject);
@@ -536,12 +553,6 @@ fn place_of(word: BlockWord) -> Place {
     }
 }
 
-/// Groups, runs and steps that the statements of a block declare, at any depth: name, what it is, and the place.
-pub(crate) fn parts(block: &Block) -> Vec<(String, &'static str, Span)> {
-    let parts = declarations(block).into_iter().filter(|d| d.noun != "value");
-    parts.map(|d| (d.name, d.noun, d.span)).collect()
-}
-
 /// All names that the statements of a block declare, at any depth.
 fn declarations(block: &Block) -> Vec<Local> {
     let mut all = Vec::new();
@@ -573,21 +584,4 @@ fn declarations(block: &Block) -> Vec<Local> {
         }
     }
     all
-}
-
-/// Whether some statement of a block could not be read.
-fn has_errors(block: &Block) -> bool {
-    block.statements.iter().any(|s| match &s.kind {
-        StatementKind::Error => true,
-        StatementKind::Named { block, .. }
-        | StatementKind::Nodes { block, .. }
-        | StatementKind::OnLeave { block }
-        | StatementKind::For { block, .. }
-        | StatementKind::Run { block, .. } => has_errors(block),
-        StatementKind::Match { arms, .. } => arms.iter().any(|arm| has_errors(&arm.value)),
-        StatementKind::If { branches, otherwise } => {
-            branches.iter().any(|(_, b)| has_errors(b)) || otherwise.iter().any(has_errors)
-        }
-        _ => false,
-    })
 }

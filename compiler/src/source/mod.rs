@@ -1,5 +1,7 @@
 //! Source text: files, spans and positions.
 
+pub mod data;
+
 use std::sync::Arc;
 
 /// Which file of a [`Sources`] a span points into.

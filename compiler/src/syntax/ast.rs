@@ -5,11 +5,15 @@
 
 mod literal;
 mod pattern;
+mod words;
 
 pub use literal::{BinaryOperator, Literal, UnaryOperator};
 pub use pattern::{Arm, Pattern, PatternKind, Variables};
+pub use words::{BlockWord, FunctionWord, TestWord};
 
 use crate::source::Span;
+
+pub use super::ast_patch::{Anchor, Change, Patch, PatchVersion, Verb};
 
 /// An identifier as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +126,16 @@ pub enum ItemKind {
         name: Name,
         /// Its parameters in order.
         parameters: Vec<Parameter>,
+        /// The signature that it implements: `implements Dns.dns`.
+        implements: Option<DottedName>,
         /// What is in it.
+        block: Block,
+    },
+    /// `interface Dns { workload dns(zone: Domain, on: Nodes) { out server: Ip } }`
+    Interface {
+        /// The new name.
+        name: Name,
+        /// Its signatures, and `default = …`.
         block: Block,
     },
     /// `deploy laptop_shop = shop(replicas = 2) on laptop`
@@ -143,6 +156,8 @@ pub enum ItemKind {
         /// What is in it.
         block: Block,
     },
+    /// `patch ceph@1.2 { role osd { before service osd { … } } }`
+    Patch(Patch),
     /// Text that could not be read; a diagnostic tells why.
     Error,
 }
@@ -163,41 +178,6 @@ pub struct Variant {
     pub name: Name,
     /// What it holds.
     pub fields: Vec<(Name, Type)>,
-}
-
-/// Words of items that are a name and a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BlockWord {
-    /// L2/L3 network.
-    Network,
-    /// A requirement on machines.
-    Hardware,
-    /// A file system that machines start from.
-    Image,
-    /// A kind of step.
-    Kind,
-    /// What a backend takes and can do.
-    Backend,
-    /// Where deploys stand.
-    Site,
-}
-
-/// Words of items that take parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FunctionWord {
-    /// Runs on one node.
-    Role,
-    /// Groups of nodes and the roles that run on them.
-    Workload,
-}
-
-/// Words of items that make assertions about plans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum TestWord {
-    /// About plans of its own.
-    Test,
-    /// About each deploy.
-    Policy,
 }
 
 /// `name: Type = default`, `known name: Type`
@@ -226,6 +206,8 @@ pub struct Deploy {
     pub arguments: Vec<Argument>,
     /// The site.
     pub site: Name,
+    /// Which implementations it takes, empty if none are written.
+    pub block: Block,
     /// All of it.
     pub span: Span,
 }
@@ -305,16 +287,16 @@ pub enum StatementKind {
         /// Its settings.
         block: Block,
     },
-    /// `run pages = web_page(greeting) on web { canary = 1 }`
+    /// `run pages = web_page(greeting) on web { canary = 1 }`, `run kv = etcd(on = control)`
     Run {
         /// The run's name.
         name: Name,
-        /// The role.
+        /// The role, the workload, or a signature of an interface.
         role: DottedName,
         /// Its arguments.
         arguments: Vec<Argument>,
-        /// The group it runs on.
-        on: Name,
+        /// The group it runs on; a workload brings its own.
+        on: Option<Name>,
         /// Its settings, empty if none are written.
         block: Block,
     },
@@ -399,11 +381,31 @@ pub enum StatementKind {
         /// Holds `because`.
         block: Block,
     },
+    /// `use Dns = bind_dns` in a deploy or a site: which implementation an interface has.
+    Choice {
+        /// The interface.
+        interface: DottedName,
+        /// The role or workload.
+        implementation: DottedName,
+    },
+    /// `workload dns(zone: Domain, on: Nodes) { out server: Ip }` in an interface.
+    Signature {
+        /// Whether it is a role or a workload.
+        word: FunctionWord,
+        /// Its name.
+        name: Name,
+        /// Its parameters in order.
+        parameters: Vec<Parameter>,
+        /// Its outputs.
+        block: Block,
+    },
     /// `on leave { … }` in a role: steps that are done on a node before it goes.
     OnLeave {
         /// The steps.
         block: Block,
     },
+    /// `before service osd { … }` in a patch
+    Change(Change),
     /// Text that could not be read; a diagnostic tells why.
     Error,
 }

@@ -115,6 +115,37 @@ impl Brackets {
         self.stack.last().map(|o| o.byte)
     }
 
+    /// The innermost open bracket: its byte, its offset, its line. None where brackets are only counted.
+    pub(super) fn top_open(&self) -> Option<(u8, usize, usize)> {
+        let open = self.stack.last().filter(|_| self.beyond == 0)?;
+        Some((open.byte, open.offset, open.line))
+    }
+
+    /// How many brackets are open.
+    pub(super) fn count(&self) -> usize {
+        self.stack.len()
+    }
+
+    /// Closes the innermost bracket, whatever it is.
+    pub(super) fn pop(&mut self) {
+        if let Some(open) = self.stack.pop() {
+            self.angles = open.angles;
+        }
+    }
+
+    /// Whether a bracket that `byte` closes is open further out.
+    pub(super) fn has_other(&self, byte: u8) -> bool {
+        self.stack.iter().any(|o| closer(o.byte) == byte)
+    }
+
+    /// The brackets that were opened on a line, outermost first.
+    pub(super) fn opened_on(&self, line: usize) -> Vec<u8> {
+        let last = self.stack.iter().rev().take_while(|o| o.line == line);
+        let mut bytes: Vec<u8> = last.map(|o| o.byte).collect();
+        bytes.reverse();
+        bytes
+    }
+
     /// The innermost open bracket's offset.
     pub(super) fn innermost(&self) -> Option<usize> {
         self.stack.last().map(|o| o.offset)

@@ -1,11 +1,12 @@
 //! From the pairs of pest to the AST: items and what they share.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use pest::Parser;
 use pest::iterators::Pair;
 
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, codes::syntax as codes};
 use crate::source::{SourceId, Span};
 
 use super::ast::{
@@ -53,6 +54,7 @@ pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, R
                 | Rule::comma
                 | Rule::bar
                 | Rule::dot
+                | Rule::at
                 | Rule::arrow
                 | Rule::gives
                 | Rule::separator
@@ -71,11 +73,21 @@ fn entry(word: &str) -> Option<Rule> {
         "let" => Some(Rule::let_entry),
         "network" | "hardware" | "image" | "kind" | "backend" | "site" => Some(Rule::block_entry),
         "role" | "workload" => Some(Rule::function_entry),
+        "interface" => Some(Rule::interface_entry),
         "fn" => Some(Rule::fn_entry),
         "deploy" => Some(Rule::deploy_entry),
+        "patch" => Some(Rule::patch_entry),
         "moved" => Some(Rule::moved_entry),
         "test" | "policy" => Some(Rule::test_entry),
         _ => None,
+    }
+}
+
+/// Whether a signature is that of a role or of a workload.
+pub(super) fn function_word(pair: &Pair<'_, Rule>) -> FunctionWord {
+    match pair.as_str() {
+        "role" => FunctionWord::Role,
+        _ => FunctionWord::Workload,
     }
 }
 
@@ -108,11 +120,25 @@ pub(super) fn item(
         .filter_map(|i| layout.problems[i].labels.first().map(|l| l.span))
         .collect();
     earlier.sort_unstable();
+    let told = region
+        .problems
+        .clone()
+        .filter(dropped)
+        .map(|i| &layout.problems[i]);
+    let told = told.filter(|p| [codes::UNCLOSED, codes::STRAY_CLOSER, codes::UNEXPECTED].contains(&p.code));
+    let brackets: BTreeSet<u32> = told
+        .filter_map(|p| p.labels.first().map(|l| l.span.start))
+        .collect();
     // The earlier problems do not overlap: only the last one that begins before the end can touch.
     let consequence = |found: &Diagnostic| {
         let Some(place) = found.labels.first().map(|l| l.span) else {
             return false;
         };
+        // What is wrong with the brackets of a line explains what else is wrong in it.
+        let (from, to) = line_around(text, place.start as usize);
+        if brackets.range(from as u32..=to as u32).next().is_some() {
+            return true;
+        }
         let end = place.end.max(place.start + 1);
         let index = earlier.partition_point(|s| s.start <= end);
         earlier[..index].last().is_some_and(|s| place.start <= s.end)
@@ -124,6 +150,19 @@ pub(super) fn item(
     }
     problems.extend(own);
     item
+}
+
+/// Where the line of a byte begins and ends; a very long line is only looked at nearby.
+fn line_around(text: &str, at: usize) -> (usize, usize) {
+    const NEARBY: usize = 500;
+    let bytes = text.as_bytes();
+    let (low, high) = (at.saturating_sub(NEARBY), bytes.len().min(at + NEARBY));
+    let before = bytes[low..at].iter().rposition(|b| *b == b'\n');
+    let after = bytes[at..high].iter().position(|b| *b == b'\n');
+    (
+        before.map_or(low, |n| low + n + 1),
+        after.map_or(high, |n| at + n),
+    )
 }
 
 impl<'t> Builder<'t> {
@@ -160,13 +199,22 @@ impl<'t> Builder<'t> {
         let rule = Some(head)
             .filter(|t| t.kind == TokenKind::Word)
             .and_then(|t| entry(t.text(self.text)));
-        let Some(rule) = rule else {
+        let mut input = self.layout.masked[region.start..region.end].to_owned();
+        let rule = rule.or_else(|| {
             if !matches!(head.kind, TokenKind::Unknown | TokenKind::Close) {
                 self.report(explain::unknown_item(head_span, head.text(self.text), head.kind));
             }
-            return error;
-        };
-        let mut input = self.layout.masked[region.start..region.end].to_owned();
+            // What is in it is read as if the word were right.
+            let word = head.text(self.text);
+            let near = explain::nearest_item(word).filter(|near| near.len() <= word.len())?;
+            let (start, end) = (
+                head.start as usize - region.start,
+                head.end as usize - region.start,
+            );
+            input.replace_range(start..end, &format!("{near:<width$}", width = word.len()));
+            entry(near)
+        });
+        let Some(rule) = rule else { return error };
         input.push_str(&region.missing);
         let kind = match Grammar::parse(rule, &input) {
             Ok(mut pairs) => pairs.next().and_then(|p| self.item_kind(rule, p)),
@@ -185,12 +233,14 @@ impl<'t> Builder<'t> {
         let mut parts = parts(pair).filter(|p| {
             !matches!(
                 p.as_rule(),
-                Rule::kw_pub
+                Rule::kw_patch
+                    | Rule::kw_pub
                     | Rule::kw_use
                     | Rule::kw_type
                     | Rule::kw_enum
                     | Rule::kw_fn
                     | Rule::kw_let
+                    | Rule::kw_interface
                     | Rule::kw_moved
                     | Rule::EOI
             )
@@ -257,22 +307,31 @@ impl<'t> Builder<'t> {
                 })
             }
             Rule::function_entry => {
-                let word = match parts.next()?.as_str() {
-                    "role" => FunctionWord::Role,
-                    _ => FunctionWord::Workload,
-                };
+                let word = function_word(&parts.next()?);
                 let name = self.name(&parts.next()?);
                 let parameters = self::parts(parts.next()?)
                     .filter_map(|p| self.parameter(p))
                     .collect();
+                let mut parts = parts.peekable();
+                let implements = parts.next_if(|p| p.as_rule() == Rule::implements);
+                let implements = implements.and_then(|p| p.into_inner().find(|p| p.as_rule() == Rule::path));
                 Some(ItemKind::Function {
                     word,
                     name,
                     parameters,
+                    implements: implements.map(|p| self.dotted(p)),
+                    block: self.block(parts.next()?),
+                })
+            }
+            Rule::interface_entry => {
+                let name = self.name(&parts.next()?);
+                Some(ItemKind::Interface {
+                    name,
                     block: self.block(parts.next()?),
                 })
             }
             Rule::deploy_entry => self.deployment(parts.next()?).map(ItemKind::Deploy),
+            Rule::patch_entry => self.patch(parts).map(ItemKind::Patch),
             Rule::moved_entry => {
                 let from = self.dotted(parts.next()?);
                 let to = self.dotted(parts.next()?);
@@ -343,11 +402,14 @@ impl<'t> Builder<'t> {
         let name = self.name(&parts.next()?);
         let workload = self.dotted(parts.next()?);
         let arguments = self.arguments(parts.next()?).0;
+        let site = self.name(&parts.next()?);
+        let block = self.block_or_none(parts.next(), site.span);
         Some(Deploy {
             name,
             workload,
             arguments,
-            site: self.name(&parts.next()?),
+            site,
+            block,
             span,
         })
     }

@@ -6,9 +6,10 @@ use pest::iterators::Pair;
 use crate::diagnostics::{Diagnostic, codes::syntax as codes};
 
 use super::ast::{Block, Expression, Name, Statement, StatementKind, Type};
-use super::build::{Builder, parts};
+use super::build::{Builder, function_word, parts};
 use super::docs::Docs;
 use super::grammar::{Grammar, Rule};
+use crate::source::Span;
 
 impl Builder<'_> {
     pub(super) fn block(&self, pair: Pair<'_, Rule>) -> Block {
@@ -17,6 +18,18 @@ impl Builder<'_> {
             statements: parts(pair).filter_map(|p| self.statement(p)).collect(),
             span,
         }
+    }
+
+    /// A block that may be left out: then it is empty, and stands after what is before it.
+    pub(super) fn block_or_none(&self, pair: Option<Pair<'_, Rule>>, before: Span) -> Block {
+        let after = Span {
+            start: before.end,
+            ..before
+        };
+        pair.map(|p| self.block(p)).unwrap_or(Block {
+            statements: Vec::new(),
+            span: after,
+        })
     }
 
     fn statement(&self, pair: Pair<'_, Rule>) -> Option<Statement> {
@@ -71,7 +84,7 @@ impl Builder<'_> {
             let default = inner.next().map(|p| self.expression(p).node);
             let span = self.span(&pair).to(name.span);
             let span = if key {
-                crate::source::Span {
+                Span {
                     start: name.span.start,
                     ..span
                 }
@@ -88,6 +101,9 @@ impl Builder<'_> {
                     span,
                 },
             });
+        }
+        if rule == Rule::change_statement {
+            return self.change(pair).map(StatementKind::Change);
         }
         let many = parts(pair.clone())
             .next()
@@ -110,6 +126,7 @@ impl Builder<'_> {
                     | Rule::kw_expect
                     | Rule::kw_error
                     | Rule::kw_leave
+                    | Rule::kw_use
                     | Rule::kw_assert
             )
         });
@@ -133,23 +150,20 @@ impl Builder<'_> {
             Rule::run_statement => {
                 let name = self.name(&parts.next()?);
                 let role = self.dotted(parts.next()?);
-                let arguments = self.arguments(parts.next()?).0;
-                let on = self.name(&parts.next()?);
-                let after = crate::source::Span {
-                    start: on.span.end,
-                    ..on.span
-                };
-                let block = parts.next().map(|p| self.block(p));
-                let block = block.unwrap_or(Block {
-                    statements: Vec::new(),
-                    span: after,
-                });
+                let list = parts.next()?;
+                let list_span = self.span(&list);
+                let arguments = self.arguments(list).0;
+                let mut parts = parts.peekable();
+                let on = parts.next_if(|p| p.as_rule() == Rule::run_group);
+                let on = on.and_then(|p| p.into_inner().find(|p| p.as_rule() == Rule::name));
+                let on = on.map(|p| self.name(&p));
+                let before = on.as_ref().map_or(list_span, |on| on.span);
                 StatementKind::Run {
                     name,
                     role,
                     arguments,
+                    block: self.block_or_none(parts.next(), before),
                     on,
-                    block,
                 }
             }
             Rule::out_statement => {
@@ -185,6 +199,22 @@ impl Builder<'_> {
                 let capability = self.dotted(what);
                 StatementKind::AcceptGap {
                     capability,
+                    block: self.block(parts.next()?),
+                }
+            }
+            Rule::choice_statement => StatementKind::Choice {
+                interface: self.dotted(parts.next()?),
+                implementation: self.dotted(parts.next()?),
+            },
+            Rule::signature_statement => {
+                let word = function_word(&parts.next()?);
+                let name = self.name(&parts.next()?);
+                let list = self::parts(parts.next()?);
+                let parameters = list.filter_map(|p| self.parameter(p)).collect();
+                StatementKind::Signature {
+                    word,
+                    name,
+                    parameters,
                     block: self.block(parts.next()?),
                 }
             }

@@ -12,7 +12,7 @@ use super::token::{Token, TokenKind};
 /// Words that begin statements.
 pub const STATEMENT_WORDS: &[&str] = &[
     "let", "nodes", "node", "run", "out", "requires", "provides", "needs", "accept", "deploy", "assert",
-    "expect", "key", "if", "for", "match",
+    "expect", "key", "if", "for", "match", "use",
 ];
 
 /// Words that cannot be names.
@@ -21,7 +21,7 @@ pub const RESERVED_WORDS: &[&str] = &[
 ];
 
 /// Names of types that the language itself has.
-pub(crate) const BUILTIN_TYPES: [&str; 22] = [
+pub(crate) const BUILTIN_TYPES: [&str; 24] = [
     "Bool",
     "Int",
     "Float",
@@ -43,6 +43,8 @@ pub(crate) const BUILTIN_TYPES: [&str; 22] = [
     "Map",
     "Secret",
     "Step",
+    "Nodes",
+    "Node",
     "Image",
 ];
 
@@ -286,6 +288,10 @@ fn describe(around: &Around<'_>) -> (Code, String) {
     if around.expects(&[Rule::member]) {
         wanted.retain(|w| *w != "`(`");
     }
+    // A run has settings or ends: what else follows on its line was to be its group.
+    if around.expects(&[Rule::run_group]) && around.found.is_some() {
+        return (codes::UNEXPECTED, format!("expected `on`{after}{but_found}"));
+    }
     if wanted.contains(&"`)`") {
         wanted.retain(|w| *w != "`=`");
     }
@@ -346,7 +352,7 @@ fn spelled(rule: Rule) -> Option<&'static str> {
         Rule::close_bracket => "`]`",
         Rule::close_angle => "`>`",
         Rule::arrow => "`->`",
-        Rule::kw_on => "`on`",
+        Rule::kw_on | Rule::run_group => "`on`",
         Rule::kw_then => "`then`",
         Rule::kw_else => "`else`",
         Rule::kw_in => "`in`",
@@ -427,6 +433,11 @@ fn hint(around: &Around<'_>) -> Option<String> {
     None
 }
 
+/// The word of an item that is probably meant.
+pub(super) fn nearest_item(text: &str) -> Option<&'static str> {
+    nearest(text, ITEM_WORDS.iter().copied())
+}
+
 /// An item that begins with something else than a word of an item.
 pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnostic {
     if kind != TokenKind::Word {
@@ -440,7 +451,7 @@ pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnosti
             _ => problem,
         };
     }
-    let near = nearest(text, ITEM_WORDS.iter().copied());
+    let near = nearest_item(text);
     let message = match near {
         Some(near) => format!("unknown item `{text}`, did you mean `{near}`?"),
         None => format!("unknown item `{text}`"),

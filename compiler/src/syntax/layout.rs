@@ -11,15 +11,33 @@ use crate::source::{SourceId, Span};
 
 use super::brackets::{Brackets, Closed};
 use super::layout_text::{block_comment_length, line_length};
-use super::token::{self, Token, TokenKind, begins_word, closer, number_end, punctuation_length, word_end};
+use super::token::{self, Token, TokenKind, begins_word, number_end, punctuation_length, word_end};
 
 /// How deeply brackets and strings may be nested.
 pub const BRACKET_LIMIT: usize = 64;
 
 /// The words that begin items.
 pub const ITEM_WORDS: &[&str] = &[
-    "use", "type", "enum", "fn", "let", "network", "hardware", "image", "kind", "backend", "site", "role",
-    "workload", "deploy", "test", "policy", "moved", "pub",
+    "use",
+    "type",
+    "enum",
+    "fn",
+    "let",
+    "network",
+    "hardware",
+    "image",
+    "kind",
+    "backend",
+    "site",
+    "role",
+    "workload",
+    "interface",
+    "deploy",
+    "test",
+    "policy",
+    "moved",
+    "patch",
+    "pub",
 ];
 
 /// Words after which a line goes on.
@@ -63,9 +81,26 @@ pub(super) fn scan(source: SourceId, text: &str) -> Layout {
 /// Looks through a part of a file that begins at byte `base` of it. The tokens, the masked copy and the regions
 /// count from the beginning of the part, the spans of problems from that of the file.
 pub(super) fn scan_at(source: SourceId, text: &str, base: usize) -> Layout {
-    let mut scanner = Scanner::new(source, text);
-    scanner.base = base;
-    scanner.run();
+    let look = |mending| {
+        let mut scanner = Scanner::new(source, text);
+        (scanner.base, scanner.mending, scanner.resynchronise) = (base, mending, mending);
+        scanner.run();
+        scanner
+    };
+    let mut scanner = look(false);
+    if scanner.alone > 0 || scanner.items_inside > 0 {
+        let mended = look(true);
+        // A file that is right may have its items' words at the margin everywhere.
+        let right = scanner.alone == 0 && scanner.unclosed_texts == 0;
+        let limit = if right {
+            1
+        } else {
+            scanner.alone + scanner.items_inside
+        };
+        if mended.alone < limit {
+            scanner = mended;
+        }
+    }
     let masked = scanner.masked;
     Layout {
         tokens: scanner.tokens,
@@ -98,6 +133,14 @@ pub(super) struct Scanner<'t> {
     /// The line of the last unknown character, so that there is one report per line.
     pub(super) unknown_line: Option<usize>,
     pub(super) line: usize,
+    /// Whether this is the second look, which writes missing brackets where indentation tells.
+    pub(super) mending: bool,
+    /// How many brackets have no partner.
+    pub(super) alone: usize,
+    /// How many items seem to begin within brackets.
+    pub(super) items_inside: usize,
+    /// How many strings are never closed.
+    pub(super) unclosed_texts: usize,
 }
 
 /// The state to return to when an item turns out to be without end.
@@ -106,6 +149,7 @@ struct Mark {
     tokens: usize,
     problems: usize,
     line: usize,
+    alone: usize,
 }
 
 impl<'t> Scanner<'t> {
@@ -127,6 +171,10 @@ impl<'t> Scanner<'t> {
             next_known: 0,
             unknown_line: None,
             line: 0,
+            mending: false,
+            alone: 0,
+            items_inside: 0,
+            unclosed_texts: 0,
         }
     }
 
@@ -157,6 +205,7 @@ impl<'t> Scanner<'t> {
             tokens: self.tokens.len(),
             problems: self.problems.len(),
             line: self.line,
+            alone: self.alone,
         }
     }
 
@@ -165,6 +214,7 @@ impl<'t> Scanner<'t> {
         self.tokens.truncate(mark.tokens);
         self.problems.truncate(mark.problems);
         self.line = mark.line;
+        self.alone = mark.alone;
         self.masked[mark.position..].copy_from_slice(&self.bytes[mark.position..]);
         self.brackets = Brackets::default();
         self.region = None;
@@ -207,7 +257,12 @@ impl<'t> Scanner<'t> {
                     .iter()
                     .take_while(|b| matches!(b, b' ' | b'\t' | b'\r'))
                     .count();
-                self.mask(start, start + length, b' ');
+                // A mend may have written a bracket over a blank.
+                for byte in &mut self.masked[start..start + length] {
+                    if matches!(byte, b'\t' | b'\r') {
+                        *byte = b' ';
+                    }
+                }
                 self.push(TokenKind::Space, start + length);
             }
             b'\n' => self.newline(),
@@ -224,8 +279,11 @@ impl<'t> Scanner<'t> {
 
     fn significant(&mut self, byte: u8) {
         let start = self.position;
-        if self.resynchronise && !self.brackets.is_empty() && self.at_item_word() {
-            self.end_region();
+        if !self.brackets.is_empty() && self.at_item_word() {
+            self.items_inside += 1;
+            if self.resynchronise {
+                self.end_region();
+            }
         }
         if self.region.is_none() {
             self.region = Some(Region {
@@ -300,6 +358,9 @@ impl<'t> Scanner<'t> {
 
     fn open(&mut self, byte: u8) {
         let start = self.position;
+        if self.mending && byte == b'{' {
+            self.mend_open(start);
+        }
         if self.brackets.open(byte, start, self.line) > BRACKET_LIMIT {
             self.too_deep(start, start + 1);
         }
@@ -326,6 +387,9 @@ impl<'t> Scanner<'t> {
 
     fn close(&mut self, byte: u8) {
         let start = self.position;
+        if self.mending && self.mend_close(byte) {
+            return self.push(TokenKind::Close, start + 1);
+        }
         match self.brackets.close(byte) {
             Closed::Matched { open, line } => {
                 let suspicious = byte == b'}'
@@ -338,7 +402,8 @@ impl<'t> Scanner<'t> {
             }
             Closed::Unclosed(opens) => {
                 if let Some(&open) = opens.last() {
-                    self.unclosed(open, Some(start));
+                    let problem = self.unclosed_problem(open, Some(start));
+                    self.report_bracket(problem);
                 }
                 for open in opens {
                     self.mask(open, open + 1, b' ');
@@ -361,36 +426,9 @@ impl<'t> Scanner<'t> {
         self.push(TokenKind::Close, start + 1);
     }
 
-    fn unclosed(&mut self, open: usize, before: Option<usize>) {
-        let byte = self.bytes[open];
-        let (text, missing) = (byte as char, closer(byte) as char);
-        let what = match byte {
-            b'{' => "brace",
-            b'[' => "bracket",
-            _ => "parenthesis",
-        };
-        let mut problem = Diagnostic::error(
-            codes::UNCLOSED,
-            self.span(open, open + 1),
-            format!("missing `{missing}`: this {what} is never closed"),
-        )
-        .here(format!("`{text}` opens here"));
-        if let Some(end) = before {
-            let found = self.bytes[end] as char;
-            problem = problem.label(
-                self.span(end, end + 1),
-                format!("`{missing}` is expected before this `{found}`"),
-            );
-        }
-        if let (None, Some(last)) = (before, self.last.filter(|t| t.start as usize > open)) {
-            let end = last.end as usize;
-            problem = problem.label(self.span(end, end), format!("`{missing}` is missing before here"));
-        }
-        self.report_bracket(problem);
-    }
-
     /// One problem of brackets per item: the others are mostly consequences.
     pub(super) fn report_bracket(&mut self, problem: Diagnostic) {
+        self.alone += usize::from(problem.code != codes::UNCLOSED_TEXT);
         let broken = self
             .region
             .as_mut()
@@ -400,18 +438,18 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    fn first_on_line(&self, at: usize) -> bool {
+    pub(super) fn first_on_line(&self, at: usize) -> bool {
         self.line_start(at) + self.indentation(at) == at
     }
 
-    fn line_start(&self, at: usize) -> usize {
+    pub(super) fn line_start(&self, at: usize) -> usize {
         self.bytes[..at]
             .iter()
             .rposition(|b| *b == b'\n')
             .map_or(0, |n| n + 1)
     }
 
-    fn indentation(&self, at: usize) -> usize {
+    pub(super) fn indentation(&self, at: usize) -> usize {
         self.bytes[self.line_start(at)..]
             .iter()
             .take_while(|b| matches!(b, b' ' | b'\t'))
@@ -422,7 +460,14 @@ impl<'t> Scanner<'t> {
         if !self.brackets.is_empty() {
             let open = self.brackets.suspected().or_else(|| self.brackets.innermost());
             if let Some(open) = open {
-                self.unclosed(open, None);
+                let problem = self.unclosed_problem(open, None);
+                if self.mending {
+                    // The brackets that are added at the end make the rest readable.
+                    self.alone += 1;
+                    self.problems.push(problem);
+                } else {
+                    self.report_bracket(problem);
+                }
             }
         }
         let missing = self.brackets.missing();
@@ -441,6 +486,9 @@ impl<'t> Scanner<'t> {
         let start = self.position;
         self.push(TokenKind::Newline, start + 1);
         self.line += 1;
+        if self.mending && self.region.is_some() {
+            self.mend_newline(start);
+        }
         let Some(last) = self.last.filter(|_| self.region.is_some()) else {
             return;
         };
@@ -498,7 +546,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Whether a line that ends with `token` goes on in the next one.
-    fn goes_on(&self, token: Token) -> bool {
+    pub(super) fn goes_on(&self, token: Token) -> bool {
         let text = token.text(self.text);
         match token.kind {
             TokenKind::Word => TRAILING_WORDS.contains(&text),
@@ -514,7 +562,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// The offset of the next token that is not trivia.
-    fn next_significant(&mut self) -> usize {
+    pub(super) fn next_significant(&mut self) -> usize {
         let mut i = self.next_known.max(self.position);
         loop {
             let rest = &self.bytes[i..];

@@ -34,7 +34,7 @@ impl Scanner<'_> {
 
     pub(super) fn string(&mut self) {
         let start = self.position;
-        let found = token::string_end(self.bytes, start, BRACKET_LIMIT);
+        let mut found = token::string_end(self.bytes, start, BRACKET_LIMIT);
         let triple = self.bytes[start..].starts_with(b"\"\"\"");
         let quote = if triple {
             "\"\"\""
@@ -51,7 +51,15 @@ impl Scanner<'_> {
                     .help("close it with `\"` on the same line; text of several lines stands in `\"\"\"`"),
                 _ => problem.help(format!("close it with `{quote}`")),
             };
-            self.report_bracket(problem);
+            self.unclosed_texts += 1;
+            if quote.len() == 1 {
+                if self.mending {
+                    found.end = self.mend_string(start, found.end);
+                }
+                self.problems.push(problem);
+            } else {
+                self.report_bracket(problem);
+            }
         }
         self.line += self.bytes[start..found.end]
             .iter()

@@ -4,10 +4,12 @@
 //! AST, `literal` and `text` say what numbers and strings mean, and `explain` tells people what is wrong.
 
 pub mod ast;
+mod ast_patch;
 mod brackets;
 mod build;
 mod build_expression;
 mod build_match;
+mod build_patch;
 mod build_statement;
 mod build_type;
 mod docs;
@@ -17,6 +19,7 @@ mod grammar;
 mod layout;
 mod layout_text;
 mod literal;
+mod mend;
 mod text;
 mod token;
 mod tree;
@@ -31,6 +34,11 @@ pub use tree::{Node, NodeKind, Tree};
 
 use crate::diagnostics::{Diagnostic, Diagnostics, codes::syntax as codes};
 use crate::source::{SourceId, Sources, Span};
+
+/// What a number with its unit, or an address, means; the error is for `span`.
+pub(crate) fn literal(text: &str, span: Span) -> Result<ast::Literal, Box<Diagnostic>> {
+    literal::classify(text).map_err(|problem| Box::new(problem.diagnostic(span)))
+}
 
 /// The largest file that is read, in bytes.
 pub const SIZE_LIMIT: usize = 32 << 20;

@@ -143,7 +143,7 @@ fn prefix_end(bytes: &[u8], end: usize) -> usize {
 pub(super) fn punctuation_length(bytes: &[u8], start: usize) -> usize {
     match (bytes[start], bytes.get(start + 1).copied().unwrap_or(0)) {
         (b'=' | b'!' | b'<' | b'>', b'=') | (b'.', b'.') | (b'?', b'?' | b'.') | (b'=' | b'-', b'>') => 2,
-        (b'=' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'|' | b'.' | b',' | b':' | b'?', _) => 1,
+        (b'=' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'|' | b'.' | b',' | b':' | b'?' | b'@', _) => 1,
         _ => 0,
     }
 }

@@ -1,5 +1,6 @@
 //! The lossless tree: tokens and trivia, joined they are the file byte for byte.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ pub enum NodeKind {
     Site,
     Role,
     Workload,
+    Interface,
     Deploy,
     Moved,
     Test,
@@ -62,6 +64,9 @@ pub enum NodeKind {
     Needs,
     AcceptGap,
     OnLeave,
+    Patch,
+    Change,
+    Choice,
     AcceptPolicy,
     ExpectError,
     Assert,
@@ -86,6 +91,7 @@ impl NodeKind {
             NodeKind::Site => "site",
             NodeKind::Role => "role",
             NodeKind::Workload => "workload",
+            NodeKind::Interface => "interface",
             NodeKind::Deploy => "deploy",
             NodeKind::Moved => "moved",
             NodeKind::Test => "test",
@@ -104,6 +110,9 @@ impl NodeKind {
             NodeKind::Needs => "needs",
             NodeKind::AcceptGap => "accept gap",
             NodeKind::OnLeave => "on leave",
+            NodeKind::Patch => "patch",
+            NodeKind::Change => "change",
+            NodeKind::Choice => "choice",
             NodeKind::AcceptPolicy => "accept policy",
             NodeKind::ExpectError => "expect error",
             NodeKind::Assert => "assert",
@@ -139,6 +148,25 @@ impl Tree {
     /// The texts of all tokens, joined: the file.
     pub fn joined(&self) -> String {
         self.tokens.iter().map(|t| t.text(&self.text)).collect()
+    }
+
+    /// The words in what could not be read: names that may be defined there, or used.
+    pub fn unread_words(&self) -> BTreeSet<String> {
+        let mut words = BTreeSet::new();
+        let mut open: Vec<&Node> = self.nodes.iter().collect();
+        while let Some(node) = open.pop() {
+            if node.kind != NodeKind::Error {
+                open.extend(&node.children);
+                continue;
+            }
+            let first = self.tokens.partition_point(|t| t.start < node.span.start);
+            let within = self.tokens[first..]
+                .iter()
+                .take_while(|t| t.start < node.span.end);
+            let names = within.filter(|t| t.kind == TokenKind::Word);
+            words.extend(names.map(|t| t.text(&self.text).to_owned()));
+        }
+        words
     }
 
     /// Whether anything could not be read.
@@ -260,7 +288,9 @@ fn item(item: &Item) -> Node {
             };
             (kind, block(b))
         }
-        ItemKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        ItemKind::Patch(patch) => (NodeKind::Patch, block(&patch.block)),
+        ItemKind::Interface { block: b, .. } => (NodeKind::Interface, block(b)),
+        ItemKind::Deploy(deploy) => (NodeKind::Deploy, block(&deploy.block)),
         ItemKind::Moved { .. } => (NodeKind::Moved, Vec::new()),
         ItemKind::Test { word, block: b, .. } => {
             let kind = match word {
@@ -305,7 +335,16 @@ fn statement(statement: &Statement) -> Node {
         StatementKind::Needs { .. } => (NodeKind::Needs, Vec::new()),
         StatementKind::AcceptGap { block, .. } => (NodeKind::AcceptGap, statements(block)),
         StatementKind::OnLeave { block } => (NodeKind::OnLeave, statements(block)),
-        StatementKind::Deploy(_) => (NodeKind::Deploy, Vec::new()),
+        StatementKind::Change(change) => (NodeKind::Change, statements(&change.block)),
+        StatementKind::Choice { .. } => (NodeKind::Choice, Vec::new()),
+        StatementKind::Signature { word, block, .. } => {
+            let kind = match word {
+                FunctionWord::Role => NodeKind::Role,
+                FunctionWord::Workload => NodeKind::Workload,
+            };
+            (kind, statements(block))
+        }
+        StatementKind::Deploy(deploy) => (NodeKind::Deploy, statements(&deploy.block)),
         StatementKind::AcceptPolicy { block, .. } => (NodeKind::AcceptPolicy, statements(block)),
         StatementKind::ExpectError { block, .. } => (NodeKind::ExpectError, statements(block)),
         StatementKind::Assert { .. } => (NodeKind::Assert, Vec::new()),

@@ -1,7 +1,7 @@
 //! Walks over all expressions of a file.
 
 use super::ast::{
-    Argument, Block, Expression, ExpressionKind, File, ItemKind, Parameter, Statement, StatementKind,
+    Argument, Block, Change, Expression, ExpressionKind, File, ItemKind, Parameter, Statement, StatementKind,
     StringPart,
 };
 
@@ -14,14 +14,20 @@ pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
                 parameters.iter().for_each(|p| parameter(p, visit));
                 expression(body, visit);
             }
-            ItemKind::Block { block, .. } | ItemKind::Test { block, .. } => self::block(block, visit),
+            ItemKind::Block { block, .. }
+            | ItemKind::Interface { block, .. }
+            | ItemKind::Test { block, .. } => self::block(block, visit),
             ItemKind::Function {
                 parameters, block, ..
             } => {
                 parameters.iter().for_each(|p| parameter(p, visit));
                 self::block(block, visit);
             }
-            ItemKind::Deploy(deploy) => arguments(&deploy.arguments, visit),
+            ItemKind::Patch(patch) => block(&patch.block, visit),
+            ItemKind::Deploy(deploy) => {
+                arguments(&deploy.arguments, visit);
+                block(&deploy.block, visit);
+            }
             ItemKind::Use { .. }
             | ItemKind::Type { .. }
             | ItemKind::Enum { .. }
@@ -100,7 +106,10 @@ pub fn blocks(of: &Statement) -> Vec<&Block> {
         | StatementKind::AcceptGap { block, .. }
         | StatementKind::AcceptPolicy { block, .. }
         | StatementKind::For { block, .. }
+        | StatementKind::Change(Change { block, .. })
+        | StatementKind::Signature { block, .. }
         | StatementKind::ExpectError { block, .. } => vec![block],
+        StatementKind::Deploy(deploy) => vec![&deploy.block],
         StatementKind::Match { arms, .. } => arms.iter().map(|arm| &arm.value).collect(),
         StatementKind::If { branches, otherwise } => {
             branches.iter().map(|(_, block)| block).chain(otherwise).collect()
@@ -112,13 +121,14 @@ pub fn blocks(of: &Statement) -> Vec<&Block> {
         | StatementKind::Requires { .. }
         | StatementKind::Provides { .. }
         | StatementKind::Needs { .. }
-        | StatementKind::Deploy(_)
+        | StatementKind::Choice { .. }
         | StatementKind::Assert { .. }
         | StatementKind::Error => Vec::new(),
     }
 }
 
-fn expression<'a>(of: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
+/// Calls `visit` for `of` and all expressions inside of it.
+pub fn expression<'a>(of: &'a Expression, visit: &mut dyn FnMut(&'a Expression)) {
     visit(of);
     for child in children(of) {
         expression(child, visit);
@@ -158,6 +168,7 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
             arguments(list, visit);
             block(b, visit);
         }
+        StatementKind::Change(change) => block(&change.block, visit),
         StatementKind::Out { value, .. } => value.iter().for_each(|v| expression(v, visit)),
         StatementKind::If { branches, otherwise } => {
             for (condition, b) in branches {
@@ -178,8 +189,20 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
             block(b, visit);
         }
         StatementKind::Provides { level, .. } => expression(level, visit),
-        StatementKind::Deploy(deploy) => arguments(&deploy.arguments, visit),
+        StatementKind::Deploy(deploy) => {
+            arguments(&deploy.arguments, visit);
+            block(&deploy.block, visit);
+        }
+        StatementKind::Signature {
+            parameters, block: b, ..
+        } => {
+            parameters.iter().for_each(|p| parameter(p, visit));
+            block(b, visit);
+        }
         StatementKind::Assert { condition, .. } => expression(condition, visit),
-        StatementKind::Requires { .. } | StatementKind::Needs { .. } | StatementKind::Error => {}
+        StatementKind::Requires { .. }
+        | StatementKind::Needs { .. }
+        | StatementKind::Choice { .. }
+        | StatementKind::Error => {}
     }
 }

@@ -113,7 +113,12 @@ fn statements(body: &[Statement], of: &str, planned: &Planned, coverage: &mut Co
                 planned.spans.contains(&group.span),
             ),
             Statement::Run(run) => part("run", &run.name, run.span, planned.spans.contains(&run.span)),
-            Statement::Let(..) | Statement::Out(..) | Statement::If(..) | Statement::OnLeave(_) => {}
+            Statement::Let(..)
+            | Statement::Out(..)
+            | Statement::If(..)
+            | Statement::Match(..)
+            | Statement::For(_)
+            | Statement::OnLeave(_) => {}
         }
     }
     for statement in body {
@@ -141,6 +146,13 @@ fn statements(body: &[Statement], of: &str, planned: &Planned, coverage: &mut Co
                 }
                 statements(otherwise, of, planned, coverage);
             }
+            // Arms and turns are seen by the parts that stand in them.
+            Statement::Match(_, arms) => {
+                for (_, body) in arms {
+                    statements(body, of, planned, coverage);
+                }
+            }
+            Statement::For(turns) => statements(&turns.body, of, planned, coverage),
             // What is done before a node goes is in no plan of what stands.
             Statement::OnLeave(_)
             | Statement::Let(..)

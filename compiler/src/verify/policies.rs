@@ -97,7 +97,9 @@ fn culprit(expression: &Expression, scope: &mut Scope<'_>) -> Option<Value> {
         _ => None,
     };
     if let ExpressionKind::Comprehension {
+        key: None,
         element,
+        key_variable: None,
         variable,
         list,
         condition,

@@ -80,7 +80,11 @@ pub(crate) fn format_of(text: &str) {
 /// A project is analysed, and all that it deploys is planned, filled, and read back as a plan file.
 pub(crate) fn analysis_of(project: &BTreeMap<String, String>) {
     let std = standard_library();
-    let mut analysis = analyse(&Library { project, std: &std });
+    let mut analysis = analyse(&Library {
+        project,
+        std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
+    });
     analysis.examine();
     places(&analysis.sources, &analysis.diagnostics);
     for colour in [false, true] {

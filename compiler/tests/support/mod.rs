@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use rebar_compiler::diagnostics::{Applicability, Diagnostics, Severity};
-use rebar_compiler::{Sources, Span};
+use rebar_compiler::resolve::{Package, Packages};
+use rebar_compiler::{Sources, Span, manifest};
 
 /// The standard library as files.
 pub(crate) fn standard_library() -> BTreeMap<String, String> {
@@ -36,6 +37,84 @@ pub(crate) fn folder(path: &Path) -> BTreeMap<String, String> {
         }
     }
     files
+}
+
+/// Files with the packages among them: `packages/ceph/…` is the package `ceph`, beside the project as `../ceph`.
+/// `anchors` holds what patches stood at when they were locked, as lines `what = digest`.
+pub(crate) struct Given {
+    project: BTreeMap<String, String>,
+    packages: Vec<OnePackage>,
+    anchors: Option<BTreeMap<String, String>>,
+}
+
+struct OnePackage {
+    name: String,
+    version: String,
+    shown: String,
+    files: BTreeMap<String, String>,
+    dependencies: Vec<String>,
+}
+
+impl Given {
+    pub(crate) fn of(files: &BTreeMap<String, String>) -> Given {
+        let mut project = files.clone();
+        let mut folders: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for (path, text) in files {
+            if let Some((name, rest)) = path.strip_prefix("packages/").and_then(|p| p.split_once('/')) {
+                let folder = folders.entry(name.to_owned()).or_default();
+                folder.insert(rest.to_owned(), text.clone());
+                project.remove(path);
+            }
+        }
+        let line = |line: &str| line.split_once(" = ").map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let anchors = project.remove("anchors");
+        Given {
+            project,
+            packages: folders
+                .into_iter()
+                .map(|(name, files)| package(name, files))
+                .collect(),
+            anchors: anchors.map(|text| text.lines().filter_map(line).collect()),
+        }
+    }
+
+    pub(crate) fn analyse(&self) -> rebar_compiler::Analysis {
+        let packages: Vec<Package<'_>> = self
+            .packages
+            .iter()
+            .map(|p| Package {
+                name: &p.name,
+                version: &p.version,
+                files: &p.files,
+                shown: &p.shown,
+                dependencies: &p.dependencies,
+            })
+            .collect();
+        rebar_compiler::analyse(&rebar_compiler::Library {
+            project: &self.project,
+            std: &standard_library(),
+            packages: Packages {
+                list: &packages,
+                anchors: self.anchors.as_ref(),
+            },
+        })
+    }
+}
+
+fn package(name: String, files: BTreeMap<String, String>) -> OnePackage {
+    let mut sources = Sources::default();
+    let manifest = manifest::load(&files, manifest::FILE, &mut sources, &mut Diagnostics::default());
+    let version = manifest
+        .package
+        .and_then(|p| p.version)
+        .map_or("0.0.0".to_owned(), |v| v.text);
+    OnePackage {
+        shown: format!("../{name}"),
+        name,
+        version,
+        files,
+        dependencies: manifest.dependencies.into_iter().map(|d| d.name.text).collect(),
+    }
 }
 
 /// Diagnostics with the lines that they point at.

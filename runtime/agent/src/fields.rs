@@ -33,6 +33,11 @@ impl<'a> Fields<'a> {
         ))
     }
 
+    /// Whether there are secrets in a field.
+    pub(crate) fn is_secret(&self, field: &str) -> bool {
+        self.step.secret.iter().any(|name| name == field)
+    }
+
     /// Text, or nothing.
     pub(crate) fn optional_text(&mut self, field: &'static str) -> Result<Option<String>, Refusal> {
         match self.take(field) {
@@ -220,6 +225,7 @@ mod tests {
             fields: serde_json::from_value(fields).unwrap(),
             removal: Removal::Restore,
             loads: BTreeMap::new(),
+            secret: Vec::new(),
         }
     }
 

@@ -78,6 +78,10 @@ pub struct Step {
     /// A service remembers which digests it has loaded and loads anew when they differ.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub loads: BTreeMap<String, String>,
+    /// Fields with secrets in them, which must not be told, logged or kept. Where nothing is to be done (a step is
+    /// looked at, or removed) they are not sent at all, or without what is secret in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret: Vec<String>,
 }
 
 /// What happens when a step is removed. Only what we introduced is undone.

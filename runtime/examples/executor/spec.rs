@@ -21,6 +21,7 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
     for (n, name) in (0u32..).zip(&names) {
         let address = IpAddr::from(Ipv4Addr::from(0x0A00_0002 + n));
         let node = LedgerNode {
+            leader: false,
             group: "node".to_owned(),
             addresses: [("front", address)].into_iter().collect(),
         };
@@ -76,6 +77,7 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
                 nodes: names,
                 spread: None,
                 domains: Default::default(),
+                leader: None,
             },
         )]),
         patterns: vec![Pattern {
@@ -101,7 +103,10 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
         ledger,
         capabilities: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        patches: Vec::new(),
         moves: Vec::new(),
+        arguments: BTreeMap::new(),
+        reads: BTreeMap::new(),
         selection: None,
     }
 }

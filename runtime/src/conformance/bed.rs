@@ -283,6 +283,7 @@ impl Bed {
             fields: fields.into_iter().collect(),
             removal: Removal::Forget,
             loads: BTreeMap::new(),
+            secret: Vec::new(),
         };
         let request = Request::Apply {
             protocol: PROTOCOL,

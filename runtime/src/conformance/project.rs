@@ -86,6 +86,7 @@ pub(super) fn plan(
     let mut analysis = analyse(&Library {
         project: &OneFile(&text),
         std: &Embedded(rebar_stdlib::FILES),
+        packages: rebar_compiler::resolve::Packages::default(),
     });
     let made = analysis.plan(DEPLOY, ledger, snapshot);
     let said = analysis.diagnostics.sorted();
@@ -128,6 +129,7 @@ pub(super) fn capabilities(backend: &str) -> Result<BTreeMap<String, BTreeSet<&'
     let analysis = analyse(&Library {
         project: &OneFile(&text),
         std: &Embedded(rebar_stdlib::FILES),
+        packages: rebar_compiler::resolve::Packages::default(),
     });
     let found = analysis
         .typed

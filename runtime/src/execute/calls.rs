@@ -15,6 +15,7 @@ use super::deadline::TimeLimits;
 use super::event::{Event, EventSink};
 use crate::backend::{Backend, Scope};
 use crate::journal::{Entry, FailedClass, Journal, Line, Request};
+use crate::secrets::Secrets;
 use crate::state::StateError;
 
 /// How often something that may pass by itself is tried, and how long the pauses are.
@@ -82,6 +83,8 @@ pub struct Calls {
     pub retry: Retry,
     /// How long things may take.
     pub limits: TimeLimits,
+    /// Secrets, for the steps that need them.
+    pub secrets: Arc<Secrets>,
     /// Who knows what became of commands that must not run twice.
     pub answers: Answers,
     /// Whether the backend answers at all.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rebar_agent::protocol::Verb;
-use rebar_compiler::plan::{FilledStep, Filler, NodeRow, Outputs, Plan, StepVerbs};
+use rebar_compiler::plan::{FilledStep, Filler, NodeRow, Outputs, Plan, RecordedStep, StepVerbs};
 use serde_json::Value;
 
 use super::lane::LaneStep;
@@ -29,6 +29,14 @@ pub(super) struct SegmentWork {
 impl NodeWork {
     pub(super) fn is_empty(&self) -> bool {
         self.removals.is_empty() && self.segments.iter().all(|segment| segment.steps.is_empty())
+    }
+
+    /// The steps that are ensured.
+    pub(super) fn ensured(&self) -> impl Iterator<Item = &RecordedStep> {
+        let steps = self.segments.iter().flat_map(|segment| &segment.steps);
+        steps
+            .filter(|step| step.verb == Verb::Ensure)
+            .map(|step| &step.recipe)
     }
 
     pub(super) fn steps(&self) -> usize {
@@ -68,7 +76,7 @@ fn node_work(plan: &Plan, filler: &Filler<'_>, row: &NodeRow) -> Result<NodeWork
                 later: None,
                 outputs: BTreeMap::new(),
             };
-            let run = recipe.address.rsplit_once('.').map_or("", |(run, _)| run);
+            let run = rebar_compiler::plan::split_address(&recipe.address).map_or("", |(run, _)| run);
             match pattern.segments.iter().find(|segment| segment.run == run) {
                 Some(segment) => removed.entry(&segment.run).or_default().push(step),
                 None => work.removals.push(step),

@@ -265,6 +265,36 @@ impl Session<'_> {
             && step.recipe.fields.contains_key("within")
     }
 
+    /// The step at `index` as the agent is asked for it, with its secrets.
+    async fn planned(&self, index: usize) -> Result<PlannedStep, Stop> {
+        let (calls, verb) = (self.calls, self.segment.steps[index].verb);
+        let (recipe, loads) = self.recipe(index);
+        let mut step = match verb {
+            Verb::Ensure => agent_step(recipe, loads.clone()),
+            Verb::Remove => removed_step(recipe),
+        };
+        if verb == Verb::Ensure && !step.secret.is_empty() {
+            match calls.secrets.open(recipe, &calls.scope.deploy_id).await {
+                Ok(opened) => step.fields.extend(opened),
+                Err(error) => {
+                    return Err(Stop::Failed(Box::new(Failure {
+                        node: self.segment.node.clone(),
+                        step: Some(self.address(index)),
+                        message: error.message,
+                        detail: String::new(),
+                        help: Some(error.help),
+                        code: error.code.to_owned(),
+                    })));
+                }
+            }
+        }
+        Ok(PlannedStep {
+            operation: self.operations[index].clone(),
+            verb,
+            step,
+        })
+    }
+
     /// One round trip: all intents first, then the request, then the answers as they come.
     async fn converse(&mut self, rest: &[usize]) -> Result<End, Stop> {
         let calls = self.calls;
@@ -277,22 +307,19 @@ impl Session<'_> {
             };
             calls.intent(&self.operations[*i], &self.subject(*i), request)
         });
+        // Secrets are there before anything is written, and in the request alone.
+        let mut steps = Vec::with_capacity(rest.len());
+        for index in rest {
+            steps.push(self.planned(*index).await?);
+        }
         let intents = intents.collect();
         calls.append(intents).await?;
         self.asked = rest.to_vec();
-        let steps = rest.iter().map(|i| PlannedStep {
-            operation: self.operations[*i].clone(),
-            verb: self.segment.steps[*i].verb,
-            step: match self.segment.steps[*i].verb {
-                Verb::Ensure => agent_step(self.recipe(*i).0, self.recipe(*i).1.clone()),
-                Verb::Remove => removed_step(self.recipe(*i).0),
-            },
-        });
         let request = Ask::Apply {
             protocol: PROTOCOL,
             deploy: calls.scope.deploy_id.clone(),
             epoch: calls.epoch,
-            steps: steps.collect(),
+            steps,
         };
         let asked = Line::ask(&*calls.backend, &calls.scope, &self.segment.node, &request);
         let asked = tokio::time::timeout(calls.limits.lookup, asked).await;
@@ -350,6 +377,7 @@ impl Session<'_> {
             }
             AgentEvent::Progress { operation, text } => {
                 let step = self.address(index(&operation)?);
+                let text = self.calls.secrets.hide(text);
                 self.heard.push((None, Event::StepProgress { node, step, text }));
             }
             AgentEvent::Done {
@@ -367,6 +395,12 @@ impl Session<'_> {
                     return None;
                 }
                 self.spans.remove(&index);
+                let secrets = &self.calls.secrets;
+                let note = secrets.hide(note);
+                let outputs = outputs
+                    .into_iter()
+                    .map(|(name, value)| (name, secrets.hide_in(value)));
+                let outputs = outputs.collect();
                 let begun = self.begun.get(&index);
                 let outputs = match later::told_outputs(outputs, &self.segment.steps[index]) {
                     Ok(outputs) => outputs,
@@ -406,8 +440,8 @@ impl Session<'_> {
                 return Some(End::Step {
                     index,
                     class,
-                    message,
-                    detail,
+                    message: self.calls.secrets.hide(message),
+                    detail: self.calls.secrets.hide(detail),
                 });
             }
             // Answers to other questions.

@@ -21,6 +21,12 @@ pub(super) fn steps(plan: &Plan) -> usize {
         .sum()
 }
 
+/// All steps that are done on nodes before they go.
+pub(super) fn all(plan: &Plan) -> impl Iterator<Item = &RecordedStep> {
+    let replaced = plan.nodes.iter().flat_map(|row| &row.leave);
+    replaced.chain(plan.leaving.iter().flat_map(|node| &node.leave))
+}
+
 /// What is done on a node before it goes.
 pub(super) fn of<'p>(plan: &'p Plan, node: &str) -> &'p [RecordedStep] {
     let leaving = plan.leaving.iter().find(|leaving| leaving.name == node);

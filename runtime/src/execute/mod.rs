@@ -51,6 +51,7 @@ pub use lane::{LaneSegment, LaneStep, run_segment};
 pub use outcome::{Blocked, ExecuteError, Failure, Outcome, Status, Stop};
 pub use practised::practised;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -60,6 +61,7 @@ use tracing::Instrument;
 
 use crate::backend::{Backend, Scope, World};
 use crate::journal::{Journal, Line, Request};
+use crate::secrets::{self, Secrets};
 use crate::state::{CloseAs, Lease, Opened, Opening, OperationState, RunKind, State, StateError, Token};
 use breaker::Breaker;
 use filled::NodeWork;
@@ -97,6 +99,8 @@ pub struct Context {
     pub limits: TimeLimits,
     /// How long a backend that does not answer is waited for.
     pub patience: Patience,
+    /// Secrets, for the steps that need them.
+    pub secrets: Arc<Secrets>,
     /// Who knows what became of commands that must not run twice.
     pub answers: Answers,
     /// See [`JournalLayer`].
@@ -116,6 +120,7 @@ impl Context {
             retry: Retry::default(),
             limits: TimeLimits::default(),
             patience: Patience::default(),
+            secrets: Arc::default(),
             answers: Answers::default(),
             journal: None,
         }
@@ -143,6 +148,7 @@ impl Context {
             cancel: self.cancel.clone(),
             retry: self.retry,
             limits: self.limits,
+            secrets: Arc::clone(&self.secrets),
             answers: self.answers.clone(),
             breaker: Breaker::new(self.patience),
             question: tokio::sync::Mutex::default(),
@@ -174,6 +180,12 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
     let nodes = filled::work(plan).map_err(ExecuteError::Malformed)?;
     // A plan that cannot be carried out is refused before anything is written.
     graph::build(plan, &nodes, &Standing::default(), &Weights::default()).map_err(ExecuteError::Malformed)?;
+    let steps = nodes.values().flat_map(NodeWork::ensured).chain(leave::all(plan));
+    let settled = secrets::settle(plan, steps, &context.secrets).await?;
+    let nodes = match &settled {
+        Cow::Borrowed(_) => nodes,
+        Cow::Owned(settled) => filled::work(settled).map_err(ExecuteError::Malformed)?,
+    };
     let state = &context.state;
     let lease = state.lease(&plan.deploy, &plan.site, &plan.backend.name).await?;
     if lease.taken_over() {
@@ -182,7 +194,8 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
         });
     }
     let span = tracing::info_span!("run", kind = "apply", deploy = %plan.deploy, run = tracing::field::Empty);
-    let result = carry_out(plan, nodes, context, &lease).instrument(span).await;
+    let result = carry_out((plan, &settled), nodes, context, &lease);
+    let result = result.instrument(span).await;
     // Lines that were on their way are written before the lease is given back.
     let released = lease.release().await;
     let outcome = result?;
@@ -190,8 +203,9 @@ pub async fn execute(plan: &Plan, context: &Context) -> Result<Outcome, ExecuteE
     Ok(outcome)
 }
 
+/// The first plan is the one that was asked for, the second the same with all that is known of its secrets by now.
 async fn carry_out(
-    plan: &Plan,
+    (asked, plan): (&Plan, &Plan),
     nodes: BTreeMap<String, NodeWork>,
     context: &Context,
     lease: &Lease,
@@ -199,7 +213,7 @@ async fn carry_out(
     let state = &context.state;
     let token = lease.token().clone();
     state.hold_engine(&token, &*context.backend).await?;
-    let (run, resumed) = open(plan, context, &token).await?;
+    let (run, resumed) = open(asked, context, &token).await?;
     tracing::Span::current().record("run", &run);
     let calls = context.calls(&token, &run);
     let operations = state.operations(&run).await?;

@@ -105,6 +105,9 @@ pub enum ExecuteError {
     /// The plan cannot be carried out as it is.
     #[error("the plan is not well formed: {0}")]
     Malformed(String),
+    /// A secret is not there, or another one.
+    #[error(transparent)]
+    Secret(#[from] crate::secrets::SecretError),
     /// There is no such deploy.
     #[error("deploy `{0}` was never applied here")]
     UnknownDeploy(String),
@@ -120,6 +123,7 @@ impl ExecuteError {
             ExecuteError::State(error) => error.code(),
             ExecuteError::Backend { cause, .. } => cause.code,
             ExecuteError::Malformed(_) => "E1108",
+            ExecuteError::Secret(error) => error.code,
             ExecuteError::UnknownDeploy(_) => "E1011",
             ExecuteError::Left => "E1207",
         }
@@ -130,6 +134,7 @@ impl ExecuteError {
         match self {
             ExecuteError::State(error) => Some(error.help()),
             ExecuteError::Backend { cause, .. } => cause.help.clone(),
+            ExecuteError::Secret(error) => Some(error.help.clone()),
             ExecuteError::Malformed(_) => Some("make the plan anew with `rebar plan`".to_owned()),
             ExecuteError::UnknownDeploy(_) => Some("`rebar status` lists what was applied".to_owned()),
             ExecuteError::Left => {
@@ -142,7 +147,9 @@ impl ExecuteError {
     pub fn status(&self) -> Status {
         match self {
             ExecuteError::State(error) if error.is_refusal() => Status::Refused,
-            ExecuteError::Malformed(_) | ExecuteError::UnknownDeploy(_) => Status::Refused,
+            ExecuteError::Malformed(_) | ExecuteError::UnknownDeploy(_) | ExecuteError::Secret(_) => {
+                Status::Refused
+            }
             ExecuteError::Left => Status::Interrupted,
             ExecuteError::State(_) | ExecuteError::Backend { .. } => Status::Failed,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rebar_compiler::plan::{NodeRow, Plan, Segment, StepVerbs};
+use rebar_compiler::plan::{NodeRow, Plan, Segment, StepVerbs, split_address};
 
 use super::outcome::{Outcome, Status};
 
@@ -13,7 +13,7 @@ pub fn practised(plan: &Plan, outcome: &Outcome) -> BTreeMap<(String, String), (
     let mut failed_steps: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut failed_nodes = BTreeSet::new();
     for failure in &outcome.failed {
-        match failure.step.as_deref().and_then(|step| step.rsplit_once('.')) {
+        match failure.step.as_deref().and_then(split_address) {
             Some((run, _)) => {
                 failed_steps.insert((failure.node.as_str(), run));
             }
@@ -55,7 +55,7 @@ fn has_work(row: &NodeRow, segment: &Segment) -> bool {
         StepVerbs::All => !segment.steps.is_empty(),
         StepVerbs::Some { ensure, .. } => {
             let is = |address: &String| {
-                let run = address.rsplit_once('.').map(|(run, _)| run);
+                let run = split_address(address).map(|(run, _)| run);
                 run == Some(segment.run.as_str())
             };
             ensure.keys().any(is)

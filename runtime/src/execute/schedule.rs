@@ -57,8 +57,10 @@ struct Owner<'a> {
     graph: &'a Graph,
     work: Arc<Work>,
     states: Vec<State>,
-    /// For each job, how many that it waits for have not ended.
+    /// For each job, how many that it waits for have not ended; where some are enough, how many of those are missing.
     waiting: Vec<usize>,
+    /// Where some are enough: how many may still fail.
+    spare: BTreeMap<usize, usize>,
     /// Jobs that wait for nothing but room.
     queue: Queue,
     /// Jobs that go on when there is room again.
@@ -101,8 +103,10 @@ async fn drive<'a>(
     let waiting = graph
         .jobs
         .iter()
-        .map(|job| job.hard.len() + job.soft.len())
+        .map(|job| job.enough.unwrap_or(job.hard.len() + job.soft.len()))
         .collect();
+    let some = graph.jobs.iter().enumerate();
+    let spare = some.filter_map(|(at, job)| Some((at, job.hard.len().saturating_sub(job.enough?))));
     let (seats, mut messages) = mpsc::unbounded_channel();
     let queue = Queue::new(
         limits,
@@ -114,6 +118,7 @@ async fn drive<'a>(
         work,
         states: vec![State::Waiting; graph.jobs.len()],
         waiting,
+        spare: spare.collect(),
         queue,
         returning: BTreeMap::new(),
         seats,
@@ -307,8 +312,16 @@ impl Owner<'_> {
                     self.queue.add(held);
                 }
             }
+            let cause = failed.map(str::to_owned);
             self.states[at] = state;
             for dependent in self.graph.dependents[at].clone() {
+                if self.graph.jobs[dependent].enough.is_some() {
+                    if let Some(cause) = self.one_of_some(dependent, cause.as_deref()) {
+                        self.tell_blocked(dependent, &cause);
+                        ended.push((dependent, State::Failed(cause)));
+                    }
+                    continue;
+                }
                 self.waiting[dependent] -= 1;
                 if self.waiting[dependent] > 0 || self.states[dependent] != State::Waiting {
                     continue;
@@ -321,6 +334,28 @@ impl Owner<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// One of those has ended of which a job needs only some. It comes to its turn when enough are done; when they can
+    /// never be enough any more, this is why.
+    fn one_of_some(&mut self, at: usize, failed: Option<&str>) -> Option<String> {
+        if self.states[at] != State::Waiting || self.waiting[at] == 0 {
+            return None;
+        }
+        match (failed, self.spare.get_mut(&at)) {
+            (None, _) => {
+                self.waiting[at] -= 1;
+                if self.waiting[at] == 0 {
+                    self.queue.add(at);
+                }
+                None
+            }
+            (Some(_), Some(spare)) if *spare > 0 => {
+                *spare -= 1;
+                None
+            }
+            (Some(cause), _) => Some(cause.to_owned()),
         }
     }
 

@@ -74,7 +74,9 @@ impl Line {
             greeted: false,
             buffer: Vec::new(),
         };
-        let mut text = serde_json::to_vec(request).map_err(|e| LineError::Nonsense(e.to_string()))?;
+        let text = serde_json::to_vec(request).map_err(|e| LineError::Nonsense(e.to_string()))?;
+        // It may hold secrets.
+        let mut text = zeroize::Zeroizing::new(text);
         text.push(b'\n');
         if let Some(process) = &mut line.process {
             let sent = process.input.write_all(&text).await;

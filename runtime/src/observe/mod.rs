@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use rebar_agent::protocol::{Event, Observation, PROTOCOL, Request, Step};
-use rebar_compiler::plan::{Machine, RecordedNode, RecordedStep, Removal, Snapshot};
+use rebar_compiler::plan::{
+    Machine, RecordedNode, RecordedStep, Removal, Snapshot, holds_secret, without_secrets,
+};
 
 use crate::backend::{Backend, BackendError, Scope};
 use crate::state::{State, StateError};
@@ -286,18 +288,28 @@ pub(crate) fn removed_step(step: &RecordedStep) -> Step {
     }
 }
 
-/// A recorded step in the agent's words.
+/// A recorded step in the agent's words, without what is secret in it.
 pub(crate) fn agent_step(step: &RecordedStep, loads: BTreeMap<String, String>) -> Step {
     Step {
         address: step.address.clone(),
         action: step.kind.clone(),
         key: step.key.clone(),
-        fields: step.fields.clone(),
+        fields: step
+            .fields
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), without_secrets(value)?)))
+            .collect(),
         removal: match step.removal {
             Removal::Restore => rebar_agent::protocol::Removal::Restore,
             Removal::Remove => rebar_agent::protocol::Removal::Remove,
             Removal::Forget | Removal::Nothing => rebar_agent::protocol::Removal::Forget,
         },
         loads,
+        secret: step
+            .fields
+            .iter()
+            .filter(|(_, value)| holds_secret(value))
+            .map(|(name, _)| name.clone())
+            .collect(),
     }
 }

@@ -205,6 +205,7 @@ impl Stage<'_> {
     async fn apply(&mut self, plan: &Plan) {
         let begun = Instant::now();
         let mut context = Context::new(self.state.clone(), self.sim.clone());
+        context.secrets = Arc::new(crate::secrets::Secrets::rehearsed());
         context.parallelism = self.of.parallelism;
         context.journal = Some(self.sim.journal());
         let (told, since) = (Arc::clone(&self.told), self.begun);

@@ -34,12 +34,14 @@ fn read(connection: &Connection, site: &str) -> Result<Ledger, Fault> {
         version: version(connection, site)?,
         deploys: BTreeMap::new(),
     };
-    let mut nodes = connection.prepare_cached("SELECT deploy, node, grp FROM ledger_node WHERE site = ?1")?;
+    let mut nodes =
+        connection.prepare_cached("SELECT deploy, node, grp, leader FROM ledger_node WHERE site = ?1")?;
     let mut rows = nodes.query(params![site])?;
     while let Some(row) = rows.next()? {
         let node = LedgerNode {
             group: row.get(2)?,
             addresses: Addresses::default(),
+            leader: row.get(3)?,
         };
         ledger
             .deploys
@@ -108,9 +110,24 @@ pub(super) fn add(
             }
         }
     }
+    for (name, node) in wanted.iter().filter(|(_, node)| node.leader) {
+        if !current.get(name).is_some_and(|known| known.leader) {
+            lead(connection, site, deploy, &node.group, name)?;
+            added = true;
+        }
+    }
     if added {
         bump(connection, site)?;
     }
+    Ok(())
+}
+
+/// A group has one leader: whoever was it before, and is about to leave, is it no more.
+fn lead(connection: &Connection, site: &str, deploy: &str, group: &str, node: &str) -> Result<(), Fault> {
+    connection.execute(
+        "UPDATE ledger_node SET leader = (node = ?4) WHERE site = ?1 AND deploy = ?2 AND grp = ?3",
+        params![site, deploy, group, node],
+    )?;
     Ok(())
 }
 

@@ -14,10 +14,13 @@ use super::error::{Fault, StateError};
 /// `rbar` in ASCII; SQLite keeps it in the file's header.
 const APPLICATION: u32 = 0x7262_6172;
 /// The format of the tables.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What leads from each earlier format to the next; the first is from 1 to 2.
-const MIGRATIONS: [&str; 1] = [include_str!("migrate-1-to-2.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrate-1-to-2.sql"),
+    include_str!("migrate-2-to-3.sql"),
+];
 /// Files up to this size are checked in full at each opening, larger ones without their indexes.
 const FULL_CHECK: u64 = 64 * 1024 * 1024;
 

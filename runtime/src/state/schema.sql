@@ -16,6 +16,7 @@ CREATE TABLE ledger_node (
   deploy TEXT NOT NULL,
   node   TEXT NOT NULL,
   grp    TEXT NOT NULL,
+  leader INTEGER NOT NULL DEFAULT 0,   -- 1: it was chosen to lead its group
   PRIMARY KEY (site, deploy, node)
 ) STRICT;
 CREATE TABLE ledger_address (

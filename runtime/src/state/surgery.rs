@@ -386,6 +386,8 @@ fn rebuild(connection: &Connection, place: &Place, found: &Found, now: i64) -> R
         let node = LedgerNode {
             group: facts.group.clone(),
             addresses: facts.addresses.clone(),
+            // Nothing on a machine tells that: the next plan chooses.
+            leader: false,
         };
         wanted.insert(name.clone(), node);
         let action = ObjectAction::CreateMachine {

@@ -29,6 +29,7 @@ async fn one_of_a_thousand_fails_and_exactly_what_needs_it_is_blocked() {
     assert_eq!(first.nodes.len(), 1000);
     // `aside` needs `entry`, so all of it is behind the one that fails.
     first.gates.push(Gate {
+        mode: Default::default(),
         of: "aside".to_owned(),
         after: "entry".to_owned(),
         reason: "`aside` uses an output of `entry`".to_owned(),

@@ -78,6 +78,7 @@ pub(crate) async fn compiled(text: &str, state: &State, world: &Arc<TestWorld>) 
     let mut analysis = analyse(&Library {
         project: &project,
         std: &std,
+        packages: rebar_compiler::resolve::Packages::default(),
     });
     let snapshot = observe(state, world.as_ref(), "here", "laptop", Depth::Nodes)
         .await

@@ -305,3 +305,30 @@ async fn a_person_tells_what_became_of_a_command_that_runs_once() {
     let help = outcome.failed[0].help.as_deref().unwrap_or_default();
     assert!(help.contains("--assume 'web-1/pages.page=done'"), "{help}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_some_nodes_opens_when_they_are_done_and_blocks_when_they_never_can_be() {
+    use rebar_compiler::plan::GateMode;
+    // Two nodes of `pages`, and one of them fails: one is done, which is any and no quorum.
+    for (mode, opens) in [
+        (GateMode::Any, true),
+        (GateMode::Quorum, false),
+        (GateMode::All, false),
+    ] {
+        let (state, world) = (state(), TestWorld::new());
+        world.fail_step("web-2/pages.page", FailureClass::Terminal, usize::MAX);
+        let context = context(&state, &world);
+        let mut first = plan(&state, &world, &Spec::default()).await;
+        for gate in &mut first.gates {
+            gate.mode = mode;
+        }
+        let outcome = execute(&first, &context).await.unwrap();
+        assert_eq!(outcome.failed.len(), 1, "{mode:?} {outcome:#?}");
+        assert_eq!(outcome.blocked.is_empty(), opens, "{mode:?} {outcome:#?}");
+        let causes = outcome.blocked.iter().map(|blocked| blocked.cause.as_str());
+        assert!(
+            causes.into_iter().all(|cause| cause.contains("web-2")),
+            "{outcome:#?}"
+        );
+    }
+}

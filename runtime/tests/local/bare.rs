@@ -72,6 +72,7 @@ pub(crate) async fn a_machine_without_a_service_manager() {
         key: "nginx".into(),
         fields: [("name".to_owned(), "nginx".into())].into(),
         removal: Removal::Restore,
+        secret: Vec::new(),
         loads: [].into(),
     };
     let request = Request::Apply {

@@ -112,11 +112,13 @@ impl Shape {
                 nodes: names,
                 spread: None,
                 domains: Default::default(),
+                leader: None,
             };
             groups.insert(format!("g{group}"), entry);
         }
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         let gates = self.gates.iter().filter(|_| with_steps).map(|(of, after)| Gate {
+            mode: Default::default(),
             of: run_name(*of),
             after: run_name(*after),
             reason: String::new(),
@@ -161,7 +163,10 @@ impl Shape {
             ledger: Ledger::default(),
             capabilities: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            patches: Vec::new(),
             moves: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
             selection: None,
         }
     }

@@ -284,6 +284,8 @@ impl Spec {
             capabilities: BTreeMap::new(),
             moves: Vec::new(),
             moved_at: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
         };
         let mut diagnostics = Diagnostics::default();
         plan::plan(graph::build(instances, &mut diagnostics), snapshot)
@@ -316,6 +318,7 @@ impl Spec {
             });
             let addresses: Addresses = [(network, address)].into_iter().collect();
             let node = LedgerNode {
+                leader: false,
                 group: group.name.clone(),
                 addresses: addresses.clone(),
             };
@@ -323,6 +326,7 @@ impl Spec {
             nodes.push(NodeInstance { name, addresses });
         }
         GroupInstance {
+            leader: None,
             name: group.name.clone(),
             many: true,
             spread: None,
@@ -356,6 +360,7 @@ fn run_instance(run: &Run) -> RunInstance {
         .enumerate()
         .map(|(number, kind)| step(run, number, *kind));
     let wait = |after: &String| WaitInstance {
+        mode: Default::default(),
         run: after.clone(),
         reason: format!("`{}` uses an output of `{after}`", run.name),
         span: Span::default(),

@@ -137,6 +137,7 @@ impl Spec {
                 held.insert(
                     name.clone(),
                     LedgerNode {
+                        leader: false,
                         group: (*group).to_owned(),
                         addresses: addresses.clone(),
                     },
@@ -186,6 +187,7 @@ impl Spec {
                         nodes: nodes.clone(),
                         spread: None,
                         domains: BTreeMap::new(),
+                        leader: None,
                     };
                     ((*name).to_owned(), group)
                 })
@@ -193,6 +195,7 @@ impl Spec {
             patterns,
             gates: if self.entry {
                 vec![Gate {
+                    mode: Default::default(),
                     of: "entry".to_owned(),
                     after: "pages".to_owned(),
                     reason: "`entry` uses the output `url` of `pages`".to_owned(),
@@ -208,7 +211,10 @@ impl Spec {
             ledger,
             capabilities: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            patches: Vec::new(),
             moves: Vec::new(),
+            arguments: BTreeMap::new(),
+            reads: BTreeMap::new(),
             selection: None,
         };
         for index in 0..plan.nodes.len() {

@@ -39,8 +39,21 @@ pub const UNUSABLE_NETWORK: Code = Code("E0416");
 /// A rollout that takes away more members than the quorum leaves.
 pub const BREAKS_QUORUM: Code = Code("E0417");
 
+/// Two groups or runs of a deploy come to the same name.
+pub const SAME_NAME: Code = Code("E0430");
+/// An interface of which no implementation is chosen.
+pub const NO_IMPLEMENTATION: Code = Code("E0431");
+/// Two implementations are chosen for one signature.
+pub const CHOSEN_TWICE: Code = Code("E0432");
+/// A leader is asked for in a group without nodes.
+pub const NO_LEADER: Code = Code("E0434");
 /// A move to something that is recorded already.
 pub const MOVED_BOTH_RECORDED: Code = Code("E0450");
+
+/// An argument for a parameter that the workload does not have.
+pub const UNKNOWN_ARGUMENT: Code = Code("E0451");
+/// Outputs of a deploy that does not stand.
+pub const NOT_APPLIED_YET: Code = Code("E0452");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
@@ -61,5 +74,11 @@ pub const ALL: &[Code] = &[
     NAME_TOO_LONG,
     UNUSABLE_NETWORK,
     BREAKS_QUORUM,
+    SAME_NAME,
+    NO_IMPLEMENTATION,
+    CHOSEN_TWICE,
+    NO_LEADER,
     MOVED_BOTH_RECORDED,
+    UNKNOWN_ARGUMENT,
+    NOT_APPLIED_YET,
 ];

@@ -22,9 +22,33 @@ pub const WRONG_THING: Code = Code("E0208");
 pub const MISPLACED_STATEMENT: Code = Code("E0209");
 /// A definition that needs itself.
 pub const CIRCULAR_DEFINITION: Code = Code("E0211");
+/// A module that may be one of this package and one of another.
+pub const AMBIGUOUS_MODULE: Code = Code("E0220");
+/// A module of a package that is no dependency of this one.
+pub const NOT_A_DEPENDENCY: Code = Code("E0221");
+/// A patch that stands in a dependency.
+pub const PATCH_NOT_IN_ROOT: Code = Code("E0222");
+/// A patch of a package or module that is not there.
+pub const PATCH_OF_NOTHING: Code = Code("E0223");
+/// A patch for another version.
+pub const PATCH_VERSION: Code = Code("E0224");
+/// A patch of an item that is not there.
+pub const PATCH_UNKNOWN_ITEM: Code = Code("E0225");
+/// A change at a statement that is not there.
+pub const PATCH_UNKNOWN_ANCHOR: Code = Code("E0226");
+/// A change that cannot be made of such a thing.
+pub const PATCH_UNFIT: Code = Code("E0227");
+/// A name that means one thing in the patched module and another one where the patch stands.
+pub const AMBIGUOUS_NAME: Code = Code("E0228");
+/// What a patch stands at is not what it was when the patch was locked.
+pub const PATCH_MOVED: Code = Code("E0229");
 /// Alternatives of a pattern that give different names.
 pub const ALTERNATIVES_DIFFER: Code = Code("E0330");
 
+/// An interface without such a signature.
+pub const UNKNOWN_SIGNATURE: Code = Code("E0212");
+/// A run of a role without a group, or of a workload with one.
+pub const RUN_GROUP: Code = Code("E0213");
 /// A `moved` from one workload or role to another.
 pub const MOVED_ELSEWHERE: Code = Code("E0217");
 /// A `moved` to something that is not there.
@@ -44,6 +68,18 @@ pub const ALL: &[Code] = &[
     WRONG_THING,
     MISPLACED_STATEMENT,
     CIRCULAR_DEFINITION,
+    AMBIGUOUS_MODULE,
+    NOT_A_DEPENDENCY,
+    PATCH_NOT_IN_ROOT,
+    PATCH_OF_NOTHING,
+    PATCH_VERSION,
+    PATCH_UNKNOWN_ITEM,
+    PATCH_UNKNOWN_ANCHOR,
+    PATCH_UNFIT,
+    AMBIGUOUS_NAME,
+    PATCH_MOVED,
+    UNKNOWN_SIGNATURE,
+    RUN_GROUP,
     ALTERNATIVES_DIFFER,
     MOVED_ELSEWHERE,
     MOVED_TO_NOTHING,

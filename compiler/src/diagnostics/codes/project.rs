@@ -25,6 +25,8 @@ pub const MANIFEST_MISSING: Code = Code("E0913");
 pub const MANIFEST_VALUE: Code = Code("E0914");
 /// A dependency that does not say, or says twice, where it is.
 pub const MANIFEST_ORIGIN: Code = Code("E0915");
+/// A dependency whose files are not there.
+pub const MISSING_PACKAGE: Code = Code("E0916");
 
 /// A secret that does not say where it comes from.
 pub const SECRET_SOURCE: Code = Code("E0940");
@@ -42,5 +44,6 @@ pub const ALL: &[Code] = &[
     MANIFEST_MISSING,
     MANIFEST_VALUE,
     MANIFEST_ORIGIN,
+    MISSING_PACKAGE,
     SECRET_SOURCE,
 ];

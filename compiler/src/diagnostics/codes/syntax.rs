@@ -42,6 +42,12 @@ pub const MISSING_SEPARATOR: Code = Code("E0118");
 pub const RESERVED_WORD: Code = Code("E0119");
 /// The file is too large.
 pub const TOO_LARGE: Code = Code("E0120");
+/// A patch that does not say for which version it is.
+pub const PATCH_WITHOUT_VERSION: Code = Code("E0133");
+/// A change of a patch that does not say what it stands at.
+pub const CHANGE_WITHOUT_ANCHOR: Code = Code("E0134");
+/// A change of a patch without its braces, or with braces that it does not take.
+pub const CHANGE_BLOCK: Code = Code("E0135");
 /// An arm of a `match` without its `=>`.
 pub const MISSING_ARROW: Code = Code("E0121");
 /// An arm of a statement without its block.
@@ -78,6 +84,9 @@ pub const ALL: &[Code] = &[
     MISSING_SEPARATOR,
     RESERVED_WORD,
     TOO_LARGE,
+    PATCH_WITHOUT_VERSION,
+    CHANGE_WITHOUT_ANCHOR,
+    CHANGE_BLOCK,
     MISSING_ARROW,
     MISSING_ARM_BLOCK,
     MISSING_IN,

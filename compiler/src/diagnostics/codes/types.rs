@@ -55,6 +55,12 @@ pub const LATER_DECIDES: Code = Code("E0366");
 pub const KIND_OUTPUT: Code = Code("E0367");
 /// A step that finds something out where nobody can use it.
 pub const LEAVE_OUTPUT: Code = Code("E0368");
+/// An implementation that lacks a parameter or output of its signature.
+pub const LACKS: Code = Code("E0360");
+/// An implementation that differs from its signature.
+pub const DIFFERS: Code = Code("E0361");
+/// A choice of something that does not implement the interface.
+pub const NOT_AN_IMPLEMENTATION: Code = Code("E0362");
 /// A secret where plans, records or names would show it.
 pub const SECRET_SHOWN: Code = Code("E0375");
 /// A secret that would decide something.
@@ -71,6 +77,33 @@ pub const NOT_SECRET: Code = Code("E0380");
 pub const SECRET_READABLE: Code = Code("E0381");
 /// A name that is moved from, or to, twice.
 pub const MOVED_TWICE: Code = Code("E0395");
+/// A function that needs itself.
+pub const RECURSION: Code = Code("E0331");
+/// A public function without the type of its result.
+pub const RESULT_UNTOLD: Code = Code("E0332");
+/// A value for which the condition of its type does not hold.
+pub const CONDITION_BROKEN: Code = Code("E0333");
+/// A key that is there twice.
+pub const DUPLICATE_KEY: Code = Code("E0334");
+/// A `match` that leaves something out.
+pub const NOT_EXHAUSTIVE: Code = Code("E0335");
+/// An arm that is never reached.
+pub const UNREACHABLE_ARM: Code = Code("E0336");
+/// A pattern that no value of the type has.
+pub const BAD_PATTERN: Code = Code("E0337");
+/// `?.` behind a value that is always there.
+pub const ALWAYS_THERE: Code = Code("E0338");
+/// `[…]` behind something that is no map.
+pub const NO_INDEX: Code = Code("E0339");
+/// A key of a `for` that cannot be part of a name.
+pub const BAD_KEY: Code = Code("E0340");
+
+/// `import` or `outputs` where it cannot stand, or of what it cannot take.
+pub const BAD_IMPORT: Code = Code("E0396");
+/// A file of data that cannot be read.
+pub const MALFORMED_DATA: Code = Code("E0397");
+/// A file of data that is not there.
+pub const MISSING_DATA: Code = Code("E0398");
 
 /// All codes of this list.
 pub const ALL: &[Code] = &[
@@ -99,6 +132,19 @@ pub const ALL: &[Code] = &[
     LATER_DECIDES,
     KIND_OUTPUT,
     LEAVE_OUTPUT,
+    RECURSION,
+    RESULT_UNTOLD,
+    CONDITION_BROKEN,
+    DUPLICATE_KEY,
+    NOT_EXHAUSTIVE,
+    UNREACHABLE_ARM,
+    BAD_PATTERN,
+    ALWAYS_THERE,
+    NO_INDEX,
+    BAD_KEY,
+    LACKS,
+    DIFFERS,
+    NOT_AN_IMPLEMENTATION,
     SECRET_SHOWN,
     SECRET_COMPARED,
     SECRET_DECLARED,
@@ -108,4 +154,7 @@ pub const ALL: &[Code] = &[
     SECRET_READABLE,
     MOVED_TWICE,
     OPEN_PATTERN,
+    BAD_IMPORT,
+    MALFORMED_DATA,
+    MISSING_DATA,
 ];

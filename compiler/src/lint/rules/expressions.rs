@@ -308,6 +308,15 @@ fn bodies(body: &[Statement], see: &mut dyn FnMut(&Typed)) {
                 }
                 bodies(otherwise, see);
             }
+            Statement::Match(subject, arms) => {
+                inside(subject, see);
+                arms.iter().for_each(|(_, body)| bodies(body, see));
+            }
+            Statement::For(turns) => {
+                inside(&turns.list, see);
+                turns.by.iter().for_each(|by| inside(by, see));
+                bodies(&turns.body, see);
+            }
             Statement::OnLeave(body) => bodies(body, see),
         }
     }

@@ -23,7 +23,7 @@ fn groups<'a>(look: &Look<'a>, block: &'a Block) -> Vec<GroupOf<'a>> {
 
 fn runs<'a>(look: &Look<'a>, block: &'a Block) -> Vec<RunOf<'a>> {
     let runs = look.statements(block).into_iter().filter_map(|s| match &s.kind {
-        StatementKind::Run { role, on, block, .. } => Some((role, on, block)),
+        StatementKind::Run { role, on, block, .. } => Some((role, on.as_ref()?, block)),
         _ => None,
     });
     runs.collect()

@@ -5,24 +5,20 @@ use super::super::{Builtin, Definition, ItemId, is_value, noun};
 use super::{Walker, Wanted};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, order};
+use crate::source::Span;
 use crate::syntax::BUILTIN_TYPES;
-use crate::syntax::ast::{BlockWord, DottedName, FunctionWord, Item, ItemKind, Name};
+use crate::syntax::ast::{
+    Argument, BlockWord, DottedName, ExpressionKind, FunctionWord, Item, ItemKind, Name,
+};
 
 impl Wanted {
-    fn fits(self, item: &Item) -> bool {
+    pub(super) fn fits(self, item: &Item) -> bool {
         match self {
             Wanted::Type => matches!(item.kind, ItemKind::Type { .. } | ItemKind::Enum { .. }),
             Wanted::Kind => matches!(
                 item.kind,
                 ItemKind::Block {
                     word: BlockWord::Kind,
-                    ..
-                }
-            ),
-            Wanted::Role => matches!(
-                item.kind,
-                ItemKind::Function {
-                    word: FunctionWord::Role,
                     ..
                 }
             ),
@@ -33,6 +29,8 @@ impl Wanted {
                     ..
                 }
             ),
+            Wanted::Interface => matches!(item.kind, ItemKind::Interface { .. }),
+            Wanted::Deploy => matches!(item.kind, ItemKind::Deploy(_)),
             Wanted::RoleOrWorkload => matches!(item.kind, ItemKind::Function { .. }),
             Wanted::Site => matches!(
                 item.kind,
@@ -48,9 +46,10 @@ impl Wanted {
         match self {
             Wanted::Type => "type",
             Wanted::Kind => "kind of step",
-            Wanted::Role => "role",
             Wanted::Workload => "workload",
+            Wanted::Interface => "interface",
             Wanted::Site => "site",
+            Wanted::Deploy => "deploy",
             Wanted::RoleOrWorkload => "role or workload",
         }
     }
@@ -73,7 +72,7 @@ impl Walker<'_> {
 
     /// The name before `(`: a function, or a backend.
     pub(super) fn callee(&mut self, name: &Name) {
-        if let Some(Definition::Item(id)) = self.find_item(&name.text) {
+        if let Some(Definition::Item(id)) = self.find_item(&name.text, name.span) {
             self.references.insert(name.span, Definition::Item(id));
             return;
         }
@@ -84,7 +83,7 @@ impl Walker<'_> {
             // Perhaps a variant: what is expected there decides.
             None if begins_with_capital(name) => {}
             None => {
-                if !self.forgiving() {
+                if !self.forgiving(&name.text) {
                     let functions = Builtin::ALL.into_iter().map(|(n, _)| n).filter(|n| *n != "node");
                     let mut known: Vec<String> = functions.map(str::to_owned).collect();
                     known.extend(self.names_of(|item| {
@@ -108,6 +107,22 @@ impl Walker<'_> {
         }
     }
 
+    /// The arguments of `outputs(database)`, which are names of deploys.
+    pub(super) fn deploys(&mut self, arguments: &[Argument]) {
+        for argument in arguments {
+            match &argument.value.kind {
+                ExpressionKind::Name(name) => {
+                    let word = DottedName {
+                        names: vec![name.clone()],
+                        span: name.span,
+                    };
+                    self.item(&word, Wanted::Deploy);
+                }
+                _ => self.expression(&argument.value),
+            }
+        }
+    }
+
     /// A word: the name of a kind, role, type and so on, perhaps with its module.
     pub(super) fn item(&mut self, name: &DottedName, wanted: Wanted) {
         let definition = self.find_word(name, wanted);
@@ -116,7 +131,7 @@ impl Walker<'_> {
 
     fn find_word(&mut self, name: &DottedName, wanted: Wanted) -> Definition {
         let found = match name.names.as_slice() {
-            [single] => self.find_item(&single.text),
+            [single] => self.find_item(&single.text, single.span),
             [path @ .., last] => {
                 let path: Vec<&str> = path.iter().map(|n| n.text.as_str()).collect();
                 self.find_in_module(&path.join("."), last)
@@ -130,21 +145,22 @@ impl Walker<'_> {
                 let mut diagnostic = Diagnostic::error(
                     names::WRONG_THING,
                     name.span,
-                    format!("`{}` is {}, not a {}", name.text(), noun(item), wanted.noun()),
+                    format!(
+                        "`{}` is {}, not {}",
+                        name.text(),
+                        noun(item),
+                        article(wanted.noun())
+                    ),
                 );
                 if let Some(at) = super::name_of(item) {
                     diagnostic = diagnostic.label(at.span, "defined here");
-                }
-                if wanted == Wanted::Role && Wanted::Workload.fits(item) {
-                    diagnostic =
-                        diagnostic.help("a run takes a role; a workload is put on a site by `deploy`");
                 }
                 self.diagnostics.push(diagnostic);
                 Definition::Broken
             }
             Some(definition) => definition,
             None => {
-                if !self.forgiving() {
+                if !name.names.iter().any(|part| self.forgiving(&part.text)) {
                     let mut known = self.names_of(|item| wanted.fits(item));
                     if wanted == Wanted::Type {
                         known.extend(BUILTIN_TYPES.iter().map(|t| (*t).to_owned()));
@@ -184,7 +200,7 @@ impl Walker<'_> {
         let known = self.names_of(|item| wanted.fits(item));
         let known: Vec<&str> = known.iter().map(String::as_str).take(12).collect();
         match wanted {
-            Wanted::Type | Wanted::Kind | Wanted::Role if known.is_empty() => diagnostic
+            Wanted::Type | Wanted::Kind | Wanted::RoleOrWorkload if known.is_empty() => diagnostic
                 .help("define it in this file, or take it from a module: `use std.linux { package, file }`"),
             _ if known.is_empty() => {
                 diagnostic.help("define it in this file, or take it from a module with `use`")
@@ -193,12 +209,14 @@ impl Walker<'_> {
         }
     }
 
-    fn find_in_module(&mut self, path: &str, last: &Name) -> Option<Definition> {
+    pub(super) fn find_in_module(&mut self, path: &str, last: &Name) -> Option<Definition> {
         let short = |name: &str| name.rsplit('.').next() == Some(path);
-        let (module, _) = self
-            .table
-            .modules
+        let own = &self.tables[self.module].modules;
+        let home = self.resolved.modules.of_source(last.span.source);
+        let home = home.map_or(&[][..], |home| &self.tables[home].modules);
+        let (module, _) = own
             .iter()
+            .chain(home)
             .find(|(_, name)| name == path || short(name))?
             .clone();
         let id = *self.resolved.items[module].get(&last.text)?;
@@ -212,23 +230,71 @@ impl Walker<'_> {
         Some(Definition::Item(id))
     }
 
-    /// An item by its name in this file; marks an import as used.
-    fn find_item(&mut self, name: &str) -> Option<Definition> {
-        if let Some(id) = self.resolved.items[self.module].get(name) {
+    /// An item by its name in this file; marks an import as used. In what a patch puts in, what this file does not
+    /// know has its meaning where the patch stands.
+    pub(super) fn find_item(&mut self, name: &str, span: Span) -> Option<Definition> {
+        let here = self.find_item_of(self.module, name);
+        let there = self.home(span).and_then(|home| self.find_item_of(home, name));
+        match (here, there) {
+            (Some(here), Some(there))
+                if here != there && here != Definition::Broken && there != Definition::Broken =>
+            {
+                let place = |definition: Definition| match definition {
+                    Definition::Item(id) => self.resolved.item_name(id).map(|n| n.span),
+                    _ => None,
+                };
+                self.two_meanings(name, span, [place(here), place(there)]);
+                Some(Definition::Broken)
+            }
+            (Some(found), _) | (None, Some(found)) => Some(found),
+            (None, None) => self.resolved.prelude_item(name).map(Definition::Item),
+        }
+    }
+
+    /// The module whose patch put the text at `span` in here, if one did.
+    pub(super) fn home(&self, span: Span) -> Option<usize> {
+        match self.resolved.modules.list[self.module].source == span.source {
+            true => None,
+            false => self.resolved.modules.of_source(span.source),
+        }
+    }
+
+    fn find_item_of(&mut self, module: usize, name: &str) -> Option<Definition> {
+        if let Some(id) = self.resolved.items[module].get(name) {
             return Some(Definition::Item(*id));
         }
-        if let Some(import) = self.table.imports.get_mut(name) {
-            import.used = true;
-            return Some(import.definition);
+        let import = self.tables[module].imports.get_mut(name)?;
+        import.used = true;
+        Some(import.definition)
+    }
+
+    fn two_meanings(&mut self, name: &str, span: Span, places: [Option<Span>; 2]) {
+        let message = format!("`{name}` means two things here");
+        let mut diagnostic = Diagnostic::error(names::AMBIGUOUS_NAME, span, message);
+        let said = ["in the patched module", "where the patch stands"];
+        for (place, said) in places.into_iter().zip(said) {
+            if let Some(place) = place {
+                diagnostic = diagnostic.label(place, format!("what it means {said}"));
+            }
         }
-        self.resolved.prelude_item(name).map(Definition::Item)
+        self.diagnostics.push(
+            diagnostic.help("give it another name where the patch stands: an import by `name as other`"),
+        );
     }
 
     fn find_value(&mut self, name: &Name) -> Option<Definition> {
         if let Some(local) = self.locals.iter().rev().find(|l| l.name == name.text) {
-            return Some(Definition::Local(local.span));
+            let span = local.span;
+            let other = self
+                .home(name.span)
+                .and_then(|home| self.outer_value(home, &name.text));
+            if let Some((_, other)) = other.filter(|_| span.source != name.span.source) {
+                self.two_meanings(&name.text, name.span, [Some(span), Some(other)]);
+                return Some(Definition::Broken);
+            }
+            return Some(Definition::Local(span));
         }
-        match self.find_item(&name.text) {
+        match self.find_item(&name.text, name.span) {
             Some(Definition::Item(id)) => {
                 if is_value(self.resolved.item(id)) {
                     return Some(Definition::Item(id));
@@ -262,8 +328,12 @@ impl Walker<'_> {
     }
 
     fn report_unknown_value(&mut self, name: &Name) {
+        if self.misplaced.contains(&name.text) {
+            return;
+        }
         if let Some(declared) = self.declared.iter().find(|d| d.name == name.text).cloned() {
-            let diagnostic = if declared.span.start > name.span.start {
+            let same = declared.span.source == name.span.source;
+            let diagnostic = if declared.span.start > name.span.start || !same {
                 Diagnostic::error(order::FORWARD_REFERENCE, name.span, format!("`{}` is used above the place where it is written", name.text))
                     .here("used here")
                     .label(declared.span, format!("this {} is written later", declared.noun))
@@ -279,8 +349,21 @@ impl Walker<'_> {
             };
             return self.diagnostics.push(diagnostic);
         }
-        if self.forgiving() {
+        if self.forgiving(&name.text) {
             return;
+        }
+        let removed = &self.resolved.modules.removed;
+        if let Some((_, _, by)) = removed
+            .iter()
+            .find(|(m, n, _)| *m == self.module && *n == name.text)
+        {
+            let message = format!("there is no `{}` here any more", name.text);
+            let diagnostic = Diagnostic::error(names::UNKNOWN_NAME, name.span, message);
+            return self.diagnostics.push(
+                diagnostic
+                    .label(*by, "this patch takes it away")
+                    .help("change what uses it as well: `replace`, `remove` or `set`"),
+            );
         }
         if name.text == "node" {
             let message = "`node` is known only in a role";
@@ -317,12 +400,15 @@ impl Walker<'_> {
     fn names_of(&mut self, filter: impl Fn(&Item) -> bool) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         let own = self.resolved.items[self.module].iter().map(|(n, id)| (n, *id));
-        let imported = self.table.imports.iter().filter_map(|(n, i)| match i.definition {
-            Definition::Item(id) => Some((n, id)),
-            _ => None,
-        });
+        let imported = self.tables[self.module]
+            .imports
+            .iter()
+            .filter_map(|(n, i)| match i.definition {
+                Definition::Item(id) => Some((n, id)),
+                _ => None,
+            });
         let prelude = self.resolved.modules.find(super::super::modules::PRELUDE);
-        let count = self.resolved.items[self.module].len() + self.table.imports.len();
+        let count = self.resolved.items[self.module].len() + self.tables[self.module].imports.len();
         if self.diagnostics.look_through(count) < count {
             return all;
         }
@@ -338,9 +424,19 @@ impl Walker<'_> {
     }
 
     /// Whether an unknown name may be the fault of something that has been reported already.
-    fn forgiving(&self) -> bool {
-        self.lenient || self.table.lenient
+    fn forgiving(&self, name: &str) -> bool {
+        self.tables[self.module].lenient || self.resolved.modules.list[self.module].unread.contains(name)
     }
+}
+
+/// With its article.
+fn article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {noun}")
 }
 
 fn begins_with_capital(name: &Name) -> bool {

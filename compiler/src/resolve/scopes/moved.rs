@@ -1,10 +1,10 @@
 //! `moved shop.web -> shop.pages`: whose part that is.
 
-use super::{Walker, Wanted};
+use super::{Walker, Wanted, declarations};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::names;
 use crate::source::Span;
-use crate::syntax::ast::{DottedName, Name};
+use crate::syntax::ast::{Block, DottedName, Name};
 
 /// What stands before the last dot, and what after it.
 pub(crate) fn split(name: &DottedName) -> Option<(DottedName, &Name)> {
@@ -19,6 +19,12 @@ pub(crate) fn split(name: &DottedName) -> Option<(DottedName, &Name)> {
         span,
     };
     Some((owner, last))
+}
+
+/// Groups, runs and steps that the statements of a block declare, at any depth: name, what it is, and the place.
+pub(crate) fn parts(block: &Block) -> Vec<(String, &'static str, Span)> {
+    let parts = declarations(block).into_iter().filter(|d| d.noun != "value");
+    parts.map(|d| (d.name, d.noun, d.span)).collect()
 }
 
 impl Walker<'_> {

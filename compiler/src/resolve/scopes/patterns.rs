@@ -58,7 +58,7 @@ impl Walker<'_> {
 }
 
 /// All names that a pattern gives, the first of alternatives for all of them.
-pub(super) fn bindings(pattern: &Pattern) -> Vec<&Name> {
+pub(crate) fn bindings(pattern: &Pattern) -> Vec<&Name> {
     match &pattern.kind {
         PatternKind::Any | PatternKind::Literal(_) | PatternKind::Range(..) => Vec::new(),
         PatternKind::Binding(name) => vec![name],

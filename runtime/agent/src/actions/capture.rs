@@ -31,7 +31,7 @@ impl Capture {
     }
 
     fn read(&self, node: &Node<'_>) -> Result<String, Failure> {
-        let finished = self.shell.run(node, &self.run)?;
+        let finished = self.shell.run(node, &self.run, true)?;
         match finished.code {
             Some(0) => {}
             Some(code) => {

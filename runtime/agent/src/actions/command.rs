@@ -18,6 +18,8 @@ pub(crate) struct Command {
     creates: Option<String>,
     once: bool,
     shell: Shell,
+    /// Whether some of the variables are secrets: then `unless` sees none of them.
+    secret: bool,
 }
 
 /// Whether there is something to do.
@@ -33,6 +35,7 @@ impl Command {
             unless: fields.optional_text("unless")?,
             creates: fields.optional_path("creates")?,
             once: fields.boolean_or("once", false)?,
+            secret: fields.is_secret("environment"),
             shell: Shell::parse(fields, Duration::from_secs(600))?,
         };
         if command.unless.is_none() && command.creates.is_none() && !command.once {
@@ -54,7 +57,7 @@ impl Command {
             return Ok(Need::Nothing("what it creates is there"));
         }
         if let Some(check) = &self.unless {
-            let finished = self.shell.run(node, check)?;
+            let finished = self.shell.run(node, check, !self.secret)?;
             return match finished.code {
                 Some(0) => Ok(Need::Nothing("its `unless` exits with 0")),
                 Some(_) => Ok(Need::Run("its `unless` says that it is to be run")),
@@ -86,7 +89,7 @@ impl Action for Command {
             return Ok(Effect::unchanged(why));
         }
         (node.progress)(&format!("running `{}`", text::shorten(self.run.trim(), 60)));
-        let finished = self.shell.run(node, &self.run)?;
+        let finished = self.shell.run(node, &self.run, true)?;
         match finished.code {
             Some(0) => {}
             Some(code) => {

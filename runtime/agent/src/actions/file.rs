@@ -4,6 +4,7 @@ use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::salted::Salted;
 use super::{Action, Effect, Node, compared};
 use crate::accounts;
 use crate::disk::{self, Access};
@@ -15,11 +16,22 @@ use crate::root::Root;
 use crate::store::access_of;
 use crate::text;
 
+/// What is to stand in a file.
+#[derive(Debug)]
+enum Content {
+    /// This.
+    Shown(String),
+    /// This, which is never told or kept.
+    Secret(String),
+    /// A secret that is not told here: what was written last.
+    Untold,
+}
+
 /// A file as desired.
 #[derive(Debug)]
 pub(crate) struct File {
     path: String,
-    content: String,
+    content: Content,
     mode: u32,
     owner: String,
     group: String,
@@ -29,7 +41,12 @@ impl File {
     pub(crate) fn parse(fields: &mut Fields<'_>) -> Result<File, Refusal> {
         Ok(File {
             path: fields.path("path")?,
-            content: fields.text("content")?,
+            content: match (fields.is_secret("content"), fields.optional_text("content")?) {
+                (true, Some(text)) => Content::Secret(text),
+                (true, None) => Content::Untold,
+                (false, Some(text)) => Content::Shown(text),
+                (false, None) => return Err(fields.wrong("content", "is missing")),
+            },
             mode: fields.mode_or("mode", 0o644)?,
             owner: fields.text_or("owner", "root")?,
             group: fields.text_or("group", "root")?,
@@ -44,8 +61,24 @@ impl File {
         })
     }
 
-    fn content_difference(&self, path: &Path, found: &Metadata) -> Result<Option<String>, Failure> {
-        let desired = self.content.as_bytes();
+    fn content_difference(
+        &self,
+        path: &Path,
+        found: &Metadata,
+        known: &Known,
+    ) -> Result<Option<String>, Failure> {
+        let desired = match &self.content {
+            Content::Shown(text) => text.as_bytes(),
+            Content::Secret(text) => {
+                let same = fs::read(path).attempt(|| format!("read `{}`", self.path))? == text.as_bytes();
+                return Ok((!same).then(|| "content differs".to_owned()));
+            }
+            Content::Untold => {
+                let content = fs::read(path).attempt(|| format!("read `{}`", self.path))?;
+                let same = Salted::of(known).is_some_and(|salted| salted.fits(&content));
+                return Ok((!same).then(|| "content differs".to_owned()));
+            }
+        };
         if found.len() != desired.len() as u64 {
             let (is, wanted) = (found.len(), desired.len());
             return Ok(Some(format!("content differs ({is} bytes, not {wanted})")));
@@ -58,8 +91,26 @@ impl File {
     }
 }
 
+impl File {
+    /// The effect with what may be told of the content: its digest; of a secret a salted one, which only the node keeps.
+    fn told(&self, effect: Effect, known: &Known) -> Result<Effect, Failure> {
+        match &self.content {
+            Content::Shown(text) => Ok(effect.output("sha256", text::digest(text.as_bytes()))),
+            Content::Secret(text) => {
+                let kept = Salted::of(known).filter(|salted| salted.fits(text.as_bytes()));
+                let salted = match kept {
+                    Some(salted) => salted,
+                    None => Salted::new(text.as_bytes())?,
+                };
+                Ok(effect.remember(salted.memory()))
+            }
+            Content::Untold => Ok(effect),
+        }
+    }
+}
+
 impl Action for File {
-    fn observe(&self, node: &Node<'_>, _known: &Known) -> Result<Observation, Failure> {
+    fn observe(&self, node: &Node<'_>, known: &Known) -> Result<Observation, Failure> {
         let path = node.root.at(&self.path);
         let Some(found) = look(&path, &self.path)? else {
             return Ok(compared(&["missing".to_owned()]));
@@ -67,7 +118,10 @@ impl Action for File {
         if !found.is_file() {
             return Ok(compared(&[format!("is {}, not a file", sort_of(&found))]));
         }
-        let mut differences: Vec<String> = self.content_difference(&path, &found)?.into_iter().collect();
+        let mut differences: Vec<String> = self
+            .content_difference(&path, &found, known)?
+            .into_iter()
+            .collect();
         differences.extend(access_differences(
             node.root,
             access_of(&found),
@@ -82,29 +136,39 @@ impl Action for File {
         former_of(node, &node.root.at(&self.path), &self.path)
     }
 
-    fn ensure(&self, node: &Node<'_>, _known: &Known) -> Result<Effect, Failure> {
+    fn ensure(&self, node: &Node<'_>, known: &Known) -> Result<Effect, Failure> {
         let path = node.root.at(&self.path);
         let access = self.access(node.root)?;
-        let digest = text::digest(self.content.as_bytes());
+        let content = match &self.content {
+            Content::Shown(text) | Content::Secret(text) => text.as_bytes(),
+            Content::Untold => {
+                let message = format!("the secret that is to stand in `{}` was not sent", self.path);
+                return Err(Failure::terminal(message));
+            }
+        };
         let found = look(&path, &self.path)?;
         if let Some(found) = found.as_ref().filter(|found| found.is_file())
-            && self.content_difference(&path, found)?.is_none()
+            && self.content_difference(&path, found, known)?.is_none()
         {
             if access_of(found) == access {
-                return Ok(Effect::unchanged("as desired").output("sha256", digest));
+                return self.told(Effect::unchanged("as desired"), known);
             }
             disk::set_access(&path, access)
                 .attempt(|| format!("change the permissions of `{}`", self.path))?;
-            return Ok(
-                Effect::changed(format!("set mode {:04o} and owner", self.mode)).output("sha256", digest)
+            return self.told(
+                Effect::changed(format!("set mode {:04o} and owner", self.mode)),
+                known,
             );
         }
         refuse_to_replace(found.as_ref(), &self.path)?;
         require_folder(&path, &self.path)?;
-        disk::replace_file(&path, &mut self.content.as_bytes(), access)
-            .attempt(|| format!("write `{}`", self.path))?;
-        let note = format!("wrote {}", text::bytes(self.content.len() as u64));
-        Ok(Effect::changed(note).output("sha256", digest))
+        let mut reader = content;
+        disk::replace_file(&path, &mut reader, access).attempt(|| format!("write `{}`", self.path))?;
+        let note = match &self.content {
+            Content::Shown(_) => format!("wrote {}", text::bytes(content.len() as u64)),
+            Content::Secret(_) | Content::Untold => "wrote what is secret".to_owned(),
+        };
+        self.told(Effect::changed(note), known)
     }
 
     fn undo(&self, node: &Node<'_>, _known: &Known, former: &Former) -> Result<Effect, Failure> {
@@ -289,6 +353,38 @@ mod tests {
             "file",
             json!({ "path": "/etc/a", "content": content, "mode": mode, "owner": owner, "group": group }),
         )
+    }
+
+    #[test]
+    fn a_secret_is_compared_without_being_told_and_kept_nowhere() {
+        let bench = Bench::new();
+        let (owner, group) = me();
+        let fields = json!({ "path": "/etc/a", "content": "hush-hush", "mode": "0600", "owner": owner, "group": group });
+        let mut step = super::super::testing::step("file", fields);
+        step.secret = vec!["content".to_owned()];
+        let told = super::super::parse(&step).unwrap();
+        step.fields.remove("content");
+        let untold = super::super::parse(&step).unwrap();
+        let effect = bench.ensure(&*told).unwrap();
+        let memory = effect.memory.clone().unwrap();
+        assert_eq!(
+            (effect.note.as_str(), effect.outputs.len()),
+            ("wrote what is secret", 0)
+        );
+        let kept = memory.to_string();
+        assert!(!kept.contains("hush") && !kept.contains(&text::digest(b"hush-hush")));
+        let known = Known {
+            memory,
+            ..Known::default()
+        };
+        let observed = |known: &Known| bench.with(|node| untold.observe(node, known)).unwrap();
+        assert_eq!(observed(&known), Observation::InSync);
+        bench.write("/etc/a", "hush-hash");
+        assert_eq!(observed(&known), compared(&["content differs".to_owned()]));
+        assert_eq!(
+            bench.ensure(&*untold).unwrap_err().message,
+            "the secret that is to stand in `/etc/a` was not sent"
+        );
     }
 
     #[test]

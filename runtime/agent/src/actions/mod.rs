@@ -10,6 +10,7 @@ mod leave;
 mod link;
 mod package;
 mod probe;
+mod salted;
 mod service;
 mod shell;
 mod sysctl;

@@ -313,6 +313,7 @@ mod tests {
             key: "nginx".into(),
             fields: serde_json::from_value(fields).unwrap(),
             removal: crate::protocol::Removal::Restore,
+            secret: Vec::new(),
             loads: loads
                 .iter()
                 .map(|(address, digest)| ((*address).into(), (*digest).into()))

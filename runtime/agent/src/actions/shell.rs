@@ -40,8 +40,8 @@ impl Shell {
         Ok(shell)
     }
 
-    /// Runs a script to its end.
-    pub(super) fn run(&self, node: &Node<'_>, script: &str) -> Result<Finished, Failure> {
+    /// Runs a script to its end, with the variables of the step or without them.
+    pub(super) fn run(&self, node: &Node<'_>, script: &str, variables: bool) -> Result<Finished, Failure> {
         let mut program = Program::new("sh")
             .arguments(["-c", script])
             .deadline(self.timeout)
@@ -54,7 +54,7 @@ impl Shell {
                 .variable("USER", &name)
                 .variable("LOGNAME", &name);
         }
-        for (name, value) in &self.environment {
+        for (name, value) in self.environment.iter().filter(|_| variables) {
             program = program.variable(name, value);
         }
         program.run()

@@ -90,5 +90,6 @@ pub(crate) fn step(name: &str, fields: Value) -> Step {
         fields: serde_json::from_value(fields).unwrap(),
         removal: Removal::Restore,
         loads: BTreeMap::new(),
+        secret: Vec::new(),
     }
 }

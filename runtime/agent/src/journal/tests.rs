@@ -22,6 +22,7 @@ fn resource(key: &str) -> Resource {
         fields: BTreeMap::new(),
         removal: Removal::Restore,
         loads: BTreeMap::new(),
+        secret: Vec::new(),
     })
 }
 

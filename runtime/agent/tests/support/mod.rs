@@ -110,6 +110,7 @@ pub fn step(address: &str, action: &str, key: &str, fields: Value) -> Step {
         fields: serde_json::from_value(fields).unwrap(),
         removal: Removal::Restore,
         loads: BTreeMap::new(),
+        secret: Vec::new(),
     }
 }
 

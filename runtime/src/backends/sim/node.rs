@@ -206,7 +206,7 @@ impl Agent {
 
     fn observe(&self, step: &Step) -> Observation {
         let found = self.node().things.get(&thing(step)).cloned();
-        let wanted = serde_json::to_value(&step.fields).unwrap_or_default();
+        let wanted = wanted(step);
         let differs = |what: &str| Observation::Differs {
             what: what.to_owned(),
         };
@@ -329,7 +329,7 @@ impl Agent {
         let effect = self.sim.drawn("killed", subject, 2) == 1;
         let mut node = self.node();
         if effect {
-            let wanted = serde_json::to_value(&step.fields).unwrap_or_default();
+            let wanted = wanted(step);
             node.things.insert(thing(step), wanted);
         }
         if once {
@@ -345,7 +345,7 @@ impl Agent {
         *node.effects.entry(operation.to_owned()).or_default() += 1;
         match verb {
             Verb::Ensure => {
-                let wanted = serde_json::to_value(&step.fields).unwrap_or_default();
+                let wanted = wanted(step);
                 let before = node.things.insert(thing(step), wanted.clone());
                 (before != Some(wanted), Prior::Absent)
             }
@@ -415,4 +415,10 @@ fn done(
         prior,
         outputs,
     }
+}
+
+/// What a step wants, without its secrets: it is not sent them when it only looks.
+fn wanted(step: &Step) -> serde_json::Value {
+    let shown = step.fields.iter().filter(|(name, _)| !step.secret.contains(name));
+    serde_json::to_value(shown.collect::<BTreeMap<_, _>>()).unwrap_or_default()
 }

@@ -72,7 +72,8 @@ fn node(snapshot: &Snapshot, name: &str, deploy_id: &str) -> Node {
         .filter(|step| !recorded.unfinished.contains(&step.address));
     for recipe in finished {
         let step = agent_step(recipe, BTreeMap::new());
-        let value = serde_json::to_value(&step.fields).unwrap_or_default();
+        let shown = step.fields.iter().filter(|(name, _)| !step.secret.contains(name));
+        let value = serde_json::to_value(shown.collect::<BTreeMap<_, _>>()).unwrap_or_default();
         node.things.insert(thing(&step), value);
     }
     node

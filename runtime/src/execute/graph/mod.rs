@@ -14,7 +14,7 @@ pub use slot::Slot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rebar_compiler::plan::{NodeRow, ObjectVerb, Plan};
+use rebar_compiler::plan::{GateMode, NodeRow, ObjectVerb, Plan};
 
 use super::filled::NodeWork;
 use super::weights::Weights;
@@ -76,6 +76,8 @@ pub(super) struct Job {
     pub(super) hard: Vec<usize>,
     /// Must have ended.
     pub(super) soft: Vec<usize>,
+    /// It begins when so many of the hard ones are done; `None`: all. Such a job has no soft ones.
+    pub(super) enough: Option<usize>,
     /// How long it is expected to take, in milliseconds; for priorities and forecasts.
     pub(super) weight: u64,
     /// Why it can never be done by this plan: what it needs is left out.
@@ -182,6 +184,7 @@ impl Builder<'_> {
             task,
             hard: Vec::new(),
             soft: Vec::new(),
+            enough: None,
             weight,
             withheld: None,
         });
@@ -357,15 +360,36 @@ impl Builder<'_> {
         self.jobs_of(run).into_iter().filter(is).collect()
     }
 
+    /// How many more nodes of a run must be done for a gate, where `jobs` of them are still to be.
+    fn still_needed(&self, run: &str, mode: GateMode, jobs: usize) -> usize {
+        let has = |row: &&NodeRow| {
+            let pattern = self.plan.patterns.get(row.pattern);
+            pattern.is_some_and(|p| p.segments.iter().any(|s| s.run == run))
+        };
+        let nodes = self.plan.nodes.iter().filter(has).count();
+        // The others stand as they should, but for those that are left out.
+        let done = nodes.saturating_sub(jobs + self.count_left_out(run));
+        mode.enough(nodes).saturating_sub(done)
+    }
+
     fn gates(&mut self) {
         for (index, gate) in self.plan.gates.iter().enumerate() {
             let (before, after) = (self.jobs_of(&gate.after), self.segments_of(&gate.of));
             let withheld = self.left_out([gate.after.as_str()]);
+            let (enough, withheld) = match gate.mode {
+                GateMode::All => (None, withheld),
+                mode => match self.still_needed(&gate.after, mode, before.len()) {
+                    0 => continue,
+                    more if more > before.len() => (None, withheld),
+                    more => (Some(more), None),
+                },
+            };
             if before.is_empty() && withheld.is_none() || after.is_empty() {
                 continue;
             }
             let barrier = self.add(Task::Barrier(Barrier::Gate(index)));
             self.graph.jobs[barrier].withheld = withheld;
+            self.graph.jobs[barrier].enough = enough;
             for job in before {
                 self.hard(barrier, job);
             }

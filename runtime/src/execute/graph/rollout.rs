@@ -110,8 +110,12 @@ impl Builder<'_> {
             self.hard(look, *end);
             self.hard(look, rested);
             self.soft(looked, look);
-            *end = look;
+            let ended = std::mem::replace(end, look);
             for gate in self.gates_after(run) {
+                // Where not all nodes count, one that is changed counts once: when it was looked at.
+                if self.graph.jobs[gate].enough.is_some() {
+                    self.graph.jobs[gate].hard.retain(|on| *on != ended);
+                }
                 self.hard(gate, look);
             }
         }

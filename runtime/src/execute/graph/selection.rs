@@ -16,6 +16,18 @@ impl Builder<'_> {
         })
     }
 
+    /// On how many nodes that are left out a run is not done.
+    pub(super) fn count_left_out(&self, run: &str) -> usize {
+        let left_out = self
+            .plan
+            .selection
+            .iter()
+            .flat_map(|selection| &selection.left_out);
+        left_out
+            .filter(|(_, out)| out.runs.iter().any(|of| of == run))
+            .count()
+    }
+
     /// A node that is left out with something to be changed there: it may still use what leaves.
     pub(super) fn left_out_user(&self) -> Option<String> {
         let left_out = &self.plan.selection.as_ref()?.left_out;
