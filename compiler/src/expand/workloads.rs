@@ -227,7 +227,7 @@ impl<'a> Layout<'a> {
             }
         }
         self.own_defaults(called, run, &mut arguments);
-        self.known_arguments(&called.parameters, run, &arguments);
+        self.known_arguments(&called.parameters, run, &mut arguments);
         if called.workload {
             self.workload(run, (id, called), arguments, scope, frame);
         } else {
@@ -388,12 +388,13 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// A parameter that is marked `known` takes what is known before anything runs, and nothing else.
+    /// A parameter that is marked `known` takes what is known before anything runs, and nothing else: that is told here,
+    /// and not once more where the parameter decides something.
     fn known_arguments(
         &mut self,
         parameters: &[Parameter],
         run: &Run,
-        arguments: &BTreeMap<String, Template>,
+        arguments: &mut BTreeMap<String, Template>,
     ) {
         for parameter in parameters.iter().filter(|p| p.known) {
             let (Some(value), Some(given)) =
@@ -404,6 +405,7 @@ impl<'a> Layout<'a> {
             if !matches!(value, Template::Value(_)) {
                 let later = value.later_step().and_then(|step| self.later.get(step));
                 self.report(phases::not_known(parameter, given.span, later.copied()));
+                arguments.remove(&parameter.name);
             }
         }
     }
