@@ -32,6 +32,9 @@ pub(crate) type Fields = (BTreeMap<String, Value>, BTreeMap<String, Later>);
 /// Outputs that a step uses, as its pattern says it.
 pub(crate) type Used<'a> = Vec<UsedOutput<'a>>;
 
+/// By group, step and output: a digest of what its nodes found out, where all of them have.
+type OfGroups<'a> = HashMap<(&'a str, &'a str, &'a str), Option<String>>;
+
 /// Fills steps. Making one costs O(patterns + nodes); after that a node costs no more than its steps.
 pub struct Filler<'a> {
     plan: &'a Plan,
@@ -44,7 +47,7 @@ pub struct Filler<'a> {
     /// The members of groups whose outputs are used.
     members: HashMap<&'a str, Arc<[String]>>,
     /// Digests of outputs of whole groups, made once; `None` where one is not known.
-    of_groups: Mutex<HashMap<(&'a str, &'a str, &'a str), Option<String>>>,
+    of_groups: Mutex<OfGroups<'a>>,
 }
 
 impl<'a> Filler<'a> {
