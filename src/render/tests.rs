@@ -42,7 +42,7 @@ fn planned(spec: &str, ledger: &Ledger) -> Plan {
     plan.unwrap_or_else(|| panic!("{:?}", analysis.diagnostics))
 }
 
-/// A ledger in which `control-4` leads, which is no member any more.
+/// A ledger of four members, one too many, in which the last one leads: it leaves.
 fn led_by_one_that_leaves() -> Ledger {
     let node = |name: &str, leader| {
         let node = LedgerNode {
@@ -52,7 +52,12 @@ fn led_by_one_that_leaves() -> Ledger {
         };
         (name.to_owned(), node)
     };
-    let nodes = BTreeMap::from([node("control-2", false), node("control-4", true)]);
+    let nodes = BTreeMap::from([
+        node("control-2", false),
+        node("control-3", false),
+        node("control-4", false),
+        node("control-5", true),
+    ]);
     Ledger {
         version: 1,
         deploys: BTreeMap::from([("here".to_owned(), nodes)]),
@@ -63,7 +68,7 @@ fn led_by_one_that_leaves() -> Ledger {
 fn a_wait_says_how_much_it_waits_for() {
     let text = super::plan::plan(&planned(SPEC, &Ledger::default()), false, PLAIN);
     for said in [
-        "after a quorum (2 of 3) of `kv`: `entry` is to come after a quorum of `kv` (main.rebar:13:59)",
+        "after a quorum (2 of 3) of `kv`: `entry` is to come after a quorum of `kv` (main.rebar:13:62)",
         "after any node of `kv`: `look` is to come after any node of `kv`",
         "after `entry` on 1 node: `look` is to come after `entry`",
     ] {
@@ -75,7 +80,7 @@ fn a_wait_says_how_much_it_waits_for() {
 #[test]
 fn a_leader_in_place_of_another_is_told() {
     let text = super::plan::plan(&planned(SPEC, &led_by_one_that_leaves()), false, PLAIN);
-    let said = "~ control-2 leads instead of control-4, which leaves";
+    let said = "~ control-2 leads instead of control-5, which leaves";
     assert!(text.contains(said), "`{said}` is not in\n{text}");
 }
 
