@@ -100,3 +100,16 @@ fn plans_that_wait_for_more_or_less_of_a_run_differ() {
     }
     assert!(compare(&before, &before).agree);
 }
+
+#[test]
+fn runs_in_workloads_have_boxes_that_every_notation_takes() {
+    let spec = SPEC.replace(
+        "run kv    = note(text = control.leader.name) on control",
+        "run kv = store(on = control)",
+    ) + "workload store(on: Nodes) { run serve_all = note(text = on.leader.name) on on }";
+    let plan = planned(&spec, &Ledger::default());
+    let expected = super::graph::Expected::default();
+    assert!(super::graph::dot(&plan, &expected).contains("run_0_kv_o_serve__all -> run_1_entry"));
+    let drawn = super::graph::svg(&plan, &expected).unwrap();
+    assert!(drawn.contains("kv.serve_all"), "{drawn}");
+}
