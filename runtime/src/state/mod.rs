@@ -9,6 +9,7 @@ mod document;
 mod durations;
 mod engine;
 mod error;
+mod held;
 mod history;
 mod ids;
 mod inspect;
@@ -80,8 +81,8 @@ impl State {
     /// [`StateError`] when the file is foreign, damaged, of a later format, or cannot be opened or made. Nothing
     /// is overwritten then.
     pub fn open(path: &Path) -> Result<State, StateError> {
-        let connection = open::open(path)?;
-        let writer = Writer::start(path, connection).map_err(|error| StateError::Failed {
+        let (connection, held) = open::open(path)?;
+        let writer = Writer::start(path, connection, held).map_err(|error| StateError::Failed {
             what: "open",
             path: path.to_path_buf(),
             cause: error.to_string(),

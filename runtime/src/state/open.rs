@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Fault, StateError};
+use super::held::{Held, Opening};
 
 /// `rbar` in ASCII; SQLite keeps it in the file's header.
 const APPLICATION: u32 = 0x7262_6172;
@@ -28,19 +29,23 @@ const FULL_CHECK: u64 = 64 * 1024 * 1024;
 const CACHE: i64 = 64 * 1024;
 
 /// Opens the state file, making it if there is none.
-pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
+pub(super) fn open(path: &Path) -> Result<(Connection, Held), StateError> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     make_folder(folder)?;
-    match open_without_waiting(path) {
-        Ok(file) => inspect(path, file)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => create(folder, path)?,
-        Err(error) => return Err(denied("open", path, &error)),
+    let opening = Opening::begin();
+    // What is open here has been looked at, and must not be opened beside SQLite.
+    if !opening.has(path) {
+        match open_without_waiting(path) {
+            Ok(file) => inspect(path, file)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => create(folder, path)?,
+            Err(error) => return Err(denied("open", path, &error)),
+        }
     }
     let connection = connect(path).map_err(|e| Fault::Sql(e).at(path, "open"))?;
     check(path, &connection)?;
     migrate(&connection).map_err(|e| Fault::Sql(e).at(path, "migrate"))?;
     complete(path, &connection)?;
-    Ok(connection)
+    Ok((connection, opening.held(path)))
 }
 
 /// A state in memory, of the current format.

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::error::{Fault, StateError};
+use super::held::Held;
 
 /// So many pieces of work share one transaction at most.
 const GROUP: usize = 256;
@@ -29,6 +30,8 @@ struct Job {
 pub(super) struct Writer {
     path: PathBuf,
     hand: Hand,
+    /// Dropped after the connection, which the thread closes at its end.
+    _held: Option<Held>,
 }
 
 /// Who does the work.
@@ -42,7 +45,7 @@ enum Hand {
 
 impl Writer {
     /// Starts the thread on an open connection.
-    pub(super) fn start(path: &Path, connection: Connection) -> std::io::Result<Writer> {
+    pub(super) fn start(path: &Path, connection: Connection, held: Held) -> std::io::Result<Writer> {
         let (queue, jobs) = channel();
         let at = path.to_path_buf();
         let thread = std::thread::Builder::new()
@@ -54,6 +57,7 @@ impl Writer {
                 queue: Some(queue),
                 thread: Some(thread),
             },
+            _held: Some(held),
         })
     }
 
@@ -62,6 +66,7 @@ impl Writer {
         Writer {
             path: path.to_path_buf(),
             hand: Hand::Caller(Mutex::new(connection)),
+            _held: None,
         }
     }
 
