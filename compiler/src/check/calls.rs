@@ -24,6 +24,11 @@ impl Checker<'_> {
         if let Some(answer) = self.plan_call(callee, arguments, span) {
             return answer;
         }
+        if let ast::ExpressionKind::Member { of, name } = &callee.kind
+            && matches!(name.text.as_str(), "host" | "subnet")
+        {
+            return self.network_call(of, name, arguments, span);
+        }
         let ast::ExpressionKind::Name(name) = &callee.kind else {
             self.report(Diagnostic::error(
                 types::NOT_A_FUNCTION,
@@ -67,6 +72,7 @@ impl Checker<'_> {
         let wanted: &[&str] = match builtin {
             Builtin::Template => &["file", "record"],
             Builtin::Join => &["list", "separator"],
+            Builtin::Known(known) => known.usage().1,
             // These are looked at where calls are met.
             Builtin::Len
             | Builtin::Node
@@ -79,6 +85,7 @@ impl Checker<'_> {
             return error(span);
         };
         match (builtin, arguments.as_slice()) {
+            (Builtin::Known(known), all) => self.known_call(known, name, all, span),
             (Builtin::Template, [file, record]) => self.template(file, record, span),
             (Builtin::Len, [list]) => {
                 let list = self.infer(list, None);
@@ -117,7 +124,7 @@ impl Checker<'_> {
     }
 
     /// The arguments of a function of the language, which take no names.
-    fn positional<'e>(
+    pub(super) fn positional<'e>(
         &mut self,
         name: &ast::Name,
         wanted: &[&str],
@@ -128,10 +135,10 @@ impl Checker<'_> {
             let message = format!(
                 "`{}` takes {} and no more",
                 name.text,
-                if wanted.len() == 1 {
-                    "one argument"
-                } else {
-                    "two arguments"
+                match wanted.len() {
+                    1 => "one argument",
+                    2 => "two arguments",
+                    _ => "three arguments",
                 }
             );
             self.report(Diagnostic::error(types::TOO_MANY_ARGUMENTS, extra.span, message).help(usage));

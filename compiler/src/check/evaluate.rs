@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::bounds;
 use super::choose;
+use super::dimensions;
 use super::operators;
 use super::rules;
 use super::turns::{comprehend, each, turns};
@@ -267,7 +268,9 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
                 UnaryOperator::Negate => operators::negate(&value, &operand.ty, span)?,
             })
         }
-        ExpressionKind::Binary(operator, left, right) => binary(*operator, left, right, scope, span)?,
+        ExpressionKind::Binary(operator, left, right) => {
+            binary(*operator, left, right, &expression.ty, scope, span)?
+        }
         ExpressionKind::Apply(function, arguments) => {
             let arguments = all(arguments, scope)?;
             match (function, arguments.as_slice()) {
@@ -275,6 +278,12 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
                 (Function::Length, [Template::List(elements)]) => Template::Value(elements.len().into()),
                 _ => apply(*function, arguments, span)?,
             }
+        }
+        ExpressionKind::Known(function, arguments) => {
+            Template::Value(super::known::compute(*function, arguments, scope, span)?)
+        }
+        ExpressionKind::OfNetwork(name, arguments) => {
+            Template::Value(super::known::of_network(name, arguments, scope, span)?)
         }
         ExpressionKind::Render(_, text, argument) => {
             let record = evaluate(argument, scope)?;
@@ -357,11 +366,12 @@ fn own_column(column: &Column, scope: &Scope<'_>, span: Span) -> Evaluated {
 
 fn member(value: Template, name: &str, ty: &Type, scope: &mut Scope<'_>, span: Span) -> Evaluated {
     if let Some(item) = as_item(&value) {
-        let construct = scope.constructs.get(&item);
-        return match construct.and_then(|c| c.fields.get(name)) {
+        // One that is not known yet is known when the value is needed; one that is wrong has been reported.
+        let construct = scope.constructs.get(&item).ok_or(Stop::Told)?;
+        return match construct.fields.get(name) {
             Some(field) => evaluate(field, scope),
-            None => Ok(Template::Value(match (name, construct) {
-                ("name", Some(construct)) => construct.name.clone().into(),
+            None => Ok(Template::Value(match name {
+                "name" => construct.name.clone().into(),
                 _ => Value::Null,
             })),
         };
@@ -389,6 +399,7 @@ fn binary(
     operator: BinaryOperator,
     left: &Expression,
     right: &Expression,
+    wanted: &Type,
     scope: &mut Scope<'_>,
     span: Span,
 ) -> Evaluated {
@@ -425,9 +436,14 @@ fn binary(
     let second = evaluate(right, scope)?;
     let first = known(first, left.span, operators::decides(operator))?;
     let second = known(second, right.span, operators::decides(operator))?;
-    Ok(Template::Value(operators::compute(
-        operator, &first, &second, &left.ty, &right.ty, span,
-    )?))
+    let wanted = super::expressions::strip(wanted);
+    let result = operators::compute(operator, &first, &second, &left.ty, &right.ty, wanted, span);
+    let value = result.map_err(|no| {
+        let [first, second] = [(&first, left), (&second, right)]
+            .map(|(value, side)| format!("this is `{}`", dimensions::shown(value, &side.ty)));
+        Box::new(no.label(left.span, first).label(right.span, second))
+    })?;
+    Ok(Template::Value(value))
 }
 
 /// A list; all values if its elements are.

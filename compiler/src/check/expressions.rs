@@ -325,6 +325,14 @@ impl Checker<'_> {
     ) -> Expression {
         let compares = matches!(operator, BinaryOperator::Equal | BinaryOperator::NotEqual);
         let arithmetic = matches!(operator, BinaryOperator::Otherwise | BinaryOperator::Add);
+        let first = left;
+        let orders = matches!(
+            operator,
+            BinaryOperator::Less
+                | BinaryOperator::LessOrEqual
+                | BinaryOperator::Greater
+                | BinaryOperator::GreaterOrEqual
+        );
         let left_hint = match hint.map(strip) {
             Some(Type::Range(inner)) if operator == BinaryOperator::Range => Some((**inner).clone()),
             _ => hint.filter(|_| arithmetic).cloned(),
@@ -333,6 +341,7 @@ impl Checker<'_> {
         let right_hint = match operator {
             // The right side is read as the left one is, so that variants and units find their type.
             _ if compares => Some(left.ty.clone()),
+            _ if orders && *left.ty.base() == Type::Text(TextForm::Version) => Some(left.ty.clone()),
             BinaryOperator::Otherwise => match &left.ty {
                 Type::Optional(inner) => Some((**inner).clone()),
                 _ => None,
@@ -350,10 +359,16 @@ impl Checker<'_> {
             (Some(hint), BinaryOperator::Otherwise) => self.expression(right, &Expected::of(hint.clone())),
             _ => self.infer(right, right_hint.as_ref()),
         };
-        let Some(ty) = operators::result_type(operator, &left.ty, &right.ty) else {
+        // `"1.9" < version`: the text on the left is read as the right side is.
+        let version = orders && *right.ty.base() == Type::Text(TextForm::Version);
+        let left = match &first.kind {
+            ast::ExpressionKind::String(_) if version => self.infer(first, Some(&right.ty)),
+            _ => left,
+        };
+        let Some(mut ty) = operators::result_type(operator, &left.ty, &right.ty) else {
             let symbol = operators::symbol(operator);
             if left.ty.holds_secret() || right.ty.holds_secret() {
-                let told = self.secret_compared(symbol, operator_span, [&left, &right]);
+                let told = self.secret_compared(symbol, operator_span, &[&left, &right]);
                 self.report(told);
                 return error(span);
             }
@@ -371,6 +386,11 @@ impl Checker<'_> {
             self.report(diagnostic);
             return error(span);
         };
+        // How often a unit fits is a whole number, unless a fraction is wanted, as with literals.
+        let fraction = hint.map(strip) == Some(&Type::Float);
+        if fraction && operator == BinaryOperator::Divide && left.ty.is_unit() && ty == Type::Int {
+            ty = Type::Float;
+        }
         Expression {
             kind: ExpressionKind::Binary(operator, Box::new(left), Box::new(right)),
             ty,

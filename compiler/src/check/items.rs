@@ -145,12 +145,11 @@ impl Checker<'_> {
             self.value_parts = scope.left;
             match known {
                 Ok(Template::Value(known)) => value.kind = ExpressionKind::Value(known),
-                Ok(_) => {}
-                Err(stop) => {
+                // It may be made of a network that is not known yet.
+                Ok(_) | Err(Stop::Told) => {}
+                Err(Stop::Error(diagnostic)) => {
                     value.kind = ExpressionKind::Error;
-                    if let Stop::Error(diagnostic) = stop {
-                        self.report(*diagnostic);
-                    }
+                    self.report(*diagnostic);
                 }
             }
         }
