@@ -55,7 +55,9 @@ impl Checker<'_> {
                     }
                     "a role" => "a role is run on a group, in a workload: `run name = role(…) on group`",
                     "a workload" => "a workload is put on a site: `deploy name = workload(…) on site`",
-                    _ => "functions are what `fn` defines, and those of the language such as `len`, `join` and `sort`",
+                    _ => {
+                        "functions are what `fn` defines, and those of the language such as `len`, `join` and `sort`"
+                    }
                 };
                 self.report(Diagnostic::error(types::NOT_A_FUNCTION, callee.span, message).help(help));
                 return error(span);
