@@ -21,6 +21,23 @@ impl Checker<'_> {
         span: Span,
         hint: Option<&Type>,
     ) -> Expression {
+        // Apart from the others: functions that call functions take little of the stack.
+        if let ast::ExpressionKind::Name(name) = &callee.kind
+            && let Some(Definition::Item(id)) = self.resolved.references.get(&name.span)
+            && matches!(self.resolved.item(*id).kind, ast::ItemKind::Fn { .. })
+        {
+            return self.call_function(*id, name, arguments, span);
+        }
+        self.call_other(callee, arguments, span, hint)
+    }
+
+    fn call_other(
+        &mut self,
+        callee: &ast::Expression,
+        arguments: &[ast::Argument],
+        span: Span,
+        hint: Option<&Type>,
+    ) -> Expression {
         if let Some(answer) = self.plan_call(callee, arguments, span) {
             return answer;
         }

@@ -279,12 +279,7 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
                 _ => apply(*function, arguments, span)?,
             }
         }
-        ExpressionKind::Known(function, arguments) => {
-            Template::Value(super::known::compute(*function, arguments, scope, span)?)
-        }
-        ExpressionKind::OfNetwork(name, arguments) => {
-            Template::Value(super::known::of_network(name, arguments, scope, span)?)
-        }
+        ExpressionKind::Known(..) | ExpressionKind::OfNetwork(..) => super::known::value(expression, scope)?,
         ExpressionKind::Render(_, text, argument) => {
             let record = evaluate(argument, scope)?;
             let template = Template::Value(Value::String(text.to_string()));
@@ -436,10 +431,21 @@ fn binary(
     let second = evaluate(right, scope)?;
     let first = known(first, left.span, operators::decides(operator))?;
     let second = known(second, right.span, operators::decides(operator))?;
+    computed(operator, (left, &first), (right, &second), wanted, span)
+}
+
+/// An operator over known values; apart, so that expressions within expressions take little of the stack.
+fn computed(
+    operator: BinaryOperator,
+    (left, first): (&Expression, &Value),
+    (right, second): (&Expression, &Value),
+    wanted: &Type,
+    span: Span,
+) -> Evaluated {
     let wanted = super::expressions::strip(wanted);
-    let result = operators::compute(operator, &first, &second, &left.ty, &right.ty, wanted, span);
+    let result = operators::compute(operator, first, second, &left.ty, &right.ty, wanted, span);
     let value = result.map_err(|no| {
-        let [first, second] = [(&first, left), (&second, right)]
+        let [first, second] = [(first, left), (second, right)]
             .map(|(value, side)| format!("this is `{}`", dimensions::shown(value, &side.ty)));
         Box::new(no.label(left.span, first).label(right.span, second))
     })?;

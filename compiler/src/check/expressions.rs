@@ -337,7 +337,7 @@ impl Checker<'_> {
             Some(Type::Range(inner)) if operator == BinaryOperator::Range => Some((**inner).clone()),
             _ => hint.filter(|_| arithmetic).cloned(),
         };
-        let left = self.infer(left, left_hint.as_ref());
+        let mut left = self.infer(left, left_hint.as_ref());
         let right_hint = match operator {
             // The right side is read as the left one is, so that variants and units find their type.
             _ if compares => Some(left.ty.clone()),
@@ -361,10 +361,9 @@ impl Checker<'_> {
         };
         // `"1.9" < version`: the text on the left is read as the right side is.
         let version = orders && *right.ty.base() == Type::Text(TextForm::Version);
-        let left = match &first.kind {
-            ast::ExpressionKind::String(_) if version => self.infer(first, Some(&right.ty)),
-            _ => left,
-        };
+        if version && matches!(first.kind, ast::ExpressionKind::String(_)) {
+            left = self.infer(first, Some(&right.ty));
+        }
         let Some(mut ty) = operators::result_type(operator, &left.ty, &right.ty) else {
             let symbol = operators::symbol(operator);
             if left.ty.holds_secret() || right.ty.holds_secret() {

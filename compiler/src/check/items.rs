@@ -145,8 +145,22 @@ impl Checker<'_> {
             self.value_parts = scope.left;
             match known {
                 Ok(Template::Value(known)) => value.kind = ExpressionKind::Value(known),
+                Ok(_) => {}
                 // It may be made of a network that is not known yet.
-                Ok(_) | Err(Stop::Told) => {}
+                Err(Stop::Told) => {
+                    let early = value.any(&|e| match &e.kind {
+                        ExpressionKind::Item(id, _) => match self.typed.values.get(id) {
+                            Some(other) => {
+                                !matches!(other.kind, ExpressionKind::Value(_) | ExpressionKind::Error)
+                            }
+                            None => !self.typed.constructs.contains_key(id),
+                        },
+                        _ => false,
+                    });
+                    if !early {
+                        value.kind = ExpressionKind::Error;
+                    }
+                }
                 Err(Stop::Error(diagnostic)) => {
                     value.kind = ExpressionKind::Error;
                     self.report(*diagnostic);

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::coerce::noun;
-use super::evaluate::{Scope, Stop, evaluate, known};
+use super::evaluate::{Evaluated, Scope, Stop, evaluate, known};
 use super::expressions::error;
 use super::typed::{Expression, ExpressionKind};
 use super::types::{TextForm, Type};
@@ -164,8 +164,18 @@ fn values(arguments: &[Expression], decides: &str, scope: &mut Scope<'_>) -> Res
     Ok(all)
 }
 
+/// The value of one of these expressions.
+pub(super) fn value(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
+    let found = match &expression.kind {
+        ExpressionKind::Known(function, arguments) => compute(*function, arguments, scope, expression.span),
+        ExpressionKind::OfNetwork(name, arguments) => of_network(name, arguments, scope, expression.span),
+        _ => Err(Stop::Told),
+    };
+    found.map(Template::Value)
+}
+
 /// The result of a function.
-pub(super) fn compute(
+fn compute(
     function: Known,
     arguments: &[Expression],
     scope: &mut Scope<'_>,
@@ -297,7 +307,7 @@ fn order(left: &Value, right: &Value, ty: &Type) -> Ordering {
 }
 
 /// A member or method of a network.
-pub(super) fn of_network(
+fn of_network(
     name: &str,
     arguments: &[Expression],
     scope: &mut Scope<'_>,
