@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use rebar_compiler::plan::{
-    Capability, CapabilityComparison, Comparison, Difference, GroupComparison, GroupSide, Only, Provided,
-    Rollout, Setting, Side, Template,
+    Capability, CapabilityComparison, Comparison, Difference, GateMode, GroupComparison, GroupSide, Only,
+    Provided, Rollout, Setting, Side, Template,
 };
 use serde_json::Value;
 
@@ -33,8 +33,9 @@ pub(crate) fn compare(comparison: &Comparison, paint: Palette) -> String {
     }
     for gate in &comparison.gates {
         let text = format!(
-            "`{}` waits for `{}` in {} only",
+            "`{}` waits for {}`{}` in {} only",
             gate.of,
+            how_much(gate.mode),
             gate.after,
             sides.name(gate.only)
         );
@@ -55,6 +56,14 @@ pub(crate) fn compare(comparison: &Comparison, paint: Palette) -> String {
     out.push('\n');
     line(&mut out, 0, &summary(comparison, paint));
     out
+}
+
+/// What of a run is waited for; nothing is said where it is all of it.
+fn how_much(mode: GateMode) -> String {
+    match mode {
+        GateMode::All => String::new(),
+        GateMode::Any | GateMode::Quorum => format!("{} ", mode.words()),
+    }
 }
 
 fn side(side: &Side) -> String {

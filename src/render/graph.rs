@@ -70,7 +70,7 @@ fn box_of(plan: &Plan, job: &ForecastJob) -> Option<String> {
                 .segments
                 .iter()
                 .any(|segment| segment.run == run);
-            known.then(|| format!("run_{pattern}_{run}"))
+            known.then(|| id_of(pattern, run))
         }
     }
 }
@@ -203,7 +203,7 @@ fn drawing(plan: &Plan) -> (Vec<Node<'_>>, Vec<Arrow>) {
             title: super::palette::count(nodes, "machine"),
         });
         for segment in &pattern.segments {
-            let id = format!("run_{index}_{}", segment.run);
+            let id = id_of(index, &segment.run);
             let title = format!(
                 "{} = {}, {}",
                 segment.run,
@@ -246,7 +246,14 @@ fn ids(plan: &Plan, run: &str) -> Vec<String> {
         .iter()
         .enumerate()
         .filter(|(_, p)| p.segments.iter().any(|s| s.run == run));
-    with_run.map(|(index, _)| format!("run_{index}_{run}")).collect()
+    with_run.map(|(index, _)| id_of(index, run)).collect()
+}
+
+/// The box of one run of one pattern. Names of runs in workloads (`kv.serve`) have dots, which no notation takes: what
+/// stands for a dot, `_o_`, is made different from an underscore of the name by doubling those.
+fn id_of(pattern: usize, run: &str) -> String {
+    let run = run.replace('_', "__").replace('.', "_o_");
+    format!("run_{pattern}_{run}")
 }
 
 fn quoted(text: &str) -> String {

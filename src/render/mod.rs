@@ -11,3 +11,5 @@ pub(crate) mod plan;
 pub(crate) mod record;
 pub(crate) mod rehearsal;
 pub(crate) mod template;
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rebar_compiler::plan::{NodeRow, ObjectVerb, Plan, StepVerbs};
+use rebar_compiler::plan::{Gate, GateMode, NodeRow, ObjectVerb, Plan, StepVerbs};
 
 use super::palette::count;
 
@@ -75,11 +75,8 @@ pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
             .iter()
             .filter(|gate| gate.of == run.name)
             .map(|gate| {
-                let nodes = count(nodes_of(plan, &gate.after), "node");
-                format!(
-                    "after `{}` on {nodes}: {} ({})",
-                    gate.after, gate.reason, gate.place
-                )
+                let what = awaited(gate, nodes_of(plan, &gate.after));
+                format!("after {what}: {} ({})", gate.reason, gate.place)
             })
             .collect();
         if let Some(before) = run.before_in_lane {
@@ -101,6 +98,19 @@ pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
     }
     turns.sort_by_key(|turn| turn.stage);
     numbered(turns)
+}
+
+/// How much of a run is waited for, where so many nodes have it.
+fn awaited(gate: &Gate, nodes: usize) -> String {
+    let after = &gate.after;
+    match gate.mode {
+        GateMode::All => format!("`{after}` on {}", count(nodes, "node")),
+        GateMode::Any => format!("any node of `{after}`"),
+        mode @ GateMode::Quorum => {
+            let enough = mode.enough(nodes);
+            format!("a quorum ({enough} of {nodes}) of `{after}`")
+        }
+    }
 }
 
 /// The same turns, their stages counted from 1 without a gap: those in which nothing is to be done are not shown.

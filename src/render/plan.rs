@@ -329,8 +329,18 @@ fn group_text(out: &mut String, plan: &Plan, group: &str, nodes: &[&NodeRow], pa
         hardware.name
     );
     line(out, 1, &paint.strong(&head));
+    leader_text(out, plan, group, paint);
     for (index, class) in classes.iter().enumerate() {
         class_text(out, plan, class, index > 0, paint);
+    }
+}
+
+/// Who leads a group from now on, if another one did: what was told to its nodes of their leader changes with it.
+fn leader_text(out: &mut String, plan: &Plan, group: &str, paint: Palette) {
+    let leader = plan.groups.get(group).and_then(|group| group.leader.as_ref());
+    if let Some((leader, before)) = leader.and_then(|leader| Some((leader, leader.instead_of.as_ref()?))) {
+        let text = format!("~ {} leads instead of {before}, which leaves", leader.node);
+        line(out, 2, &paint.change(&text));
     }
 }
 
@@ -448,6 +458,8 @@ fn because(reason: &Reason) -> String {
         Reason::Changed(fields) => format!("{} changed", fields.join(", ")),
         Reason::Drifted(found) => format!("found {found}"),
         Reason::Unfinished => "a broken-off run did not finish it".to_owned(),
+        Reason::Awaits(steps) if steps.is_empty() => "known after apply".to_owned(),
+        Reason::Awaits(steps) => format!("known after apply: what {} finds out", steps.join(", ")),
         Reason::Verify => "looks again after what is done before it".to_owned(),
     }
 }

@@ -16,6 +16,14 @@ fn text(template: &Template) -> String {
         Template::Value(serde_json::Value::String(text)) => text.clone(),
         Template::Value(value) => shown(value).to_string(),
         Template::Column { node, column } => format!("{{{}}}", column_text(node, column)),
+        Template::Output { node, step, output } => {
+            let owner = match node {
+                NodeReference::Own => String::new(),
+                NodeReference::Member(group) => format!("{group}/"),
+                NodeReference::Leader(group) => format!("{group}.leader/"),
+            };
+            format!("{{{owner}{step}.{output}}}")
+        }
         Template::Secret(reference) => format!("({reference})"),
         Template::Each { group, element } => format!("[{} for each of {group}]", text(element)),
         Template::Apply { function, arguments } => apply(*function, arguments),

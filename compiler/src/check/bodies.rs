@@ -314,11 +314,10 @@ impl Checker<'_> {
             _ => None,
         });
         self.keep_private(&mut fields, mode);
-        let members = kind
-            .fields
-            .iter()
-            .map(|f| (f.name.clone(), f.ty.clone()))
-            .collect();
+        let fields_of_kind = kind.fields.iter().map(|f| (f.name.clone(), f.ty.clone()));
+        let outputs = kind.outputs.iter();
+        let outputs = outputs.map(|(name, of)| (name.clone(), super::phases::type_of(*of)));
+        let members = fields_of_kind.chain(outputs).collect();
         self.locals
             .insert(name.span, Type::Thing(Thing::Step, Arc::new(members)));
         let place = self.sources.place(whole);

@@ -108,7 +108,7 @@ fn fits(value: &Template, depth: usize, left: &mut usize) -> bool {
     *left -= 1;
     match value {
         Template::Value(value) => fits_value(value, depth, left),
-        Template::Column { .. } | Template::Secret(_) => true,
+        Template::Column { .. } | Template::Output { .. } | Template::Secret(_) => true,
         Template::Each { element, .. } => fits(element, depth - 1, left),
         Template::Apply { arguments: list, .. } | Template::List(list) => {
             list.iter().all(|inner| fits(inner, depth - 1, left))
@@ -131,4 +131,12 @@ fn fits_value(value: &Value, depth: usize, left: &mut usize) -> bool {
         Value::Object(map) => map.values().all(|inner| fits_value(inner, depth - 1, left)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
+}
+
+/// Goes on with enough of a stack: levels are counted, and what one level takes of the stack differs between builds and
+/// machines.
+pub(super) fn with_stack<T>(work: impl FnOnce() -> T) -> T {
+    const LEFT: usize = 128 * 1024;
+    const MORE: usize = 1024 * 1024;
+    stacker::maybe_grow(LEFT, MORE, work)
 }

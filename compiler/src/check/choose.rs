@@ -23,8 +23,9 @@ pub(crate) fn fits(
     pattern: &Pattern,
     value: &Template,
     span: Span,
+    scope: &Scope<'_>,
 ) -> Result<Option<Vec<(String, Template)>>, Stop> {
-    let plain = || known(value.clone(), span, "which arm is meant");
+    let plain = || known(value.clone(), span, "which arm is meant", scope);
     let yes = |fits: bool| Ok(fits.then(Vec::new));
     match pattern {
         Pattern::Any => yes(true),
@@ -56,7 +57,7 @@ pub(crate) fn fits(
             let mut names = Vec::new();
             for (field, pattern) in fields {
                 let nothing = Template::Value(Value::Null);
-                match fits(pattern, inside.get(field).unwrap_or(&nothing), span)? {
+                match fits(pattern, inside.get(field).unwrap_or(&nothing), span, scope)? {
                     Some(more) => names.extend(more),
                     None => return Ok(None),
                 }
@@ -65,7 +66,7 @@ pub(crate) fn fits(
         }
         Pattern::Either(all) => {
             for one in all {
-                if let Some(names) = fits(one, value, span)? {
+                if let Some(names) = fits(one, value, span, scope)? {
                     return Ok(Some(names));
                 }
             }
@@ -90,7 +91,7 @@ pub(crate) fn chosen<'m, T, R>(
     then: impl FnOnce(&'m T, &mut Scope<'_>) -> R,
 ) -> Result<R, Stop> {
     for (pattern, arm) in arms {
-        let Some(names) = fits(pattern, value, span)? else {
+        let Some(names) = fits(pattern, value, span, scope)? else {
             continue;
         };
         let mut hidden = Vec::new();

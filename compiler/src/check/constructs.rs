@@ -131,6 +131,7 @@ impl Checker<'_> {
                 ty,
                 default,
                 key: false,
+                known: false,
                 span: None,
             });
         }

@@ -8,6 +8,7 @@ use super::bounds;
 use super::choose;
 use super::dimensions;
 use super::operators;
+use super::phases;
 use super::rules;
 use super::turns::{comprehend, each, turns};
 use super::typed::{Check, Construct, Expression, ExpressionKind, PureFunction, Typed};
@@ -31,6 +32,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) interfaces: Option<(&'a str, Vec<String>)>,
     /// Groups that comprehensions at hand go through, with their variables.
     pub(crate) turns: Vec<(String, String)>,
+    /// Where the steps are written that find something out, by `run.step`.
+    pub(crate) later: BTreeMap<String, Span>,
     /// How much more names may be replaced by, and how much more comprehensions may compute: see [`bounds`].
     pub(crate) left: usize,
     /// Comprehensions and calls around what is being evaluated.
@@ -70,6 +73,7 @@ impl<'a> Scope<'a> {
             constructs: &typed.constructs,
             interfaces: None,
             turns: Vec::new(),
+            later: BTreeMap::new(),
             left: bounds::MAX_PARTS,
             loops: 0,
             functions: &typed.pure,
@@ -106,7 +110,7 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
         ))));
     }
     scope.levels += 1;
-    let value = value_of(expression, scope);
+    let value = bounds::with_stack(|| value_of(expression, scope));
     scope.levels -= 1;
     value
 }
@@ -153,7 +157,7 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
         }
         ExpressionKind::Index(of, key) => {
             let map = evaluate(of, scope)?;
-            let key = known(evaluate(key, scope)?, key.span, "a key")?;
+            let key = known(evaluate(key, scope)?, key.span, "a key", scope)?;
             choose::at_key(map, &key)
         }
         ExpressionKind::IfPresent(of, name, then) => match evaluate(of, scope)? {
@@ -191,7 +195,7 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
             condition,
         } => {
             let entries = evaluate(list, scope)?;
-            let entries = each(entries, list.span)?;
+            let entries = each(entries, list.span, scope)?;
             let mut map = BTreeMap::new();
             turns(
                 entries,
@@ -200,7 +204,7 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
                 condition.as_deref(),
                 scope,
                 &mut |scope| {
-                    let name = known(evaluate(key, scope)?, key.span, "a key")?;
+                    let name = known(evaluate(key, scope)?, key.span, "a key", scope)?;
                     let name = name.as_str().unwrap_or_default().to_owned();
                     let value = evaluate(element, scope)?;
                     match map.insert(name.clone(), value) {
@@ -220,7 +224,7 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
             condition,
         } => {
             let entries = evaluate(list, scope)?;
-            let entries = each(entries, list.span)?;
+            let entries = each(entries, list.span, scope)?;
             let mut elements = Vec::new();
             turns(
                 entries,
@@ -262,7 +266,7 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
             }
         }
         ExpressionKind::Unary(operator, operand) => {
-            let value = known(evaluate(operand, scope)?, operand.span, "this operator")?;
+            let value = known(evaluate(operand, scope)?, operand.span, "this operator", scope)?;
             Template::Value(match operator {
                 UnaryOperator::Not => Value::Bool(value != Value::Bool(true)),
                 UnaryOperator::Negate => operators::negate(&value, &operand.ty, span)?,
@@ -306,12 +310,15 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
 
 /// Whether a condition holds; one that depends on the node is an error that says so.
 pub(crate) fn truth(condition: &Expression, scope: &mut Scope<'_>, decides: &str) -> Result<bool, Stop> {
-    let value = known(evaluate(condition, scope)?, condition.span, decides)?;
+    let value = known(evaluate(condition, scope)?, condition.span, decides, scope)?;
     Ok(value == Value::Bool(true))
 }
 
 /// The value of something that must be known before anything runs.
-pub(crate) fn known(value: Template, span: Span, decides: &str) -> Result<Value, Stop> {
+pub(crate) fn known(value: Template, span: Span, decides: &str, scope: &Scope<'_>) -> Result<Value, Stop> {
+    if let Some(step) = value.later_step() {
+        return Err(phases::later_decides(step, scope.later.get(step), span, decides).into());
+    }
     match value {
         Template::Value(value) => Ok(value),
         _ => Err(Stop::from(Box::new(
@@ -407,7 +414,7 @@ fn binary(
             };
         }
         BinaryOperator::And | BinaryOperator::Or => {
-            let first = known(first, left.span, "a condition")? == Value::Bool(true);
+            let first = known(first, left.span, "a condition", scope)? == Value::Bool(true);
             let decided = first == (operator == BinaryOperator::Or);
             let value = if decided {
                 first
@@ -429,8 +436,8 @@ fn binary(
         _ => {}
     }
     let second = evaluate(right, scope)?;
-    let first = known(first, left.span, operators::decides(operator))?;
-    let second = known(second, right.span, operators::decides(operator))?;
+    let first = known(first, left.span, operators::decides(operator), scope)?;
+    let second = known(second, right.span, operators::decides(operator), scope)?;
     computed(operator, (left, &first), (right, &second), wanted, span)
 }
 

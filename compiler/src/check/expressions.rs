@@ -18,6 +18,10 @@ use crate::syntax::ast::{self, BinaryOperator, StringPart, UnaryOperator};
 impl Checker<'_> {
     /// The expression with its type, held against what is expected.
     pub(super) fn expression(&mut self, e: &ast::Expression, expected: &Expected) -> Expression {
+        super::bounds::with_stack(|| self.expected(e, expected))
+    }
+
+    fn expected(&mut self, e: &ast::Expression, expected: &Expected) -> Expression {
         let hint = strip(&expected.ty).clone();
         let value = match (&e.kind, &hint) {
             (ast::ExpressionKind::List(elements), Type::List(element)) => {
@@ -73,6 +77,10 @@ impl Checker<'_> {
 
     /// The expression with its type. The hint is what the place would like to have.
     pub(super) fn infer(&mut self, e: &ast::Expression, hint: Option<&Type>) -> Expression {
+        super::bounds::with_stack(|| self.inferred(e, hint))
+    }
+
+    fn inferred(&mut self, e: &ast::Expression, hint: Option<&Type>) -> Expression {
         let span = e.span;
         let wanted = hint.map(strip);
         let (kind, ty) = match &e.kind {

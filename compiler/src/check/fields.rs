@@ -186,6 +186,7 @@ impl Checker<'_> {
             ty,
             default,
             key,
+            known: parameter.known,
             span,
         }
     }

@@ -281,10 +281,12 @@ impl Checker<'_> {
             let help = "mark with `key` the fields that tell two things on one node apart: `key path: Path`";
             self.report(Diagnostic::error(types::MISSING_FIELD, name.span, message).help(help));
         }
+        let outputs = self.kind_outputs(&name.text, block, &fields);
         let mut kind = Kind {
             name: name.text.clone(),
             span: name.span,
             fields,
+            outputs,
             requires: Vec::new(),
             needs: Vec::new(),
             removal: Removal::Forget,

@@ -156,10 +156,10 @@ fn result_type(function: Known, first: &Type) -> Result<Type, &'static str> {
 fn values(arguments: &[Expression], decides: &str, scope: &mut Scope<'_>) -> Result<Vec<Value>, Stop> {
     let mut all = Vec::new();
     for argument in arguments {
-        let value = known(evaluate(argument, scope)?, argument.span, decides)?;
+        let value = known(evaluate(argument, scope)?, argument.span, decides, scope)?;
         let value = Template::Value(value);
         bounds::spend(&value, &mut scope.left, argument.span)?;
-        all.push(known(value, argument.span, decides)?);
+        all.push(known(value, argument.span, decides, scope)?);
     }
     Ok(all)
 }
@@ -267,7 +267,7 @@ fn compute(
     };
     let value = Template::Value(value);
     bounds::spend(&value, &mut scope.left, span)?;
-    known(value, span, "this value")
+    known(value, span, "this value", scope)
 }
 
 fn elements(value: Value) -> Vec<Value> {

@@ -27,6 +27,7 @@ mod members;
 mod moved;
 mod operators;
 mod parts;
+pub(crate) mod phases;
 mod provisions;
 mod records;
 pub(crate) mod rules;

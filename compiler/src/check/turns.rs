@@ -11,10 +11,17 @@ use crate::plan::{Function, Template};
 use crate::source::Span;
 
 /// What a `for` goes through, which must be known element by element.
-pub(crate) fn each(list: Template, span: Span) -> Result<Vec<(Option<String>, Template)>, Stop> {
+pub(crate) fn each(
+    list: Template,
+    span: Span,
+    scope: &Scope<'_>,
+) -> Result<Vec<(Option<String>, Template)>, Stop> {
     match list {
-        Template::Each { .. } | Template::Apply { .. } | Template::Column { .. } => {
-            known(list, span, "what a `for` goes through").map(|_| Vec::new())
+        Template::Each { .. }
+        | Template::Apply { .. }
+        | Template::Column { .. }
+        | Template::Output { .. } => {
+            known(list, span, "what a `for` goes through", scope).map(|_| Vec::new())
         }
         list => Ok(choose::entries(list)),
     }
@@ -110,6 +117,7 @@ pub(super) fn comprehend(
         Template::Value(Value::Array(elements)) => elements.into_iter().map(Template::Value).collect(),
         Template::Value(_)
         | Template::Column { .. }
+        | Template::Output { .. }
         | Template::Apply { .. }
         | Template::Record(_)
         | Template::Secret(_) => Vec::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::tested::Test;
 use super::types::{Rule, TextForm, Type};
-use crate::plan::{Column, Function, GateMode, Removal, SecretReference};
+use crate::plan::{Column, Function, GateMode, Removal, SecretReference, ValueType};
 use crate::resolve::{ItemId, Known, Resolved};
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
@@ -276,6 +276,8 @@ pub struct Parameter {
     pub default: Option<Expression>,
     /// Whether it is (part of) the identity on a node.
     pub key: bool,
+    /// Whether it is marked `known`: it may decide what there is.
+    pub known: bool,
     /// Where it is declared; `None` for those of the language itself.
     pub span: Option<Span>,
 }
@@ -289,6 +291,8 @@ pub struct Kind {
     pub span: Span,
     /// Its fields.
     pub fields: Vec<Parameter>,
+    /// What its steps find out when they are carried out.
+    pub outputs: BTreeMap<String, ValueType>,
     /// Capabilities that its steps need.
     pub requires: Vec<(String, Span)>,
     /// Of each of these sets a step must set one.

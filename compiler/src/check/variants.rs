@@ -67,6 +67,7 @@ impl Checker<'_> {
                 ty: ty.clone(),
                 default: None,
                 key: false,
+                known: false,
                 span: definition.span,
             })
             .collect();

@@ -41,6 +41,8 @@ pub(super) struct Layout<'a> {
     pub(super) branches: BTreeSet<(Span, usize)>,
     /// How many more parts values of roles may have.
     pub(super) parts: usize,
+    /// Where the steps are written that find something out, by `run.step`.
+    pub(super) later: BTreeMap<String, Span>,
     /// Where each group stands in the list.
     pub(super) by_name: HashMap<String, usize>,
     /// For each group and each run: the calls of workloads that led to it, the outermost first.
@@ -81,6 +83,7 @@ pub(super) fn lay_out(
         outputs: BTreeMap::new(),
         branches: BTreeSet::new(),
         parts: Scope::of(typed).left,
+        later: BTreeMap::new(),
         by_name: HashMap::new(),
         group_calls: Vec::new(),
         run_calls: Vec::new(),
@@ -177,7 +180,8 @@ impl Layout<'_> {
         scope: &mut Scope<'_>,
         decides: &str,
     ) -> Option<Value> {
-        let value = evaluate(expression, scope).and_then(|value| known(value, expression.span, decides));
+        let value =
+            evaluate(expression, scope).and_then(|value| known(value, expression.span, decides, scope));
         value
             .map_err(|stop| self.stopped(stop))
             .ok()

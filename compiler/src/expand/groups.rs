@@ -93,7 +93,7 @@ pub(super) fn leaders(value: &Template, found: &mut BTreeSet<String>) {
             } => {
                 found.insert(group.clone());
             }
-            Template::Value(_) | Template::Column { .. } | Template::Secret(_) => {}
+            Template::Value(_) | Template::Column { .. } | Template::Output { .. } | Template::Secret(_) => {}
             Template::Each { element, .. } => open.push(element),
             Template::Apply { arguments: list, .. } | Template::List(list) => open.extend(list),
             Template::Record(fields) => open.extend(fields.values()),

@@ -9,16 +9,19 @@ use super::deploy::Layout;
 use super::turns::loaded;
 use crate::check::choose::chosen;
 use crate::check::evaluate::{Scope, record};
+use crate::check::phases;
 use crate::check::turns::two_nodes;
 use crate::check::{Expression, ExpressionKind, Statement, Step as TypedStep, Thing, Type};
 use crate::diagnostics::Diagnostic;
-use crate::diagnostics::codes::names;
+use crate::diagnostics::codes::{names, types};
 use crate::plan::{NodeReference, Step, Template, keeping};
 use crate::resolve::ItemId;
 use crate::source::Span;
 
 /// What a role gives on a group.
 pub(super) struct Expanded {
+    /// The run.
+    run: String,
     pub(super) steps: Vec<Step>,
     /// Of each step, and then of each that is kept for when the node leaves.
     pub(super) kinds: Vec<(ItemId, Span)>,
@@ -40,6 +43,7 @@ impl Layout<'_> {
         arguments: BTreeMap<String, Template>,
     ) -> Expanded {
         let mut expanded = Expanded {
+            run: name.to_owned(),
             steps: Vec::new(),
             kinds: Vec::new(),
             leave: (Vec::new(), Vec::new()),
@@ -54,12 +58,14 @@ impl Layout<'_> {
         let mut scope = Scope::of(self.typed);
         scope.variables = arguments;
         scope.left = self.parts;
+        scope.later = self.later.clone();
         scope.interfaces = Some((&group.name, group.hardware.nics.values().cloned().collect()));
         let mut outputs = BTreeMap::new();
         let mut symbolic = Sha256::new();
         absorb(&mut symbolic, &role.name);
         self.role_statements(&role.body, &mut scope, &mut expanded, &mut outputs, &mut symbolic);
         self.parts = scope.left;
+        self.later = std::mem::take(&mut scope.later);
         let (leave, kinds) = std::mem::take(&mut expanded.leave);
         if !leave.is_empty() {
             expanded.steps.push(keeping(name, &leave));
@@ -154,6 +160,14 @@ impl Layout<'_> {
     /// What is done before a node goes is done once, in order: there is nothing that it could load anew.
     fn nothing_is_loaded(&mut self, expanded: &Expanded) {
         for (step, (_, span)) in expanded.steps.iter().zip(&expanded.kinds) {
+            if !step.outputs.is_empty() {
+                let message = format!(
+                    "what the step `{}` finds out in `on leave` cannot be used",
+                    step.name
+                );
+                let help = "its node goes then: read it in the role, before `on leave`";
+                self.report(Diagnostic::error(types::LEAVE_OUTPUT, *span, message).help(help));
+            }
             if !step.reload_on.is_empty() {
                 let message = "`reload_on` cannot stand in `on leave`";
                 let help = "its steps are done once, in their order: say what the service should be";
@@ -173,6 +187,19 @@ impl Layout<'_> {
             let Some(value) = self.evaluate(value, scope) else {
                 continue;
             };
+            if kind.fields.iter().any(|f| f.key && f.name == *name)
+                && let Some(found_out) = value.later_step()
+            {
+                let span = step.fields.get(name).map_or(step.span, |field| field.span);
+                let defined = scope.later.get(found_out);
+                self.report(*phases::later_decides(
+                    found_out,
+                    defined,
+                    span,
+                    "the key of a step",
+                ));
+                continue;
+            }
             match value {
                 Template::Value(Value::Null) => {}
                 Template::Value(Value::Array(list)) if is_steps => {
@@ -185,6 +212,18 @@ impl Layout<'_> {
             }
         }
         let mut members = fields.clone();
+        let address = format!("{}.{}", expanded.run, step.name);
+        for output in kind.outputs.keys() {
+            members.insert(
+                output.clone(),
+                Template::Output {
+                    node: NodeReference::Own,
+                    step: address.clone(),
+                    output: output.clone(),
+                },
+            );
+            scope.later.insert(address.clone(), step.span);
+        }
         for field in &kind.fields {
             members
                 .entry(field.name.clone())
@@ -214,6 +253,7 @@ impl Layout<'_> {
             removal: kind.removal,
             hash,
             place: step.place.clone(),
+            outputs: kind.outputs.clone(),
         });
         expanded.kinds.push((step.kind, step.span));
     }
@@ -261,6 +301,18 @@ fn outside(value: Template, group: &str, within: bool) -> Option<Template> {
             column,
         },
         Template::Column { node, column } => Template::Column { node, column },
+        Template::Output {
+            node: NodeReference::Own,
+            ..
+        } if within => return None,
+        Template::Output { node, step, output } => Template::Output {
+            node: match node {
+                NodeReference::Own => NodeReference::Member(group.to_owned()),
+                member => member,
+            },
+            step,
+            output,
+        },
         Template::Each {
             group: through,
             element,

@@ -98,7 +98,11 @@ impl Layout<'_> {
                 }
                 for (step_index, step) in run.steps.iter().enumerate() {
                     for (field, value) in &step.fields {
-                        if let Err(error) = samples.try_fill(value, &group.name) {
+                        let tried = samples.try_fill(value, &group.name);
+                        // What exists only later is filled when it is there.
+                        if let Err(error) = tried
+                            && !matches!(error, FillError::NotYet { .. })
+                        {
                             let node = &group.nodes[0].name;
                             let message = format!("the field `{field}` has no value on `{node}`: {error}");
                             broken.push((self.steps[run_index][step_index].1, message));

@@ -34,7 +34,7 @@ impl Layout<'_> {
         outputs: &mut BTreeMap<String, (Template, Span)>,
         symbolic: &mut Sha256,
     ) {
-        let entries = evaluate(&turns.list, scope).and_then(|list| each(list, turns.list.span));
+        let entries = evaluate(&turns.list, scope).and_then(|list| each(list, turns.list.span, scope));
         let entries = match entries {
             Ok(entries) => entries,
             Err(stop) => return self.stopped(stop),
@@ -98,7 +98,7 @@ impl Layout<'_> {
             (None, Some(key)) => (Ok(Template::Value(key.into())), turns.list.span),
             (None, None) => (Ok(value), turns.list.span),
         };
-        let text = match value.and_then(|value| known(value, span, "the name of a step")) {
+        let text = match value.and_then(|value| known(value, span, "the name of a step", scope)) {
             Ok(Value::String(text)) => text,
             Ok(value) => value.to_string(),
             Err(stop) => {

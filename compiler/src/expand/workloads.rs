@@ -9,6 +9,7 @@ use super::deploy::Layout;
 use super::{GroupInstance, RunInstance, WaitInstance};
 use crate::check::choose::chosen;
 use crate::check::evaluate::{Scope, as_item, record};
+use crate::check::phases;
 use crate::check::workloads::{Call, circle};
 use crate::check::{
     Callee, Group, Parameter, RoleOrWorkload, Run, SignatureName, Statement, Thing, Type, Wait,
@@ -226,6 +227,7 @@ impl<'a> Layout<'a> {
             }
         }
         self.own_defaults(called, run, &mut arguments);
+        self.known_arguments(&called.parameters, run, &mut arguments);
         if called.workload {
             self.workload(run, (id, called), arguments, scope, frame);
         } else {
@@ -386,6 +388,28 @@ impl<'a> Layout<'a> {
         }
     }
 
+    /// A parameter that is marked `known` takes what is known before anything runs, and nothing else: that is told here,
+    /// and not once more where the parameter decides something.
+    fn known_arguments(
+        &mut self,
+        parameters: &[Parameter],
+        run: &Run,
+        arguments: &mut BTreeMap<String, Template>,
+    ) {
+        for parameter in parameters.iter().filter(|p| p.known) {
+            let (Some(value), Some(given)) =
+                (arguments.get(&parameter.name), run.arguments.get(&parameter.name))
+            else {
+                continue;
+            };
+            if !matches!(value, Template::Value(_)) {
+                let later = value.later_step().and_then(|step| self.later.get(step));
+                self.report(phases::not_known(parameter, given.span, later.copied()));
+                arguments.remove(&parameter.name);
+            }
+        }
+    }
+
     fn role_on_group(
         &mut self,
         run: &Run,
@@ -408,6 +432,7 @@ impl<'a> Layout<'a> {
         };
         let name = frame.run_name(&run.name);
         let expanded = self.role(&name, id, (group, many), arguments);
+        scope.later.clone_from(&self.later);
         scope.variables.insert(run.name.clone(), expanded.outputs);
         let rollout = self.rollout(run, group, scope);
         let mut waits = self.waits(run, run.waits.iter(), frame);
@@ -483,10 +508,12 @@ impl<'a> Layout<'a> {
         let mut names = Scope::of(self.typed);
         names.variables = arguments;
         names.left = self.parts;
+        names.later.clone_from(&self.later);
         self.calls.push(run.span);
         self.statements(&workload.body, &mut names, &mut inner);
         self.calls.pop();
         self.parts = names.left;
+        scope.later.clone_from(&self.later);
         scope.variables.insert(run.name.clone(), record(inner.outputs));
         frame.all.extend(inner.all.iter().cloned());
         frame.runs.insert(run.name.clone(), inner.all);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::difference::first_difference;
 use super::digest::pattern_hash;
-use super::{Capability, Pattern, Plan, Rollout, Segment, Step, Template};
+use super::{Capability, GateMode, Pattern, Plan, Rollout, Segment, Step, Template};
 
 /// The version of the form in which comparisons are written.
 pub const COMPARISON_FORMAT: u32 = 1;
@@ -166,6 +166,9 @@ pub struct GateDifference {
     pub of: String,
     /// The run that is waited for.
     pub after: String,
+    /// How much of that run must be done.
+    #[serde(default, skip_serializing_if = "GateMode::is_all")]
+    pub mode: GateMode,
     /// Which plan has it.
     pub only: Only,
 }
@@ -399,10 +402,10 @@ fn steps(run: &str, left: &Step, right: &Step, found: &mut Vec<Difference>) {
 }
 
 fn gates(left: &Plan, right: &Plan) -> Vec<GateDifference> {
-    let all = |plan: &Plan| -> BTreeSet<(String, String)> {
+    let all = |plan: &Plan| -> BTreeSet<(String, String, GateMode)> {
         plan.gates
             .iter()
-            .map(|gate| (gate.of.clone(), gate.after.clone()))
+            .map(|gate| (gate.of.clone(), gate.after.clone(), gate.mode))
             .collect()
     };
     let (of_left, of_right) = (all(left), all(right));
@@ -411,6 +414,7 @@ fn gates(left: &Plan, right: &Plan) -> Vec<GateDifference> {
         .map(|gate| GateDifference {
             of: gate.0.clone(),
             after: gate.1.clone(),
+            mode: gate.2,
             only: if of_left.contains(gate) {
                 Only::Left
             } else {

@@ -24,25 +24,25 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
 
 /// Parts with their lengths, so that no two lists of parts give the same bytes.
 #[derive(Clone)]
-struct Parts(Sha256);
+pub(super) struct Parts(Sha256);
 
 impl Parts {
-    fn new(purpose: &str) -> Parts {
+    pub(super) fn new(purpose: &str) -> Parts {
         let mut parts = Parts(Sha256::new());
         parts.add(purpose);
         parts
     }
 
-    fn add(&mut self, part: impl AsRef<[u8]>) {
+    pub(super) fn add(&mut self, part: impl AsRef<[u8]>) {
         self.0.update((part.as_ref().len() as u64).to_le_bytes());
         self.0.update(part.as_ref());
     }
 
-    fn add_json(&mut self, value: &impl serde::Serialize) {
+    pub(super) fn add_json(&mut self, value: &impl serde::Serialize) {
         self.add(json(value));
     }
 
-    fn finish(self) -> String {
+    pub(super) fn finish(self) -> String {
         hex(&self.0.finalize())
     }
 }
@@ -60,8 +60,8 @@ pub(crate) fn step_hash<'a>(
     parts.finish()
 }
 
-/// The fields with groups by the order in which they are first met, not by their names: a group can be called
-/// otherwise without changing what is done.
+/// The fields with groups, and steps whose outputs are used, by the order in which they are first met, not by their
+/// names: they can be called otherwise without changing what is done.
 fn by_number(fields: &BTreeMap<String, Template>) -> Cow<'_, BTreeMap<String, Template>> {
     let groups = fields.values().fold(Vec::new(), |mut groups, template| {
         groups_of(template, &mut groups);
@@ -85,6 +85,16 @@ fn by_number(fields: &BTreeMap<String, Template>) -> Cow<'_, BTreeMap<String, Te
                     && let Some(number) = numbers.get(group)
                 {
                     group.clone_from(number);
+                }
+            }
+            Template::Output { node, step, .. } => {
+                if let NodeReference::Member(group) = node
+                    && let Some(number) = numbers.get(group)
+                {
+                    group.clone_from(number);
+                }
+                if let Some(number) = numbers.get(step) {
+                    step.clone_from(number);
                 }
             }
             Template::Each { group, element } => {
@@ -117,6 +127,13 @@ fn groups_of(template: &Template, groups: &mut Vec<String>) {
                 if let NodeReference::Member(group) = node {
                     add(group);
                 }
+            }
+            Template::Output { node, step, .. } => {
+                if let NodeReference::Member(group) = node {
+                    add(group);
+                }
+                // No group has a dot in its name.
+                add(step);
             }
             Template::Each { group, element } => {
                 add(group);
@@ -168,14 +185,25 @@ struct Uses<'a> {
     secrets: BTreeSet<String>,
     /// In the order in which they are met, which no name decides.
     groups: Vec<&'a str>,
+    /// Outputs of steps, in the order in which they are met.
+    outputs: Vec<UsedOutput<'a>>,
     /// Groups whose leaders it uses, in that order.
     leaders: Vec<&'a str>,
 }
+
+/// An output of a step, as a pattern says it: whose, which step, which output.
+pub(crate) type UsedOutput<'a> = (&'a NodeReference, &'a str, &'a str);
 
 impl<'a> Uses<'a> {
     fn uses(&mut self, group: &'a str) {
         if !self.groups.contains(&group) {
             self.groups.push(group);
+        }
+    }
+
+    fn uses_output(&mut self, output: UsedOutput<'a>) {
+        if !self.outputs.contains(&output) {
+            self.outputs.push(output);
         }
     }
 
@@ -202,6 +230,8 @@ impl<'a> Digests<'a> {
                             used.own.extend(inner.own);
                             used.secrets.extend(inner.secrets);
                             inner.groups.into_iter().for_each(|group| used.uses(group));
+                            let outputs = inner.outputs.into_iter();
+                            outputs.for_each(|output| used.uses_output(output));
                             inner
                                 .leaders
                                 .into_iter()
@@ -247,6 +277,13 @@ impl<'a> Digests<'a> {
             return Vec::new();
         };
         uses.iter().map(|uses| self.digest(uses, node)).collect()
+    }
+
+    /// The outputs that each of a pattern's steps, or a step that it loads, uses. Where there are any, the digests of
+    /// [`Digests::node`] are but a part: see [`super::later::digest_with`].
+    pub(crate) fn outputs(&self, pattern: usize) -> impl Iterator<Item = &Vec<UsedOutput<'a>>> {
+        let uses = self.uses.get(pattern).into_iter().flatten();
+        uses.map(|uses| &uses.outputs)
     }
 
     fn digest(&self, uses: &Uses<'a>, node: &NodeRow) -> Cow<'a, str> {
@@ -322,6 +359,12 @@ fn uses_of(step: &Step) -> Uses<'_> {
             } => {
                 uses.uses(group);
             }
+            Template::Output { node, step, output } => {
+                if let NodeReference::Member(group) = node {
+                    uses.uses(group);
+                }
+                uses.uses_output((node, step, output));
+            }
             Template::Column {
                 node: NodeReference::Leader(group),
                 ..
@@ -341,7 +384,7 @@ fn uses_of(step: &Step) -> Uses<'_> {
 }
 
 /// The digest of one step on one node: it changes when the filled step changes, or may change. `None` if the
-/// plan has no such step there. For many steps make one [`super::Filler`] and use that.
+/// plan has no such step there, or if it uses what other steps find out. For many steps make one [`super::Filler`] and use that.
 pub fn step_digest(plan: &Plan, node: &NodeRow, address: &str) -> Option<String> {
     let pattern = plan.patterns.get(node.pattern)?;
     let mut addresses = pattern
@@ -354,8 +397,8 @@ pub fn step_digest(plan: &Plan, node: &NodeRow, address: &str) -> Option<String>
             .and_then(|rest| rest.strip_prefix('.'))
             == Some(&step.name)
     })?;
-    let digests = Digests::new(plan).node(node);
-    digests.into_iter().nth(index).map(Cow::into_owned)
+    let digests = super::Filler::new(plan).digests(node);
+    digests.into_iter().nth(index)?.map(Cow::into_owned)
 }
 
 /// The digest of all that a node's machine is made from: image, hardware, interfaces with addresses, and the

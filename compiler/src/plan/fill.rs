@@ -10,6 +10,7 @@ use handlebars::Handlebars;
 use serde_json::{Map, Value};
 
 use super::functions::{self, FunctionError};
+use super::later::Outputs;
 use super::render;
 use super::secret::{self, PlannedSecret, SecretReference};
 use super::template::{Column, Function, NodeReference, Template};
@@ -50,6 +51,19 @@ pub enum FillError {
     /// The value is too large.
     #[error("the value is too large")]
     TooLarge,
+    /// An output of a step that has not been carried out.
+    #[error("`{node}/{step}` has not told its `{output}` yet")]
+    NotYet {
+        /// The node.
+        node: String,
+        /// The step.
+        step: String,
+        /// The output.
+        output: String,
+    },
+    /// The identity of a step hangs on what is not known yet.
+    #[error("the key `{0}` cannot wait for what other steps find out")]
+    LaterKey(String),
     /// A function has no result.
     #[error(transparent)]
     Function(#[from] FunctionError),
@@ -62,6 +76,8 @@ pub enum FillError {
 /// costs no more than the value has parts; rendered templates are compiled once.
 pub struct FillContext<'a> {
     groups: HashMap<&'a str, Members<'a>>,
+    /// What steps have found out, as far as it is known.
+    outputs: Option<&'a Outputs>,
     secrets: Secrets<'a>,
     registry: Mutex<Handlebars<'static>>,
 }
@@ -118,6 +134,7 @@ impl<'a> FillContext<'a> {
         let groups = plan.groups.iter().map(members).collect();
         FillContext {
             groups,
+            outputs: None,
             secrets: Secrets::Sealed(Some(&plan.secrets)),
             registry: Mutex::new(render::registry()),
         }
@@ -127,6 +144,7 @@ impl<'a> FillContext<'a> {
     pub(super) fn opening(values: &'a BTreeMap<String, String>) -> FillContext<'a> {
         FillContext {
             groups: HashMap::new(),
+            outputs: None,
             secrets: Secrets::Known(values),
             registry: Mutex::new(render::registry()),
         }
@@ -155,8 +173,17 @@ impl<'a> FillContext<'a> {
         let groups = groups.iter().map(members).collect();
         FillContext {
             groups,
+            outputs: None,
             secrets: Secrets::Sealed(None),
             registry: Mutex::new(render::registry()),
+        }
+    }
+
+    /// The same, with what steps have found out.
+    pub fn with_outputs(self, outputs: &'a Outputs) -> FillContext<'a> {
+        FillContext {
+            outputs: Some(outputs),
+            ..self
         }
     }
 
@@ -176,7 +203,7 @@ impl<'a> FillContext<'a> {
         Ok(filling.rendered.max(MAX_VALUES - filling.left))
     }
 
-    fn filling<'f>(&'f self, own: Option<(&'f str, usize)>) -> Filling<'f, 'a> {
+    pub(super) fn filling<'f>(&'f self, own: Option<(&'f str, usize)>) -> Filling<'f, 'a> {
         Filling {
             context: self,
             own,
@@ -188,7 +215,7 @@ impl<'a> FillContext<'a> {
     }
 }
 
-struct Filling<'a, 'c> {
+pub(super) struct Filling<'a, 'c> {
     context: &'a FillContext<'c>,
     own: Option<(&'a str, usize)>,
     /// Groups that are gone through, with the node in turn; the innermost last.
@@ -201,26 +228,32 @@ struct Filling<'a, 'c> {
 }
 
 impl<'a, 'c> Filling<'a, 'c> {
-    fn fill(&mut self, template: &'a Template, depth: usize) -> Result<Value, FillError> {
-        if depth > MAX_DEPTH {
-            return Err(FillError::TooDeep);
-        }
-        self.left = self.left.checked_sub(1).ok_or(FillError::TooLarge)?;
+    pub(super) fn fill(&mut self, template: &'a Template, depth: usize) -> Result<Value, FillError> {
+        self.enter(depth)?;
         match template {
             Template::Value(value) => {
                 self.spend(value)?;
                 Ok(value.clone())
             }
             Template::Column { node, column } => self.column(node, column),
+            Template::Output { node, step, output } => {
+                let name = self.node(node)?.name;
+                match self.context.outputs.and_then(|o| o.get(name, step, output)) {
+                    Some(value) => {
+                        self.spend(value)?;
+                        Ok(value.clone())
+                    }
+                    None => Err(FillError::NotYet {
+                        node: name.to_owned(),
+                        step: step.clone(),
+                        output: output.clone(),
+                    }),
+                }
+            }
             Template::Each { group, element } => {
-                let members = self.members(group)?;
-                let count = members.nodes.len();
                 let mut list = Vec::new();
-                for index in 0..count {
-                    self.turns.push((group, index));
-                    let value = self.fill(element, depth + 1);
-                    self.turns.pop();
-                    list.push(value?);
+                for index in 0..self.count(group)? {
+                    list.push(self.turn(group, index, |this| this.fill(element, depth + 1))?);
                 }
                 Ok(Value::Array(list))
             }
@@ -229,15 +262,7 @@ impl<'a, 'c> Filling<'a, 'c> {
                 for argument in arguments {
                     values.push(self.fill(argument, depth + 1)?);
                 }
-                if self.sealed && values.iter().any(secret::holds_secret) {
-                    return self.sealed(*function, values);
-                }
-                let value = match (function, values.as_slice()) {
-                    (Function::Render, [Value::String(text), record]) => self.render(text, record)?.into(),
-                    _ => functions::apply(*function, &values)?,
-                };
-                self.spend(&value)?;
-                Ok(value)
+                self.apply(*function, values)
             }
             Template::List(list) => {
                 let mut values = Vec::with_capacity(list.len());
@@ -275,25 +300,51 @@ impl<'a, 'c> Filling<'a, 'c> {
         }
     }
 
-    /// A function over arguments with secrets in them: text waits until they are opened.
-    fn sealed(&mut self, function: Function, values: Vec<Value>) -> Result<Value, FillError> {
-        match function {
-            // These look at the list and not at what is in it.
-            Function::Join | Function::Length if values.iter().all(Value::is_array) => {
-                let value = functions::apply(function, &values)?;
-                self.spend(&value)?;
-                Ok(value)
-            }
-            Function::Concat | Function::Render => {
-                let mut macs = BTreeMap::new();
-                let arguments = values.into_iter().map(|value| secret::unfilled(value, &mut macs));
-                let arguments = arguments.collect::<Result<_, _>>()?;
-                let value = secret::seal(Template::Apply { function, arguments }, macs);
-                self.spend(&value)?;
-                Ok(value)
-            }
-            _ => Err(FillError::Sealed),
+    /// Counts one more part, at `depth`.
+    pub(super) fn enter(&mut self, depth: usize) -> Result<(), FillError> {
+        if depth > MAX_DEPTH {
+            return Err(FillError::TooDeep);
         }
+        self.left = self.left.checked_sub(1).ok_or(FillError::TooLarge)?;
+        Ok(())
+    }
+
+    /// How many nodes a group has.
+    pub(super) fn count(&self, group: &str) -> Result<usize, FillError> {
+        Ok(self.members(group)?.nodes.len())
+    }
+
+    /// Does something with one node of a group in turn.
+    pub(super) fn turn<T>(
+        &mut self,
+        group: &'a str,
+        index: usize,
+        within: impl FnOnce(&mut Self) -> Result<T, FillError>,
+    ) -> Result<T, FillError> {
+        self.turns.push((group, index));
+        let value = within(self);
+        self.turns.pop();
+        value
+    }
+
+    /// The result of a function.
+    pub(super) fn apply(&mut self, function: Function, values: Vec<Value>) -> Result<Value, FillError> {
+        if self.sealed && values.iter().any(secret::holds_secret) {
+            let value = secret::apply_sealed(function, values)?;
+            self.spend(&value)?;
+            return Ok(value);
+        }
+        let value = match (function, values.as_slice()) {
+            (Function::Render, [Value::String(text), record]) => self.render(text, record)?.into(),
+            _ => functions::apply(function, &values)?,
+        };
+        self.spend(&value)?;
+        Ok(value)
+    }
+
+    /// The name of the node that is meant.
+    pub(super) fn name_of(&self, node: &NodeReference) -> Result<&'c str, FillError> {
+        Ok(self.node(node)?.name)
     }
 
     /// Counts what a value holds: few words of a plan file can ask for it once for each node.
@@ -337,12 +388,11 @@ impl<'a, 'c> Filling<'a, 'c> {
             .ok_or_else(|| FillError::NoGroup(group.to_owned()))
     }
 
-    fn column(&self, node: &NodeReference, column: &Column) -> Result<Value, FillError> {
+    fn node(&self, node: &NodeReference) -> Result<&'a Columns<'c>, FillError> {
         let (group, index) = match node {
             NodeReference::Leader(group) => {
                 let leader = self.members(group)?.leader.as_ref();
-                let leader = leader.ok_or_else(|| FillError::NoLeader(group.clone()))?;
-                return leader.value(column);
+                return leader.ok_or_else(|| FillError::NoLeader(group.clone()));
             }
             NodeReference::Own => self.own.ok_or(FillError::NoOwnNode)?,
             NodeReference::Member(group) => {
@@ -361,12 +411,11 @@ impl<'a, 'c> Filling<'a, 'c> {
                 (group.as_str(), index)
             }
         };
-        let columns = self
-            .members(group)?
-            .nodes
-            .get(index)
-            .ok_or(FillError::NoOwnNode)?;
-        columns.value(column)
+        self.members(group)?.nodes.get(index).ok_or(FillError::NoOwnNode)
+    }
+
+    fn column(&self, node: &NodeReference, column: &Column) -> Result<Value, FillError> {
+        self.node(node)?.value(column)
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn keeping(run: &str, steps: &[Step]) -> Step {
         reload_on: Vec::new(),
         removal: Removal::Forget,
         place: steps.first().map_or(String::new(), |step| step.place.clone()),
+        outputs: BTreeMap::new(),
     }
 }
 
@@ -80,6 +81,7 @@ pub(super) fn leave_steps(node: &RecordedNode) -> Vec<RecordedStep> {
                 removal: kept.removal,
                 // After all others, so that it would be taken back before them.
                 position: AFTER_ALL + all.len() as u32,
+                outputs: BTreeMap::new(),
                 known_as: None,
             });
         }

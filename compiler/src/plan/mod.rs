@@ -12,9 +12,12 @@ mod file;
 mod fill;
 mod filler;
 pub(crate) mod functions;
+mod gates;
+mod later;
 mod leave;
 mod moves;
 mod names;
+mod notes;
 mod planning;
 pub(crate) mod render;
 mod secret;
@@ -35,11 +38,14 @@ pub(crate) use fill::MAX_VALUES;
 pub use fill::{FillContext, FillError, fill};
 pub use filler::{FilledStep, Filler, filled_steps};
 pub use functions::FunctionError;
+pub use gates::{Gate, GateMode};
+pub use later::{Later, LaterStep, OutputUse, Outputs, ValueType};
 pub(crate) use leave::keeping;
 pub use leave::{LEAVE, leave_undrained};
 pub(crate) use moves::move_groups;
 pub use moves::{Move, moved_step};
 pub use names::split_address;
+pub use notes::{GivenValue, PatchNote};
 pub use planning::plan;
 pub use render::RenderError;
 pub use secret::{
@@ -113,30 +119,6 @@ pub struct Plan {
     /// Nodes that are left alone, if this is a part of a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
-}
-
-/// An argument that was given beside the spec.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GivenValue {
-    /// Its value in base units.
-    pub value: serde_json::Value,
-    /// `--arg`, `--args values.json`, `REBAR_ARG_replicas`
-    pub from: String,
-}
-
-/// One change of a patch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PatchNote {
-    /// The package, or `std`.
-    pub package: String,
-    /// Its version.
-    pub version: String,
-    /// What was changed: `ceph.osd role osd before service osd`.
-    pub what: String,
-    /// `main.rebar:12:5`
-    pub place: String,
 }
 
 /// What a plan was made from.
@@ -290,6 +272,9 @@ pub struct Step {
     pub hash: String,
     /// Where it is written: `main.rebar:12:3`.
     pub place: String,
+    /// What it finds out when it is carried out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, ValueType>,
 }
 
 /// What happens when a step leaves the spec. Only what we introduced is undone.
@@ -327,62 +312,6 @@ pub struct Rollout {
     /// So many members of the group must serve at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<u32>,
-}
-
-/// The run `of` starts when the run `after` is done: on all its nodes, or as `mode` says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Gate {
-    /// The run that waits.
-    pub of: String,
-    /// The run that is waited for.
-    pub after: String,
-    /// Why, in words: "`entry` uses the output `url` of `pages`".
-    pub reason: String,
-    /// Where that is written: `main.rebar:31:27`.
-    pub place: String,
-    /// How much of the run that is waited for must be done.
-    #[serde(default, skip_serializing_if = "GateMode::is_all")]
-    pub mode: GateMode,
-}
-
-/// How much of a run must be done before another one begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GateMode {
-    /// One node.
-    Any,
-    /// More than half of its nodes.
-    Quorum,
-    /// All its nodes.
-    #[default]
-    All,
-}
-
-impl GateMode {
-    /// Whether it is the usual one, which plans leave out.
-    fn is_all(&self) -> bool {
-        *self == GateMode::All
-    }
-
-    /// How many of so many nodes must be done.
-    pub fn enough(self, nodes: usize) -> usize {
-        match self {
-            GateMode::Any => nodes.min(1),
-            GateMode::Quorum if nodes == 0 => 0,
-            GateMode::Quorum => nodes / 2 + 1,
-            GateMode::All => nodes,
-        }
-    }
-
-    /// In words: "all of", "any node of".
-    pub fn words(self) -> &'static str {
-        match self {
-            GateMode::Any => "any node of",
-            GateMode::Quorum => "a quorum of",
-            GateMode::All => "all of",
-        }
-    }
 }
 
 /// One node.
@@ -450,6 +379,8 @@ pub enum Reason {
     Unfinished,
     /// It only looks, and something before it in its lane is done; or its machine was stopped and is started.
     Verify,
+    /// It uses what these steps find out, which are carried out as well: it is known then whether it changes.
+    Awaits(Vec<String>),
 }
 
 /// A step as it was applied to one node: the recipe that its removal is made from.
@@ -470,6 +401,9 @@ pub struct RecordedStep {
     pub removal: Removal,
     /// Its place among the node's steps; removal goes from the highest to the lowest.
     pub position: u32,
+    /// What it found out when it was carried out last.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, serde_json::Value>,
     /// The address under which the node knows it, where it was moved since it was carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_as: Option<String>,

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::fill::{FillContext, FillError};
+use super::functions;
 use super::moves::take_effect;
-use super::template::Template;
+use super::template::{Function, Template};
 use super::{Plan, Snapshot};
 
 /// The one field of a sealed value. No field of a record can be called so.
@@ -130,6 +131,23 @@ pub(super) fn unfilled(value: Value, macs: &mut BTreeMap<String, String>) -> Res
         }
         plain => Template::Value(plain),
     })
+}
+
+/// A function over arguments with secrets in them: text waits until they are opened.
+pub(super) fn apply_sealed(function: Function, values: Vec<Value>) -> Result<Value, FillError> {
+    match function {
+        // These look at the list and not at what is in it.
+        Function::Join | Function::Length if values.iter().all(Value::is_array) => {
+            Ok(functions::apply(function, &values)?)
+        }
+        Function::Concat | Function::Render => {
+            let mut macs = BTreeMap::new();
+            let arguments = values.into_iter().map(|value| unfilled(value, &mut macs));
+            let arguments = arguments.collect::<Result<_, _>>()?;
+            Ok(seal(Template::Apply { function, arguments }, macs))
+        }
+        _ => Err(FillError::Sealed),
+    }
 }
 
 /// The secrets that a filled value is made from.

@@ -23,6 +23,15 @@ pub enum Template {
         /// Which column.
         column: Column,
     },
+    /// What a step finds out when it is carried out: known only then, and from the record ever after.
+    Output {
+        /// On whose node.
+        node: NodeReference,
+        /// The step: `run.step`.
+        step: String,
+        /// Which of its outputs.
+        output: String,
+    },
     /// A list with one element for each node of a group, in name order.
     Each {
         /// The group.
@@ -49,11 +58,26 @@ impl Template {
     /// The templates directly inside.
     pub fn parts(&self) -> Vec<&Template> {
         match self {
-            Template::Value(_) | Template::Column { .. } | Template::Secret(_) => Vec::new(),
+            Template::Value(_) | Template::Column { .. } | Template::Output { .. } | Template::Secret(_) => {
+                Vec::new()
+            }
             Template::Each { element, .. } => vec![element],
             Template::Apply { arguments: list, .. } | Template::List(list) => list.iter().collect(),
             Template::Record(fields) => fields.values().collect(),
         }
+    }
+
+    /// A step whose output this uses, if it uses any: then it exists only later.
+    pub fn later_step(&self) -> Option<&str> {
+        // Not recursive, so that depth does not matter.
+        let mut open = vec![self];
+        while let Some(template) = open.pop() {
+            match template {
+                Template::Output { step, .. } => return Some(step),
+                other => open.extend(other.parts()),
+            }
+        }
+        None
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) fn hold(typed: &Typed, policy: &Test, deploy: &Deploy, graph: &Graph)
     let mut outcome = super::outcome(policy, Some(deploy));
     let site = typed.sites.get(&deploy.site);
     if let Some((because, _)) = site.and_then(|s| s.accepted_policies.get(&policy.title)) {
-        let because =
-            evaluate(because, &mut Scope::of(typed)).and_then(|b| known(b, because.span, "a reason"));
+        let mut scope = Scope::of(typed);
+        let because = evaluate(because, &mut scope).and_then(|b| known(b, because.span, "a reason", &scope));
         outcome.accepted = Some(match because {
             Ok(Value::String(because)) => because,
             _ => String::new(),

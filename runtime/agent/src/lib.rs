@@ -36,6 +36,7 @@ pub const ACTIONS: &[&str] = &[
     "group",
     "service",
     "command",
+    "capture",
     "probe",
     "sysctl",
     "host",

@@ -255,6 +255,9 @@ pub enum OperationState {
         changed: bool,
         /// What was there before.
         prior: Prior,
+        /// What the step found out.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        outputs: BTreeMap<String, serde_json::Value>,
     },
     /// It failed.
     Failed {

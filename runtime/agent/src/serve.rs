@@ -212,6 +212,7 @@ fn probe<W: Write>(
                 Progress::Done(outcome) => OperationState::Done {
                     changed: outcome.changed,
                     prior: outcome.prior,
+                    outputs: outcome.outputs.clone(),
                 },
                 Progress::Failed(message) => OperationState::Failed {
                     message: message.clone(),

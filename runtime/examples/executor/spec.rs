@@ -140,6 +140,7 @@ fn step(number: usize) -> Step {
         reload_on: Vec::new(),
         removal: Removal::Restore,
         hash: format!("step {number}"),
+        outputs: BTreeMap::new(),
         place: format!("main.rebar:{}:3", number + 10),
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rebar_compiler::plan::Outputs;
 use uuid::Uuid;
 
 use super::ask::Answers;
@@ -99,6 +100,8 @@ pub struct Calls {
 pub struct Known {
     done: Mutex<BTreeSet<String>>,
     attempts: Mutex<BTreeMap<String, u32>>,
+    /// What steps have found out, in this run and before.
+    outputs: Mutex<Outputs>,
     /// Steps that changed their node in segments that then failed or were broken off.
     pub(super) lost: AtomicUsize,
 }
@@ -123,6 +126,11 @@ impl Known {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains(operation)
+    }
+
+    /// What steps have found out.
+    pub fn outputs(&self) -> MutexGuard<'_, Outputs> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often it was tried.
@@ -183,7 +191,21 @@ impl Calls {
         if lines.is_empty() {
             return Ok(());
         }
-        self.journal.append(lines).await
+        let found = lines.iter().filter_map(|line| match &line.entry {
+            Entry::Done { outputs, .. } if !outputs.is_empty() => {
+                Some((line.subject.clone(), outputs.clone()))
+            }
+            _ => None,
+        });
+        let found: Vec<_> = found.collect();
+        self.journal.append(lines).await?;
+        // Only what is durable is handed on: whoever used it must find it again.
+        for (subject, outputs) in found {
+            if let Some((node, step)) = subject.split_once('/') {
+                self.known.outputs().insert(node, step, outputs);
+            }
+        }
+        Ok(())
     }
 }
 

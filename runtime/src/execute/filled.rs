@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rebar_agent::protocol::Verb;
-use rebar_compiler::plan::{FilledStep, Filler, NodeRow, Plan, RecordedStep, StepVerbs};
+use rebar_compiler::plan::{FilledStep, Filler, NodeRow, Outputs, Plan, RecordedStep, StepVerbs};
 use serde_json::Value;
 
 use super::lane::LaneStep;
@@ -73,6 +73,8 @@ fn node_work(plan: &Plan, filler: &Filler<'_>, row: &NodeRow) -> Result<NodeWork
                 verb: Verb::Remove,
                 recipe: recipe.clone(),
                 loads: BTreeMap::new(),
+                later: None,
+                outputs: BTreeMap::new(),
             };
             let run = rebar_compiler::plan::split_address(&recipe.address).map_or("", |(run, _)| run);
             match pattern.segments.iter().find(|segment| segment.run == run) {
@@ -88,7 +90,11 @@ fn node_work(plan: &Plan, filler: &Filler<'_>, row: &NodeRow) -> Result<NodeWork
     for segment in &pattern.segments {
         let mut steps = removed.remove(segment.run.as_str()).unwrap_or_default();
         while let Some(FilledStep {
-            step: recipe, loads, ..
+            step: recipe,
+            loads,
+            later,
+            outputs,
+            ..
         }) = filled.next_if(|step| step.run == segment.run)
         {
             let wanted = match &row.steps {
@@ -100,6 +106,8 @@ fn node_work(plan: &Plan, filler: &Filler<'_>, row: &NodeRow) -> Result<NodeWork
                     verb: Verb::Ensure,
                     recipe,
                     loads,
+                    later,
+                    outputs,
                 });
             }
         }
@@ -112,8 +120,8 @@ fn node_work(plan: &Plan, filler: &Filler<'_>, row: &NodeRow) -> Result<NodeWork
 }
 
 /// What the deploy hands out.
-pub(super) fn outputs(plan: &Plan) -> Result<BTreeMap<String, Value>, String> {
-    Filler::new(plan)
+pub(super) fn outputs(plan: &Plan, found: &Outputs) -> Result<BTreeMap<String, Value>, String> {
+    Filler::with_outputs(plan, found)
         .outputs()
         .map_err(|error| format!("an output: {error}"))
 }

@@ -1,12 +1,14 @@
 //! Carrying out one segment of one lane: the agent does the steps, this end keeps the journal. It needs a backend
 //! that reaches the node and somewhere to write lines, and nothing else of the executor.
 
+mod later;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rebar_agent::protocol::{Event as AgentEvent, FailureClass, PROTOCOL, PlannedStep, Request as Ask, Verb};
-use rebar_compiler::plan::RecordedStep;
+use rebar_compiler::plan::{LaterStep, RecordedStep, ValueType};
 
 use super::calls::Calls;
 use super::event::Event;
@@ -37,6 +39,10 @@ pub struct LaneStep {
     pub recipe: RecordedStep,
     /// For steps that load others: address → digest of what is desired of each.
     pub loads: BTreeMap<String, String>,
+    /// What is missing of it until other steps have told what they found out.
+    pub later: Option<LaterStep>,
+    /// What it is to find out.
+    pub outputs: BTreeMap<String, ValueType>,
 }
 
 /// How a conversation ended.
@@ -60,6 +66,10 @@ struct Session<'a> {
     /// Operations in the order of the segment's steps.
     operations: Vec<String>,
     changed: usize,
+    /// Steps of the last conversation: their Intents are written.
+    asked: Vec<usize>,
+    /// Steps that waited for what others find out, as they are now that it is known.
+    completed: BTreeMap<usize, (RecordedStep, BTreeMap<String, String>)>,
     /// When each step was begun, as far as that was heard.
     begun: BTreeMap<usize, tokio::time::Instant>,
     /// What was heard in one go, in order: it is written down together and told when that is durable.
@@ -84,6 +94,8 @@ pub async fn run_segment(calls: &Calls, segment: &LaneSegment) -> Result<usize, 
         segment,
         operations,
         changed: 0,
+        asked: Vec::new(),
+        completed: BTreeMap::new(),
         begun: BTreeMap::new(),
         heard: Vec::new(),
         spans: BTreeMap::new(),
@@ -125,7 +137,9 @@ async fn carry_out(session: &mut Session<'_>) -> Result<(), Stop> {
         }
         calls.pass().await?;
         let begun = tokio::time::Instant::now();
-        let end = session.converse(session.until_wait(&rest)).await?;
+        let rest = session.until_later(session.until_wait(&rest));
+        session.complete(rest)?;
+        let end = session.converse(rest).await?;
         let taken = begun.elapsed();
         let (index, waits, cause) = match end {
             End::Done => continue,
@@ -203,6 +217,12 @@ impl Session<'_> {
             .collect()
     }
 
+    /// Indexes of steps that were asked for last and are not done.
+    fn open(&self) -> Vec<usize> {
+        let done = |i: &usize| self.calls.known.is_done(&self.operations[*i]);
+        self.asked.iter().copied().filter(|i| !done(i)).collect()
+    }
+
     fn subject(&self, index: usize) -> String {
         step_subject(&self.segment.node, &self.segment.steps[index].recipe)
     }
@@ -218,6 +238,17 @@ impl Session<'_> {
             .iter()
             .filter_map(|name| fields.get(*name)?.as_u64());
         Duration::from_nanos(limits.max().unwrap_or(0))
+    }
+
+    /// A step as it is carried out.
+    fn recipe(&self, index: usize) -> (&RecordedStep, &BTreeMap<String, String>) {
+        match self.completed.get(&index) {
+            Some((recipe, loads)) => (recipe, loads),
+            None => (
+                &self.segment.steps[index].recipe,
+                &self.segment.steps[index].loads,
+            ),
+        }
     }
 
     /// Up to the first step that only waits for something on its node, which may take long: while it does, the lane gives
@@ -236,13 +267,14 @@ impl Session<'_> {
 
     /// The step at `index` as the agent is asked for it, with its secrets.
     async fn planned(&self, index: usize) -> Result<PlannedStep, Stop> {
-        let (calls, lane) = (self.calls, &self.segment.steps[index]);
-        let mut step = match lane.verb {
-            Verb::Ensure => agent_step(&lane.recipe, lane.loads.clone()),
-            Verb::Remove => removed_step(&lane.recipe),
+        let (calls, verb) = (self.calls, self.segment.steps[index].verb);
+        let (recipe, loads) = self.recipe(index);
+        let mut step = match verb {
+            Verb::Ensure => agent_step(recipe, loads.clone()),
+            Verb::Remove => removed_step(recipe),
         };
-        if lane.verb == Verb::Ensure && !step.secret.is_empty() {
-            match calls.secrets.open(&lane.recipe, &calls.scope.deploy_id).await {
+        if verb == Verb::Ensure && !step.secret.is_empty() {
+            match calls.secrets.open(recipe, &calls.scope.deploy_id).await {
                 Ok(opened) => step.fields.extend(opened),
                 Err(error) => {
                     return Err(Stop::Failed(Box::new(Failure {
@@ -258,7 +290,7 @@ impl Session<'_> {
         }
         Ok(PlannedStep {
             operation: self.operations[index].clone(),
-            verb: lane.verb,
+            verb,
             step,
         })
     }
@@ -271,7 +303,7 @@ impl Session<'_> {
             let request = Request::Step {
                 node: self.segment.node.clone(),
                 verb: step.verb,
-                step: Box::new(step.recipe.clone()),
+                step: Box::new(self.recipe(*i).0.clone()),
             };
             calls.intent(&self.operations[*i], &self.subject(*i), request)
         });
@@ -280,7 +312,9 @@ impl Session<'_> {
         for index in rest {
             steps.push(self.planned(*index).await?);
         }
-        calls.append(intents.collect()).await?;
+        let intents = intents.collect();
+        calls.append(intents).await?;
+        self.asked = rest.to_vec();
         let request = Ask::Apply {
             protocol: PROTOCOL,
             deploy: calls.scope.deploy_id.clone(),
@@ -368,6 +402,17 @@ impl Session<'_> {
                     .map(|(name, value)| (name, secrets.hide_in(value)));
                 let outputs = outputs.collect();
                 let begun = self.begun.get(&index);
+                let outputs = match later::told_outputs(outputs, &self.segment.steps[index]) {
+                    Ok(outputs) => outputs,
+                    Err(message) => {
+                        return Some(End::Step {
+                            index,
+                            class: FailureClass::Terminal,
+                            message,
+                            detail: String::new(),
+                        });
+                    }
+                };
                 let entry = Entry::Done {
                     changed,
                     note: note.clone(),
@@ -446,7 +491,7 @@ impl Session<'_> {
         message: &str,
         detail: &str,
     ) -> Result<(), Stop> {
-        let lines = self.rest().into_iter().map(|i| {
+        let lines = self.open().into_iter().map(|i| {
             if i == index {
                 self.calls
                     .failed(&self.operations[i], &self.subject(i), class, message, detail)
@@ -466,7 +511,7 @@ impl Session<'_> {
     /// After a broken line: asks the node's own journal what became of the steps, and writes that down.
     async fn look_up(&mut self, error: &LineError) -> Result<(), Stop> {
         self.spans.clear();
-        let rest = self.rest();
+        let rest = self.open();
         let asked: Vec<String> = rest.iter().map(|i| self.operations[*i].clone()).collect();
         let states = match error {
             LineError::Open(_) | LineError::Refused { .. } => None,

@@ -69,6 +69,8 @@ pub(super) async fn drain(work: &Work, node: &str) -> Result<usize, Stop> {
         verb: Verb::Ensure,
         recipe: recipe.clone(),
         loads: std::collections::BTreeMap::new(),
+        later: None,
+        outputs: std::collections::BTreeMap::new(),
     };
     let segment = LaneSegment {
         node: node.to_owned(),

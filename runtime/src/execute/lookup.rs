@@ -18,9 +18,14 @@ pub(super) fn resolve(
     state: Option<&OperationState>,
 ) -> JournalLine {
     match state {
-        Some(OperationState::Done { changed, prior }) => {
+        Some(OperationState::Done {
+            changed,
+            prior,
+            outputs,
+        }) => {
             let note = "was done, its answer was lost".to_owned();
-            let outputs = BTreeMap::new();
+            let mut outputs = outputs.clone();
+            plain(&mut outputs);
             let entry = Entry::Done {
                 changed: *changed,
                 note,
@@ -48,6 +53,17 @@ pub(super) fn resolve(
             "",
         ),
     }
+}
+
+/// Longer text is no value of a step.
+const LONGEST_OUTPUT: usize = 64 * 1024;
+
+/// Leaves out what no output can be. Nodes are not trusted.
+pub(super) fn plain(outputs: &mut BTreeMap<String, serde_json::Value>) {
+    outputs.retain(|_, value| match value {
+        serde_json::Value::String(text) => text.len() <= LONGEST_OUTPUT,
+        value => value.is_i64() || value.is_boolean(),
+    });
 }
 
 /// What a node's journal knows of operations; waits while an agent is still at work on one of them, but not for ever.

@@ -224,6 +224,7 @@ async fn carry_out(
         cause: Box::new(cause),
     })?;
     let recorded = state.node_details(&plan.deploy, &run).await?;
+    *calls.known.outputs() = state.found_out(&plan.deploy).await?;
     let recorded_networks = state.networks(&plan.deploy).await?;
     let published = state.published_names(&plan.deploy).await?;
     let taken_down = |name: &str| {
@@ -296,7 +297,9 @@ async fn carry_out(
         objects: context.backend.parallelism(),
         per_domain: context.per_domain,
     };
-    let mut tally = schedule(&graph, Arc::new(work), limits, lease, &standing).await?;
+    let work = Arc::new(work);
+    let mut tally = schedule(&graph, Arc::clone(&work), limits, lease, &standing).await?;
+    let found = work.calls.known.outputs().clone();
     tally.changed += cleared;
     tally.failed.extend(not_cleared);
     let mut outcome = conclude(tally);
@@ -319,7 +322,7 @@ async fn carry_out(
         state.close_run(&token, &run, close, kept).await?;
     }
     if outcome.status == Status::Done && outcome.left_out.is_empty() {
-        outcome.outputs = filled::outputs(plan).map_err(ExecuteError::Malformed)?;
+        outcome.outputs = filled::outputs(plan, &found).map_err(ExecuteError::Malformed)?;
     }
     (context.events)(Event::Closed {
         status: outcome.status,

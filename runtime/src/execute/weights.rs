@@ -106,12 +106,15 @@ mod tests {
             fields: BTreeMap::new(),
             removal: Removal::Remove,
             position: 0,
+            outputs: BTreeMap::new(),
             known_as: None,
         };
         LaneStep {
             verb,
             recipe,
             loads: BTreeMap::new(),
+            later: None,
+            outputs: BTreeMap::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use rebar_compiler::plan::{FillError, Network, NodeRow, ObjectVerb, Plan, filled_steps, machine_digest};
+use rebar_compiler::plan::{FillError, Filler, Network, NodeRow, ObjectVerb, Plan, machine_digest};
 use tokio::sync::Mutex;
 
 use super::calls::Calls;
@@ -165,7 +165,10 @@ async fn look_again(work: &Work, name: &str, index: usize) -> Result<usize, Stop
         return Ok(0);
     };
     let malformed = |error: FillError| failed(name, "E1206", error.to_string(), None);
-    let steps = filled_steps(&work.plan, row).map_err(malformed)?;
+    let found = work.calls.known.outputs().clone();
+    let steps = Filler::with_outputs(&work.plan, &found)
+        .steps(row)
+        .map_err(malformed)?;
     let steps = steps.into_iter().filter(|step| step.run == run);
     let steps: Vec<_> = steps
         .map(|filled| agent_step(&filled.step, filled.loads))

@@ -56,13 +56,17 @@ pub fn changes(request: &Request, entry: &Entry) -> Option<Change> {
             },
         ) => Some(Change::BeginRemoval(node.clone(), step.address.clone())),
         (
-            Entry::Done { .. },
+            Entry::Done { outputs, .. },
             Request::Step {
                 node,
                 verb: Verb::Ensure,
                 step,
             },
-        ) => Some(Change::PutStep(node.clone(), step.clone())),
+        ) => {
+            let mut step = step.clone();
+            step.outputs.clone_from(outputs);
+            Some(Change::PutStep(node.clone(), step))
+        }
         (
             Entry::Done { .. },
             Request::Step {

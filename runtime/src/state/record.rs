@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use rebar_compiler::plan::{Base, Machine, RecordedNetwork, RecordedNode, RecordedStep, Snapshot};
+use rebar_compiler::plan::{Base, Machine, Outputs, RecordedNetwork, RecordedNode, RecordedStep, Snapshot};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,15 @@ impl State {
         let (deploy, run) = (deploy.to_owned(), run.to_owned());
         self.read(move |connection| details(connection, &deploy, &run))
             .await
+    }
+
+    /// What the steps of a deploy have found out.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn found_out(&self, deploy: &str) -> Result<Outputs, StateError> {
+        let deploy = deploy.to_owned();
+        self.read(move |connection| found_out(connection, &deploy)).await
     }
 
     /// The networks of a deploy, as they were made.
@@ -272,6 +281,20 @@ fn deploys(connection: &Connection, name: Option<&str>) -> Result<Vec<DeployReco
         record.open_run = runs::open_run(connection, &record.name)?.map(|run| run.kind.name().to_owned());
     }
     Ok(records)
+}
+
+fn found_out(connection: &Connection, deploy: &str) -> Result<Outputs, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT node, address, json_extract(recipe, '$.outputs') AS outputs FROM step
+         WHERE deploy = ?1 AND outputs IS NOT NULL",
+    )?;
+    let mut rows = statement.query(params![deploy])?;
+    let mut outputs = Outputs::default();
+    while let Some(row) = rows.next()? {
+        let (node, step): (String, String) = (row.get(0)?, row.get(1)?);
+        outputs.insert(&node, &step, serde_json::from_str(&row.get::<_, String>(2)?)?);
+    }
+    Ok(outputs)
 }
 
 fn details(connection: &Connection, deploy: &str, run: &str) -> Result<BTreeMap<String, NodeDetail>, Fault> {

@@ -124,6 +124,7 @@ fn request(act: &Act) -> Request {
                 fields: BTreeMap::new(),
                 removal: Removal::Restore,
                 position: u32::from(*s),
+                outputs: BTreeMap::new(),
                 known_as: None,
             }),
         },

@@ -11,6 +11,7 @@ mod crashes;
 mod faults;
 mod files;
 mod journal;
+mod later;
 mod leave;
 mod moved;
 mod order;

@@ -226,6 +226,7 @@ fn segment(run: &str, steps: usize) -> Segment {
         reload_on: Vec::new(),
         removal: Removal::Remove,
         hash: number.to_string(),
+        outputs: BTreeMap::new(),
         place: String::new(),
     };
     Segment {

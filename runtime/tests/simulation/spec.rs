@@ -413,6 +413,7 @@ fn step(run: &Run, number: usize, kind: Kind) -> Step {
         fields,
         reload_on: earlier.map(|earlier| format!("s{earlier}")).into_iter().collect(),
         removal: Removal::Restore,
+        outputs: BTreeMap::new(),
         place: "main.rebar:1:1".to_owned(),
     }
 }

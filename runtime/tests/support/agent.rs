@@ -115,7 +115,7 @@ impl Agent {
             Request::Observe { steps, .. } => {
                 for step in steps {
                     let found = self.node.lock().unwrap().things.get(&thing(&step)).cloned();
-                    let wanted = serde_json::to_value(&step.fields).unwrap();
+                    let wanted = self.wanted(&step);
                     let state = match found {
                         Some(found) if found == wanted => Observation::InSync,
                         Some(_) => Observation::Differs {
@@ -152,6 +152,25 @@ impl Agent {
             Request::Facts { .. } => {}
         }
         out.say(&Event::End).await
+    }
+
+    /// What a step finds out: what the test says, or always the same.
+    fn found_out(&self, step: &rebar_agent::protocol::Step) -> BTreeMap<String, serde_json::Value> {
+        if step.action != "capture" {
+            return BTreeMap::new();
+        }
+        let said = self.world.lock().unwrap().printed.get(&self.name).cloned();
+        let text = said.unwrap_or_else(|| format!("{} of {}", step.key, self.name).into());
+        BTreeMap::from([("text".to_owned(), text)])
+    }
+
+    /// What stands when a step is done, with what it found out.
+    fn wanted(&self, step: &rebar_agent::protocol::Step) -> serde_json::Value {
+        let mut wanted = serde_json::to_value(&step.fields).unwrap();
+        for (name, value) in self.found_out(step) {
+            wanted[format!("found {name}")] = value;
+        }
+        wanted
     }
 
     fn log(&self, entry: String) {
@@ -209,7 +228,7 @@ impl Agent {
                 let mut node = self.node.lock().unwrap();
                 match verb {
                     Verb::Ensure => {
-                        let wanted = serde_json::to_value(&step.fields).unwrap();
+                        let wanted = self.wanted(&step);
                         node.things.insert(thing(&step), wanted.clone()) != Some(wanted)
                     }
                     Verb::Remove => node.things.remove(&thing(&step)).is_some(),
@@ -220,12 +239,13 @@ impl Agent {
                 OperationState::Done {
                     changed,
                     prior: Prior::Absent,
+                    outputs: self.found_out(&step),
                 },
             );
             self.log(format!("end {subject}"));
             // The step in hand is finished before a broken line ends the agent.
             started?;
-            let (note, outputs) = ("done".to_owned(), BTreeMap::new());
+            let (note, outputs) = ("done".to_owned(), self.found_out(&step));
             out.say(&Event::Done {
                 operation,
                 changed,

@@ -53,6 +53,7 @@ fn step(run: &str, name: &str, kind: &str, content: &serde_json::Value, reload_o
         reload_on: reload_on.iter().map(|s| (*s).to_owned()).collect(),
         removal: Removal::Restore,
         hash: format!("{name} {content}"),
+        outputs: BTreeMap::new(),
         place: "main.rebar:1:1".to_owned(),
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct Inner {
     /// After so many events the line to this node breaks, once.
     pub(crate) broken_lines: BTreeMap<String, usize>,
     pub(crate) unreachable: Vec<String>,
+    /// What steps that read find out on a node.
+    pub(crate) printed: BTreeMap<String, serde_json::Value>,
     /// Steps that take another time than all others.
     pub(crate) step_times: BTreeMap<String, Duration>,
     /// So many calls, of any kind, are not answered: nothing listens there.

@@ -47,6 +47,14 @@ pub const BAD_LEVEL: Code = Code("E0321");
 /// A pattern of a type leaves an end of the text open.
 pub const OPEN_PATTERN: Code = Code("E0322");
 
+/// A value that is not known when the spec is compiled is given where one must be.
+pub const NOT_KNOWN: Code = Code("E0365");
+/// A value that exists only later decides what there is.
+pub const LATER_DECIDES: Code = Code("E0366");
+/// An output of a kind that cannot be one.
+pub const KIND_OUTPUT: Code = Code("E0367");
+/// A step that finds something out where nobody can use it.
+pub const LEAVE_OUTPUT: Code = Code("E0368");
 /// An implementation that lacks a parameter or output of its signature.
 pub const LACKS: Code = Code("E0360");
 /// An implementation that differs from its signature.
@@ -124,6 +132,10 @@ pub const ALL: &[Code] = &[
     NO_TEXT,
     NOT_CONSTANT,
     BAD_LEVEL,
+    NOT_KNOWN,
+    LATER_DECIDES,
+    KIND_OUTPUT,
+    LEAVE_OUTPUT,
     RECURSION,
     RESULT_UNTOLD,
     CONDITION_BROKEN,

@@ -103,9 +103,9 @@ pub(super) fn style(look: &Look<'_>) -> Vec<Diagnostic> {
             continue;
         };
         match &item.kind {
-            ItemKind::Type { .. } | ItemKind::Enum { .. } => {
+            ItemKind::Type { .. } | ItemKind::Enum { .. } | ItemKind::Interface { .. } => {
                 if name.text.contains('_') {
-                    all.push(told(name, "types are written `LikeThis`"));
+                    all.push(told(name, "types and interfaces are written `LikeThis`"));
                 }
             }
             _ => all.extend(of_value(name)),

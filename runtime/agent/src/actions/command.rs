@@ -1,14 +1,12 @@
 //! `command`: a shell command, with `unless`, `creates` or `once` to know that it has been done.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::shell::Shell;
 use super::{Action, Effect, Node, compared};
-use crate::accounts;
 use crate::failure::{Failure, Refusal};
 use crate::fields::Fields;
 use crate::ownership::{Former, Known};
-use crate::program::{Finished, Identity, Program};
 use crate::protocol::Observation;
 use crate::text;
 
@@ -19,12 +17,9 @@ pub(crate) struct Command {
     unless: Option<String>,
     creates: Option<String>,
     once: bool,
-    user: String,
-    directory: String,
-    environment: BTreeMap<String, String>,
+    shell: Shell,
     /// Whether some of the variables are secrets: then `unless` sees none of them.
     secret: bool,
-    timeout: Duration,
 }
 
 /// Whether there is something to do.
@@ -40,26 +35,14 @@ impl Command {
             unless: fields.optional_text("unless")?,
             creates: fields.optional_path("creates")?,
             once: fields.boolean_or("once", false)?,
-            user: fields.text_or("user", "root")?,
-            directory: fields
-                .optional_path("directory")?
-                .unwrap_or_else(|| "/".to_owned()),
-            environment: fields.map("environment")?,
             secret: fields.is_secret("environment"),
-            timeout: fields.duration_or("timeout", Duration::from_secs(600))?,
+            shell: Shell::parse(fields, Duration::from_secs(600))?,
         };
         if command.unless.is_none() && command.creates.is_none() && !command.once {
             return Err(fields.wrong(
                 "run",
                 "needs `unless`, `creates` or `once` to know that it has been done",
             ));
-        }
-        if let Some(name) = command
-            .environment
-            .keys()
-            .find(|name| name.is_empty() || name.contains(['=', '\0']))
-        {
-            return Err(fields.wrong("environment", format!("`{name}` is no name of a variable")));
         }
         Ok(command)
     }
@@ -74,11 +57,11 @@ impl Command {
             return Ok(Need::Nothing("what it creates is there"));
         }
         if let Some(check) = &self.unless {
-            let finished = self.shell(node, check, !self.secret)?;
+            let finished = self.shell.run(node, check, !self.secret)?;
             return match finished.code {
                 Some(0) => Ok(Need::Nothing("its `unless` exits with 0")),
                 Some(_) => Ok(Need::Run("its `unless` says that it is to be run")),
-                None => Err(self.too_slow("`unless`", &finished)),
+                None => Err(self.shell.too_slow("`unless`", &finished)),
             };
         }
         Ok(Need::Run(if self.creates.is_some() {
@@ -86,61 +69,6 @@ impl Command {
         } else {
             "it has not been run"
         }))
-    }
-
-    /// Runs a script, with the variables or without them.
-    fn shell(&self, node: &Node<'_>, script: &str, variables: bool) -> Result<Finished, Failure> {
-        let mut program = Program::new("sh")
-            .arguments(["-c", script])
-            .deadline(self.timeout)
-            .folder(&node.root.at(&self.directory).to_string_lossy());
-        if self.user != "root" {
-            let (identity, home, name) = self.identity(node)?;
-            program = program
-                .identity(identity)
-                .variable("HOME", &home)
-                .variable("USER", &name)
-                .variable("LOGNAME", &name);
-        }
-        for (name, value) in self.environment.iter().filter(|_| variables) {
-            program = program.variable(name, value);
-        }
-        program.run()
-    }
-
-    fn identity(&self, node: &Node<'_>) -> Result<(Identity, String, String), Failure> {
-        let user = accounts::user(node.root, &self.user)?.ok_or_else(|| {
-            Failure::terminal(format!(
-                "there is no user `{}` on this node; add a `user` step before it",
-                self.user
-            ))
-        })?;
-        let groups = accounts::groups(node.root)?;
-        let mut numbers = vec![user.gid];
-        numbers.extend(
-            groups
-                .iter()
-                .filter(|group| group.members.contains(&user.name))
-                .map(|group| group.gid),
-        );
-        numbers.dedup();
-        Ok((
-            Identity {
-                uid: user.uid,
-                gid: user.gid,
-                groups: numbers,
-            },
-            user.home,
-            user.name,
-        ))
-    }
-
-    fn too_slow(&self, what: &str, finished: &Finished) -> Failure {
-        let message = format!(
-            "{what} did not end within {} and was killed",
-            text::duration(self.timeout)
-        );
-        Failure::terminal(message).with_detail(finished.tail())
     }
 }
 
@@ -161,14 +89,14 @@ impl Action for Command {
             return Ok(Effect::unchanged(why));
         }
         (node.progress)(&format!("running `{}`", text::shorten(self.run.trim(), 60)));
-        let finished = self.shell(node, &self.run, true)?;
+        let finished = self.shell.run(node, &self.run, true)?;
         match finished.code {
             Some(0) => {}
             Some(code) => {
                 let message = format!("the command exited with {code}");
                 return Err(Failure::terminal(message).with_detail(finished.tail()));
             }
-            None => return Err(self.too_slow("the command", &finished)),
+            None => return Err(self.shell.too_slow("the command", &finished)),
         }
         if let Some(path) = self
             .creates

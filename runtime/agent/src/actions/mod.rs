@@ -1,5 +1,6 @@
 //! What can be done on a node: one file an action, each behind the same small trait.
 
+mod capture;
 mod command;
 mod directory;
 mod file;
@@ -11,6 +12,7 @@ mod package;
 mod probe;
 mod salted;
 mod service;
+mod shell;
 mod sysctl;
 mod systemd;
 mod user;
@@ -112,6 +114,7 @@ pub(crate) fn parse(step: &Step) -> Result<Box<dyn Action>, Refusal> {
         "group" => Box::new(group::Group::parse(&mut fields)?),
         "service" => Box::new(service::Service::parse(&mut fields, &step.loads)?),
         "command" => Box::new(command::Command::parse(&mut fields)?),
+        "capture" => Box::new(capture::Capture::parse(&mut fields)?),
         "probe" => Box::new(probe::Probe::parse(&mut fields)?),
         "sysctl" => Box::new(sysctl::Sysctl::parse(&mut fields)?),
         "host" => Box::new(host::Host::parse(&mut fields)?),

@@ -248,10 +248,14 @@ impl Agent {
         let subject = format!("{}/{}", self.name, step.address);
         let known = self.node().operations.get(&operation).cloned();
         let known = known.filter(|_| self.sim.remembers());
-        if let Some(OperationState::Done { changed, prior }) = known
+        if let Some(OperationState::Done {
+            changed,
+            prior,
+            outputs,
+        }) = known
             && (verb == Verb::Remove || self.observe(&step) == Observation::InSync)
         {
-            out.say(&done(operation, changed, prior)).await?;
+            out.say(&done(operation, changed, prior, outputs)).await?;
             return Ok(true);
         }
         let once = step.fields.get("once") == Some(&serde_json::Value::Bool(true));
@@ -301,10 +305,18 @@ impl Agent {
             }
         }
         let (changed, prior) = self.change(&operation, verb, &step);
-        self.note(&operation, OperationState::Done { changed, prior });
+        let outputs = self.found_out(verb, &step);
+        self.note(
+            &operation,
+            OperationState::Done {
+                changed,
+                prior,
+                outputs: outputs.clone(),
+            },
+        );
         self.sim.log(|| format!("end {subject}"));
         started?;
-        let told = done(operation, changed, prior);
+        let told = done(operation, changed, prior, outputs);
         out.say(&told).await?;
         if self.sim.strikes(Fault::Duplicated, &subject) {
             out.say(&told).await?;
@@ -338,6 +350,17 @@ impl Agent {
                 (before != Some(wanted), Prior::Absent)
             }
             Verb::Remove => (node.things.remove(&thing(step)).is_some(), Prior::Absent),
+        }
+    }
+
+    /// What a step finds out: the same whenever it looks.
+    fn found_out(&self, verb: Verb, step: &Step) -> BTreeMap<String, serde_json::Value> {
+        match (verb, step.action.as_str()) {
+            (Verb::Ensure, "capture") => {
+                let text = format!("{} of {}", step.key, self.name);
+                BTreeMap::from([("text".to_owned(), text.into())])
+            }
+            _ => BTreeMap::new(),
         }
     }
 
@@ -379,13 +402,18 @@ impl Agent {
     }
 }
 
-fn done(operation: String, changed: bool, prior: Prior) -> Event {
+fn done(
+    operation: String,
+    changed: bool,
+    prior: Prior,
+    outputs: BTreeMap<String, serde_json::Value>,
+) -> Event {
     Event::Done {
         operation,
         changed,
         note: "simulated".to_owned(),
         prior,
-        outputs: BTreeMap::new(),
+        outputs,
     }
 }
 
