@@ -132,3 +132,11 @@ fn fits_value(value: &Value, depth: usize, left: &mut usize) -> bool {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }
+
+/// Goes on with enough of a stack: levels are counted, and what one level takes of the stack differs between builds and
+/// machines.
+pub(super) fn with_stack<T>(work: impl FnOnce() -> T) -> T {
+    const LEFT: usize = 128 * 1024;
+    const MORE: usize = 1024 * 1024;
+    stacker::maybe_grow(LEFT, MORE, work)
+}

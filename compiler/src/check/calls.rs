@@ -21,8 +21,30 @@ impl Checker<'_> {
         span: Span,
         hint: Option<&Type>,
     ) -> Expression {
+        // Apart from the others: functions that call functions take little of the stack.
+        if let ast::ExpressionKind::Name(name) = &callee.kind
+            && let Some(Definition::Item(id)) = self.resolved.references.get(&name.span)
+            && matches!(self.resolved.item(*id).kind, ast::ItemKind::Fn { .. })
+        {
+            return self.call_function(*id, name, arguments, span);
+        }
+        self.call_other(callee, arguments, span, hint)
+    }
+
+    fn call_other(
+        &mut self,
+        callee: &ast::Expression,
+        arguments: &[ast::Argument],
+        span: Span,
+        hint: Option<&Type>,
+    ) -> Expression {
         if let Some(answer) = self.plan_call(callee, arguments, span) {
             return answer;
+        }
+        if let ast::ExpressionKind::Member { of, name } = &callee.kind
+            && matches!(name.text.as_str(), "host" | "subnet")
+        {
+            return self.network_call(of, name, arguments, span);
         }
         let ast::ExpressionKind::Name(name) = &callee.kind else {
             self.report(Diagnostic::error(
@@ -50,7 +72,9 @@ impl Checker<'_> {
                     }
                     "a role" => "a role is run on a group, in a workload: `run name = role(…) on group`",
                     "a workload" => "a workload is put on a site: `deploy name = workload(…) on site`",
-                    _ => "only `template`, `len`, `join`, `secret` and `generated` are functions",
+                    _ => {
+                        "functions are what `fn` defines, and those of the language such as `len`, `join` and `sort`"
+                    }
                 };
                 self.report(Diagnostic::error(types::NOT_A_FUNCTION, callee.span, message).help(help));
                 return error(span);
@@ -67,6 +91,7 @@ impl Checker<'_> {
         let wanted: &[&str] = match builtin {
             Builtin::Template => &["file", "record"],
             Builtin::Join => &["list", "separator"],
+            Builtin::Known(known) => known.usage().1,
             // These are looked at where calls are met.
             Builtin::Len
             | Builtin::Node
@@ -79,6 +104,7 @@ impl Checker<'_> {
             return error(span);
         };
         match (builtin, arguments.as_slice()) {
+            (Builtin::Known(known), all) => self.known_call(known, name, all, span),
             (Builtin::Template, [file, record]) => self.template(file, record, span),
             (Builtin::Len, [list]) => {
                 let list = self.infer(list, None);
@@ -117,7 +143,7 @@ impl Checker<'_> {
     }
 
     /// The arguments of a function of the language, which take no names.
-    fn positional<'e>(
+    pub(super) fn positional<'e>(
         &mut self,
         name: &ast::Name,
         wanted: &[&str],
@@ -128,10 +154,10 @@ impl Checker<'_> {
             let message = format!(
                 "`{}` takes {} and no more",
                 name.text,
-                if wanted.len() == 1 {
-                    "one argument"
-                } else {
-                    "two arguments"
+                match wanted.len() {
+                    1 => "one argument",
+                    2 => "two arguments",
+                    _ => "three arguments",
                 }
             );
             self.report(Diagnostic::error(types::TOO_MANY_ARGUMENTS, extra.span, message).help(usage));

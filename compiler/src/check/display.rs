@@ -99,6 +99,8 @@ impl fmt::Display for Expression {
                 };
                 call(f, name, arguments)
             }
+            ExpressionKind::Known(function, arguments) => call(f, function.usage().0, arguments),
+            ExpressionKind::OfNetwork(name, arguments) => call(f, name, arguments),
             ExpressionKind::Render(path, _, record) => write!(f, "template({path:?}, {record})"),
             ExpressionKind::JoinText(list, separator) => write!(f, "join({list}, {separator})"),
             ExpressionKind::Checked(inner, _) => write!(f, "{inner}"),

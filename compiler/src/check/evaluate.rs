@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::bounds;
 use super::choose;
+use super::dimensions;
 use super::operators;
 use super::phases;
 use super::rules;
@@ -109,7 +110,7 @@ pub(crate) fn evaluate(expression: &Expression, scope: &mut Scope<'_>) -> Evalua
         ))));
     }
     scope.levels += 1;
-    let value = value_of(expression, scope);
+    let value = bounds::with_stack(|| value_of(expression, scope));
     scope.levels -= 1;
     value
 }
@@ -271,7 +272,9 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
                 UnaryOperator::Negate => operators::negate(&value, &operand.ty, span)?,
             })
         }
-        ExpressionKind::Binary(operator, left, right) => binary(*operator, left, right, scope, span)?,
+        ExpressionKind::Binary(operator, left, right) => {
+            binary(*operator, left, right, &expression.ty, scope, span)?
+        }
         ExpressionKind::Apply(function, arguments) => {
             let arguments = all(arguments, scope)?;
             match (function, arguments.as_slice()) {
@@ -280,6 +283,7 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
                 _ => apply(*function, arguments, span)?,
             }
         }
+        ExpressionKind::Known(..) | ExpressionKind::OfNetwork(..) => super::known::value(expression, scope)?,
         ExpressionKind::Render(_, text, argument) => {
             let record = evaluate(argument, scope)?;
             let template = Template::Value(Value::String(text.to_string()));
@@ -364,11 +368,12 @@ fn own_column(column: &Column, scope: &Scope<'_>, span: Span) -> Evaluated {
 
 fn member(value: Template, name: &str, ty: &Type, scope: &mut Scope<'_>, span: Span) -> Evaluated {
     if let Some(item) = as_item(&value) {
-        let construct = scope.constructs.get(&item);
-        return match construct.and_then(|c| c.fields.get(name)) {
+        // One that is not known yet is known when the value is needed; one that is wrong has been reported.
+        let construct = scope.constructs.get(&item).ok_or(Stop::Told)?;
+        return match construct.fields.get(name) {
             Some(field) => evaluate(field, scope),
-            None => Ok(Template::Value(match (name, construct) {
-                ("name", Some(construct)) => construct.name.clone().into(),
+            None => Ok(Template::Value(match name {
+                "name" => construct.name.clone().into(),
                 _ => Value::Null,
             })),
         };
@@ -396,6 +401,7 @@ fn binary(
     operator: BinaryOperator,
     left: &Expression,
     right: &Expression,
+    wanted: &Type,
     scope: &mut Scope<'_>,
     span: Span,
 ) -> Evaluated {
@@ -432,9 +438,25 @@ fn binary(
     let second = evaluate(right, scope)?;
     let first = known(first, left.span, operators::decides(operator), scope)?;
     let second = known(second, right.span, operators::decides(operator), scope)?;
-    Ok(Template::Value(operators::compute(
-        operator, &first, &second, &left.ty, &right.ty, span,
-    )?))
+    computed(operator, (left, &first), (right, &second), wanted, span)
+}
+
+/// An operator over known values; apart, so that expressions within expressions take little of the stack.
+fn computed(
+    operator: BinaryOperator,
+    (left, first): (&Expression, &Value),
+    (right, second): (&Expression, &Value),
+    wanted: &Type,
+    span: Span,
+) -> Evaluated {
+    let wanted = super::expressions::strip(wanted);
+    let result = operators::compute(operator, first, second, &left.ty, &right.ty, wanted, span);
+    let value = result.map_err(|no| {
+        let [first, second] = [(first, left), (second, right)]
+            .map(|(value, side)| format!("this is `{}`", dimensions::shown(value, &side.ty)));
+        Box::new(no.label(left.span, first).label(right.span, second))
+    })?;
+    Ok(Template::Value(value))
 }
 
 /// A list; all values if its elements are.

@@ -18,6 +18,10 @@ use crate::syntax::ast::{self, BinaryOperator, StringPart, UnaryOperator};
 impl Checker<'_> {
     /// The expression with its type, held against what is expected.
     pub(super) fn expression(&mut self, e: &ast::Expression, expected: &Expected) -> Expression {
+        super::bounds::with_stack(|| self.expected(e, expected))
+    }
+
+    fn expected(&mut self, e: &ast::Expression, expected: &Expected) -> Expression {
         let hint = strip(&expected.ty).clone();
         let value = match (&e.kind, &hint) {
             (ast::ExpressionKind::List(elements), Type::List(element)) => {
@@ -73,6 +77,10 @@ impl Checker<'_> {
 
     /// The expression with its type. The hint is what the place would like to have.
     pub(super) fn infer(&mut self, e: &ast::Expression, hint: Option<&Type>) -> Expression {
+        super::bounds::with_stack(|| self.inferred(e, hint))
+    }
+
+    fn inferred(&mut self, e: &ast::Expression, hint: Option<&Type>) -> Expression {
         let span = e.span;
         let wanted = hint.map(strip);
         let (kind, ty) = match &e.kind {
@@ -325,14 +333,23 @@ impl Checker<'_> {
     ) -> Expression {
         let compares = matches!(operator, BinaryOperator::Equal | BinaryOperator::NotEqual);
         let arithmetic = matches!(operator, BinaryOperator::Otherwise | BinaryOperator::Add);
+        let first = left;
+        let orders = matches!(
+            operator,
+            BinaryOperator::Less
+                | BinaryOperator::LessOrEqual
+                | BinaryOperator::Greater
+                | BinaryOperator::GreaterOrEqual
+        );
         let left_hint = match hint.map(strip) {
             Some(Type::Range(inner)) if operator == BinaryOperator::Range => Some((**inner).clone()),
             _ => hint.filter(|_| arithmetic).cloned(),
         };
-        let left = self.infer(left, left_hint.as_ref());
+        let mut left = self.infer(left, left_hint.as_ref());
         let right_hint = match operator {
             // The right side is read as the left one is, so that variants and units find their type.
             _ if compares => Some(left.ty.clone()),
+            _ if orders && *left.ty.base() == Type::Text(TextForm::Version) => Some(left.ty.clone()),
             BinaryOperator::Otherwise => match &left.ty {
                 Type::Optional(inner) => Some((**inner).clone()),
                 _ => None,
@@ -350,10 +367,15 @@ impl Checker<'_> {
             (Some(hint), BinaryOperator::Otherwise) => self.expression(right, &Expected::of(hint.clone())),
             _ => self.infer(right, right_hint.as_ref()),
         };
-        let Some(ty) = operators::result_type(operator, &left.ty, &right.ty) else {
+        // `"1.9" < version`: the text on the left is read as the right side is.
+        let version = orders && *right.ty.base() == Type::Text(TextForm::Version);
+        if version && matches!(first.kind, ast::ExpressionKind::String(_)) {
+            left = self.infer(first, Some(&right.ty));
+        }
+        let Some(mut ty) = operators::result_type(operator, &left.ty, &right.ty) else {
             let symbol = operators::symbol(operator);
             if left.ty.holds_secret() || right.ty.holds_secret() {
-                let told = self.secret_compared(symbol, operator_span, [&left, &right]);
+                let told = self.secret_compared(symbol, operator_span, &[&left, &right]);
                 self.report(told);
                 return error(span);
             }
@@ -371,6 +393,11 @@ impl Checker<'_> {
             self.report(diagnostic);
             return error(span);
         };
+        // How often a unit fits is a whole number, unless a fraction is wanted, as with literals.
+        let fraction = hint.map(strip) == Some(&Type::Float);
+        if fraction && operator == BinaryOperator::Divide && left.ty.is_unit() && ty == Type::Int {
+            ty = Type::Float;
+        }
         Expression {
             kind: ExpressionKind::Binary(operator, Box::new(left), Box::new(right)),
             ty,

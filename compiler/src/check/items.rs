@@ -146,11 +146,24 @@ impl Checker<'_> {
             match known {
                 Ok(Template::Value(known)) => value.kind = ExpressionKind::Value(known),
                 Ok(_) => {}
-                Err(stop) => {
-                    value.kind = ExpressionKind::Error;
-                    if let Stop::Error(diagnostic) = stop {
-                        self.report(*diagnostic);
+                // It may be made of a network that is not known yet.
+                Err(Stop::Told) => {
+                    let early = value.any(&|e| match &e.kind {
+                        ExpressionKind::Item(id, _) => match self.typed.values.get(id) {
+                            Some(other) => {
+                                !matches!(other.kind, ExpressionKind::Value(_) | ExpressionKind::Error)
+                            }
+                            None => !self.typed.constructs.contains_key(id),
+                        },
+                        _ => false,
+                    });
+                    if !early {
+                        value.kind = ExpressionKind::Error;
                     }
+                }
+                Err(Stop::Error(diagnostic)) => {
+                    value.kind = ExpressionKind::Error;
+                    self.report(*diagnostic);
                 }
             }
         }

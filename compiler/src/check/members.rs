@@ -1,10 +1,10 @@
 //! `a.b`
 
-use super::Checker;
 use super::coerce::noun;
 use super::expressions::error;
 use super::typed::{Expression, ExpressionKind, Wait};
 use super::types::{TextForm, Thing, Type};
+use super::{Checker, addresses};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
 use crate::plan::{Column, Function, GateMode};
@@ -157,6 +157,10 @@ impl Checker<'_> {
                     let known: Vec<&str> = fields.keys().map(String::as_str).collect();
                     self.no_member(&value, name, &known)
                 }
+            },
+            Type::Cidr => match addresses::member_type(&name.text) {
+                Some(ty) => found(ExpressionKind::OfNetwork(name.text.clone(), vec![value]), ty),
+                None => self.no_member(&value, name, &addresses::MEMBERS),
             },
             _ => self.no_member(&value, name, &[]),
         }

@@ -1,5 +1,6 @@
 //! From names to types: every expression has one, every field is declared, every literal keeps its rules.
 
+mod addresses;
 mod assertions;
 mod bodies;
 mod bounds;
@@ -9,6 +10,7 @@ mod coerce;
 mod comprehensions;
 mod constructs;
 pub(crate) mod data;
+mod dimensions;
 mod display;
 mod dump;
 pub(crate) mod evaluate;
@@ -18,6 +20,7 @@ mod fields;
 mod functions;
 mod interfaces;
 mod items;
+mod known;
 mod literals;
 mod matching;
 mod members;
@@ -36,6 +39,7 @@ pub(crate) mod turns;
 mod typed;
 mod types;
 mod variants;
+mod versions;
 pub(crate) mod workloads;
 mod written;
 

@@ -5,8 +5,10 @@ use std::cmp::Ordering;
 use ipnet::IpNet;
 use serde_json::Value;
 
+use super::dimensions::{self, NoResult};
 use super::rules::{ip, within};
-use super::types::Type;
+use super::types::{TextForm, Type};
+use super::{addresses, versions};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::expand;
 use crate::source::Span;
@@ -80,7 +82,8 @@ pub(crate) fn result_type(operator: BinaryOperator, left: &Type, right: &Type) -
             (plain(a) && plain(b) && (a.accepts(b) || b.accepts(a))).then_some(Type::Bool)
         }
         Op::Less | Op::LessOrEqual | Op::Greater | Op::GreaterOrEqual => {
-            (a.is_ordered() && (a == b || number(a) && number(b))).then_some(Type::Bool)
+            let ordered = a.is_ordered() || *a == Type::Text(TextForm::Version);
+            (ordered && (a == b || number(a) && number(b))).then_some(Type::Bool)
         }
         Op::In => match b {
             Type::Range(inner) | Type::List(inner) => inner.accepts(a).then_some(Type::Bool),
@@ -93,19 +96,13 @@ pub(crate) fn result_type(operator: BinaryOperator, left: &Type, right: &Type) -
             (Type::Int, Type::Int) => Some(Type::Int),
             _ if number(a) && number(b) => Some(Type::Float),
             (Type::List(_), Type::List(_)) if operator == Op::Add => a.join(b),
-            _ => (a.is_unit() && a == b).then(|| a.clone()),
+            _ if a.is_unit() && a == b => Some(a.clone()),
+            _ => addresses::result_type(operator, a, b),
         },
-        Op::Multiply => match (a, b) {
+        Op::Multiply | Op::Divide => match (a, b) {
             (Type::Int, Type::Int) => Some(Type::Int),
             _ if number(a) && number(b) => Some(Type::Float),
-            (unit, Type::Int) | (Type::Int, unit) if unit.is_unit() => Some(unit.clone()),
-            _ => None,
-        },
-        Op::Divide => match (a, b) {
-            (Type::Int, Type::Int) => Some(Type::Int),
-            _ if number(a) && number(b) => Some(Type::Float),
-            (unit, Type::Int) if unit.is_unit() => Some(unit.clone()),
-            _ => (a.is_unit() && a == b).then_some(Type::Int),
+            _ => dimensions::result_type(operator, a, b),
         },
         Op::Modulo => (*a == Type::Int && *b == Type::Int).then_some(Type::Int),
     }
@@ -127,7 +124,7 @@ pub(crate) fn advice(operator: BinaryOperator, left: &Type, right: &Type) -> Opt
     }
     let float = |t: &Type| *t == Type::Float;
     if (a.is_unit() && float(b)) || (float(a) && b.is_unit()) {
-        return Some("multiply or divide by a whole number".to_owned());
+        return Some("a value with a unit can be multiplied and divided by a number, and no more".to_owned());
     }
     if a.is_unit() || b.is_unit() {
         return Some("values of different units do not mix; write both in the same unit".to_owned());
@@ -135,17 +132,26 @@ pub(crate) fn advice(operator: BinaryOperator, left: &Type, right: &Type) -> Opt
     None
 }
 
-/// `left operator right` over known values.
+/// `left operator right` over known values; `wanted` is the type of the result.
 pub(crate) fn compute(
     operator: BinaryOperator,
     left: &Value,
     right: &Value,
     left_type: &Type,
     right_type: &Type,
+    wanted: &Type,
     span: Span,
 ) -> Result<Value, Box<Diagnostic>> {
     use BinaryOperator as Op;
-    let order = || compare(left, right);
+    let version = *left_type.base() == Type::Text(TextForm::Version);
+    let ordering = matches!(
+        operator,
+        Op::Less | Op::LessOrEqual | Op::Greater | Op::GreaterOrEqual
+    );
+    let order = || match (left.as_str(), right.as_str()) {
+        (Some(a), Some(b)) if version && ordering => Some(versions::compare(a, b)),
+        _ => compare(left, right),
+    };
     Ok(match operator {
         Op::Equal => (order() == Some(Ordering::Equal) || left == right).into(),
         Op::NotEqual => (order() != Some(Ordering::Equal) && left != right).into(),
@@ -156,7 +162,14 @@ pub(crate) fn compute(
         Op::In => contains(left, right, right_type).into(),
         Op::Range => Value::Array(vec![left.clone(), right.clone()]),
         Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo => {
-            arithmetic(operator, left, right, left_type, right_type, span)?
+            if let Some(result) = addresses::compute(operator, left, right) {
+                return result
+                    .map_err(|message| Box::new(Diagnostic::error(expand::ARITHMETIC, span, message)));
+            }
+            match dimensions::compute(operator, [left, right], [left_type, right_type], wanted) {
+                Some(result) => result.map_err(|no| without_result(no, span))?,
+                None => arithmetic(operator, left, right, left_type, right_type, span)?,
+            }
         }
         // These have been dealt with by the caller, who need not know both sides.
         Op::Otherwise | Op::Or | Op::And => Value::Null,
@@ -167,6 +180,15 @@ pub(crate) fn compute(
 pub(crate) fn negate(value: &Value, ty: &Type, span: Span) -> Result<Value, Box<Diagnostic>> {
     let zero = Value::from(0);
     arithmetic(BinaryOperator::Subtract, &zero, value, ty, ty, span)
+}
+
+fn without_result(cause: NoResult, span: Span) -> Box<Diagnostic> {
+    let fail = |message: &str| Box::new(Diagnostic::error(expand::ARITHMETIC, span, message));
+    match cause {
+        NoResult::TooLarge => Box::new(fail("the result is too large").help("numbers have 64 bits")),
+        NoResult::ByZero => fail("this divides by zero"),
+        NoResult::Negative => fail("the result is less than nothing"),
+    }
 }
 
 fn contains(left: &Value, right: &Value, right_type: &Type) -> bool {
@@ -220,30 +242,26 @@ fn arithmetic(
     span: Span,
 ) -> Result<Value, Box<Diagnostic>> {
     use BinaryOperator as Op;
-    let fail = |message: &str| Box::new(Diagnostic::error(expand::ARITHMETIC, span, message));
-    let too_large = || fail("the result is too large").help("numbers have 64 bits");
+    let too_large = || without_result(NoResult::TooLarge, span);
+    let by_zero = || without_result(NoResult::ByZero, span);
     if let (Some(a), Some(b)) = (integer(left), integer(right)) {
         let result = match operator {
             Op::Add => a.checked_add(b),
             Op::Subtract => a.checked_sub(b),
             Op::Multiply => a.checked_mul(b),
-            Op::Divide | Op::Modulo if b == 0 => return Err(fail("this divides by zero")),
+            Op::Divide | Op::Modulo if b == 0 => return Err(by_zero()),
             Op::Divide => Some(a.div_euclid(b)),
             _ => Some(a.rem_euclid(b)),
         };
-        let result = result.ok_or_else(|| Box::new(too_large()))?;
+        let result = result.ok_or_else(too_large)?;
         let unit = result_type(operator, left_type, right_type).is_some_and(|t| t.is_unit());
         if unit {
             if result < 0 {
-                return Err(fail("the result is less than nothing"));
+                return Err(without_result(NoResult::Negative, span));
             }
-            return u64::try_from(result)
-                .map(Value::from)
-                .map_err(|_| Box::new(too_large()));
+            return u64::try_from(result).map(Value::from).map_err(|_| too_large());
         }
-        return i64::try_from(result)
-            .map(Value::from)
-            .map_err(|_| Box::new(too_large()));
+        return i64::try_from(result).map(Value::from).map_err(|_| too_large());
     }
     let (Some(a), Some(b)) = (left.as_f64(), right.as_f64()) else {
         return Ok(Value::Null);
@@ -252,11 +270,11 @@ fn arithmetic(
         Op::Add => a + b,
         Op::Subtract => a - b,
         Op::Multiply => a * b,
-        Op::Divide | Op::Modulo if b == 0.0 => return Err(fail("this divides by zero")),
+        Op::Divide | Op::Modulo if b == 0.0 => return Err(by_zero()),
         Op::Divide => a / b,
         _ => a.rem_euclid(b),
     };
     serde_json::Number::from_f64(result)
         .map(Value::Number)
-        .ok_or_else(|| Box::new(too_large()))
+        .ok_or_else(too_large)
 }

@@ -258,10 +258,10 @@ impl Checker<'_> {
     }
 
     /// The error for an operator that would tell something of a secret.
-    pub(super) fn secret_compared(&self, symbol: &str, at: Span, sides: [&Expression; 2]) -> Diagnostic {
+    pub(super) fn secret_compared(&self, symbol: &str, at: Span, sides: &[&Expression]) -> Diagnostic {
         let message = format!("`{symbol}` would tell something of a secret");
         let mut diagnostic = Diagnostic::error(types::SECRET_COMPARED, at, message);
-        for side in sides.into_iter().filter(|side| side.ty.holds_secret()) {
+        for side in sides.iter().filter(|side| side.ty.holds_secret()) {
             diagnostic = diagnostic.label(side.span, noun(&side.ty));
             if let Some(origin) = self.origin(side).filter(|origin| *origin != side.span) {
                 diagnostic = diagnostic.label(origin, "it became a secret here");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::tested::Test;
 use super::types::{Rule, TextForm, Type};
 use crate::plan::{Column, Function, GateMode, Removal, SecretReference, ValueType};
-use crate::resolve::{ItemId, Resolved};
+use crate::resolve::{ItemId, Known, Resolved};
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
 
@@ -187,6 +187,10 @@ pub enum ExpressionKind {
     Binary(BinaryOperator, Box<Expression>, Box<Expression>),
     /// A pure function of the plan.
     Apply(Function, Vec<Expression>),
+    /// A function over values that are known.
+    Known(Known, Vec<Expression>),
+    /// A member or method of a network, which stands first.
+    OfNetwork(String, Vec<Expression>),
     /// `template("…", record)`: the file's name, its text, the record.
     Render(String, Arc<str>, Box<Expression>),
     /// `join(list, separator)`
@@ -207,7 +211,11 @@ impl Expression {
             | E::Column(_)
             | E::Secret(_)
             | E::StepName(_) => Vec::new(),
-            E::Concat(list) | E::List(list) | E::Apply(_, list) => list.iter().collect(),
+            E::Concat(list)
+            | E::List(list)
+            | E::Apply(_, list)
+            | E::Known(_, list)
+            | E::OfNetwork(_, list) => list.iter().collect(),
             E::Member(of, _) | E::Unary(_, of) | E::Checked(of, _) | E::Render(_, _, of) => vec![of],
             E::Record(fields) | E::Variant(_, fields) | E::Call(_, _, fields) => fields.values().collect(),
             E::Match(subject, arms) => std::iter::once(&**subject)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Builtin, Definition, Resolved, name_of, noun};
+use super::{Definition, Resolved, name_of, noun};
 use crate::source::Sources;
 
 /// Stable text for people and baselines. Modules of the library are left out.
@@ -48,11 +48,7 @@ fn describe(resolved: &Resolved, sources: &Sources, definition: &Definition) -> 
             format!("{line}:{column}")
         }
         Definition::Builtin(builtin) => {
-            let name = Builtin::ALL
-                .into_iter()
-                .find(|(_, b)| b == builtin)
-                .map_or("", |(name, _)| name);
-            format!("the language's {name}")
+            format!("the language's {}", builtin.name())
         }
         Definition::Broken => "unknown".to_owned(),
     }

@@ -60,7 +60,7 @@ fn own_items(resolved: &mut Resolved, diagnostics: &mut Diagnostics) {
         let mut table: BTreeMap<String, ItemId> = BTreeMap::new();
         for (item_index, item) in module.ast.items.iter().enumerate() {
             let Some(name) = name_of(item) else { continue };
-            if BUILTIN_TYPES.contains(&name.text.as_str()) || Builtin::find(&name.text).is_some() {
+            if BUILTIN_TYPES.contains(&name.text.as_str()) || Builtin::is_reserved(&name.text) {
                 let message = format!("`{}` is a name of the language itself", name.text);
                 diagnostics
                     .push(Diagnostic::error(names::SHADOWS, name.span, message).help("choose another name"));

@@ -3,6 +3,7 @@
 mod dump;
 mod given;
 mod imports;
+mod known;
 mod modules;
 mod packages;
 mod patches;
@@ -13,6 +14,7 @@ pub use dump::dump;
 pub(crate) use given::read as read_given;
 pub use given::{Given, GivenArgument, GivenArguments, GivenValue, Origin};
 pub(crate) use imports::list_of;
+pub use known::Known;
 pub use modules::{Library, Module, Modules, load};
 pub use packages::{Owner, Package, Packages};
 pub use patches::{Patched, apply_patches};
@@ -66,6 +68,8 @@ pub enum Builtin {
     Secret,
     /// `generated("name", length = 32)`
     Generated,
+    /// `sort(list)` and the like
+    Known(Known),
 }
 
 impl Builtin {
@@ -75,6 +79,22 @@ impl Builtin {
             .into_iter()
             .find(|(text, _)| *text == name)
             .map(|(_, builtin)| builtin)
+            .or_else(|| Known::find(name).map(Builtin::Known))
+    }
+
+    /// Whether nothing else can have this name.
+    pub(crate) fn is_reserved(name: &str) -> bool {
+        Builtin::ALL.iter().any(|(text, _)| *text == name)
+    }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        if let Builtin::Known(known) = self {
+            return known.usage().0;
+        }
+        let mut all = Builtin::ALL.into_iter();
+        all.find(|(_, builtin)| *builtin == self)
+            .map_or("", |(name, _)| name)
     }
 
     /// All of them with their names.

@@ -402,7 +402,7 @@ impl Walker<'_> {
                 .label(span, format!("{} of this name", super::noun(item)))
                 .help("names do not hide each other: choose another one"),
             );
-        } else if super::Builtin::find(&name.text).is_some() {
+        } else if super::Builtin::is_reserved(&name.text) {
             self.diagnostics.push(
                 Diagnostic::error(
                     names::SHADOWS,

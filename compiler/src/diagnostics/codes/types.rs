@@ -97,6 +97,10 @@ pub const ALWAYS_THERE: Code = Code("E0338");
 pub const NO_INDEX: Code = Code("E0339");
 /// A key of a `for` that cannot be part of a name.
 pub const BAD_KEY: Code = Code("E0340");
+/// An address or network that another one does not have.
+pub const NOT_IN_NETWORK: Code = Code("E0341");
+/// A function that has nothing to take its result from.
+pub const NOTHING_TO_TAKE: Code = Code("E0342");
 
 /// `import` or `outputs` where it cannot stand, or of what it cannot take.
 pub const BAD_IMPORT: Code = Code("E0396");
@@ -142,6 +146,8 @@ pub const ALL: &[Code] = &[
     ALWAYS_THERE,
     NO_INDEX,
     BAD_KEY,
+    NOT_IN_NETWORK,
+    NOTHING_TO_TAKE,
     LACKS,
     DIFFERS,
     NOT_AN_IMPLEMENTATION,

@@ -1,7 +1,7 @@
 //! Looking up one name.
 
 use super::super::imports::list_of;
-use super::super::{Builtin, Definition, ItemId, is_value, noun};
+use super::super::{Builtin, Definition, ItemId, Known, is_value, noun};
 use super::{Walker, Wanted};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, order};
@@ -85,6 +85,7 @@ impl Walker<'_> {
             None => {
                 if !self.forgiving(&name.text) {
                     let functions = Builtin::ALL.into_iter().map(|(n, _)| n).filter(|n| *n != "node");
+                    let functions = functions.chain(Known::ALL.into_iter().map(|(n, ..)| n));
                     let mut known: Vec<String> = functions.map(str::to_owned).collect();
                     known.extend(self.names_of(|item| {
                         matches!(
@@ -309,6 +310,8 @@ impl Walker<'_> {
         }
         match Builtin::find(&name.text)? {
             Builtin::Node if !self.in_role => None,
+            // Its declaration could not be read, which has been reported.
+            Builtin::Known(_) if self.forgiving(&name.text) => None,
             builtin => Some(Definition::Builtin(builtin)),
         }
     }
