@@ -8,8 +8,9 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::errors;
 use super::store::{self, Machine, NetworkRecord, Store};
-use super::{errors, tools};
+use super::tools::{self, Turn};
 use crate::backend::{Applied, BackendError, NetworkSpec, Operation, Scope};
 use crate::backends::identity;
 
@@ -124,16 +125,13 @@ pub(super) fn create(
             "give it a gateway from its own addresses, or none",
         ));
     }
-    store::make_folder(store.local())?;
     // Two networks that collide with each other must not be made at the same time.
-    let lock = fs::File::open(store.local()).map_err(|error| errors::file("open", store.local(), &error))?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
-        .map_err(|error| errors::file("lock", store.local(), &error.into()))?;
+    let turn = Turn::wait(store.local())?;
     if let Err(error) = collisions::refuse(store, scope, spec, &name) {
         store.prune();
         return Err(error);
     }
-    remove_objects(scope, &spec.name, record.is_some())?;
+    remove_objects(&turn, scope, &spec.name, record.is_some())?;
     let _ = fs::remove_file(folder.join("complete"));
     store::begin(
         &folder,
@@ -144,11 +142,11 @@ pub(super) fn create(
             object: spec.clone(),
         },
     )?;
-    make_bridge(&name, &label(scope, &spec.name, &operation.id), spec)?;
+    make_bridge(&turn, &name, &label(scope, &spec.name, &operation.id), spec)?;
     if spec.gateway.is_some() {
-        rules::open_way_out(&name, &scope.deploy, spec)?;
+        rules::open_way_out(&turn, &name, &scope.deploy, spec)?;
     }
-    plug_in_again(store, scope, &spec.name)?;
+    plug_in_again(&turn, store, scope, &spec.name)?;
     let applied = Applied {
         handle: name.clone(),
         note: format!("bridge {name}"),
@@ -157,7 +155,7 @@ pub(super) fn create(
     Ok(applied)
 }
 
-fn make_bridge(name: &str, label: &str, spec: &NetworkSpec) -> Result<(), BackendError> {
+fn make_bridge(turn: &Turn, name: &str, label: &str, spec: &NetworkSpec) -> Result<(), BackendError> {
     let mut batch =
         format!("link add name {name} type bridge forward_delay 0\nlink set {name} alias {label}\n");
     if let Some(mtu) = spec.mtu {
@@ -171,11 +169,11 @@ fn make_bridge(name: &str, label: &str, spec: &NetworkSpec) -> Result<(), Backen
         );
     }
     batch += &format!("link set {name} up\n");
-    tools::run("ip", &["-batch", "-"], batch.as_bytes()).map(drop)
+    turn.run("ip", &["-batch", "-"], batch.as_bytes()).map(drop)
 }
 
 /// Machines that run while their network is made anew have cables that lead nowhere.
-fn plug_in_again(store: &Store, scope: &Scope, network: &str) -> Result<(), BackendError> {
+fn plug_in_again(turn: &Turn, store: &Store, scope: &Scope, network: &str) -> Result<(), BackendError> {
     let bridge = bridge(scope, network);
     for name in store.machines()? {
         let Some(record) = store::record::<Machine>(&store.machine(&name))? else {
@@ -187,7 +185,7 @@ fn plug_in_again(store: &Store, scope: &Scope, network: &str) -> Result<(), Back
             if alias(&cable).is_none_or(|alias| !is_ours(scope, &name, &alias)) {
                 continue;
             }
-            match tools::run("ip", &["link", "set", &cable, "master", &bridge], b"") {
+            match turn.run("ip", &["link", "set", &cable, "master", &bridge], b"") {
                 // The machine may just have ended, and its cables with it.
                 Err(_) if alias(&cable).is_none() => {}
                 other => drop(other?),
@@ -212,6 +210,7 @@ pub(super) fn destroy(store: &Store, scope: &Scope, name: &str) -> Result<Applie
     } else {
         store::refuse_foreign(&folder)?;
     }
+    let turn = Turn::wait(store.local())?;
     let users = store::children(&Path::new("/sys/class/net").join(&bridge).join("brif"))?;
     if !users.is_empty() {
         return Err(errors::network(
@@ -220,7 +219,7 @@ pub(super) fn destroy(store: &Store, scope: &Scope, name: &str) -> Result<Applie
         ));
     }
     let found = folder.exists() || live(scope, name);
-    remove_objects(scope, name, folder.exists())?;
+    remove_objects(&turn, scope, name, folder.exists())?;
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(errors::file("remove", &folder, &error));
@@ -237,13 +236,13 @@ pub(super) fn destroy(store: &Store, scope: &Scope, name: &str) -> Result<Applie
 
 /// Removes bridge and rules, whatever is there of them. A bridge without a label is ours only if a record is
 /// there: then its maker died between making and labelling it.
-fn remove_objects(scope: &Scope, network: &str, recorded: bool) -> Result<(), BackendError> {
+fn remove_objects(turn: &Turn, scope: &Scope, network: &str, recorded: bool) -> Result<(), BackendError> {
     let name = bridge(scope, network);
     match alias(&name) {
-        None => rules::close_way_out(&name),
+        None => rules::close_way_out(turn, &name),
         Some(alias) if (alias.is_empty() && recorded) || is_ours(scope, network, &alias) => {
-            rules::close_way_out(&name)?;
-            tools::run("ip", &["link", "delete", &name], b"").map(drop)
+            rules::close_way_out(turn, &name)?;
+            turn.run("ip", &["link", "delete", &name], b"").map(drop)
         }
         Some(alias) => Err(errors::foreign(
             format!("the interface `{name}`"),

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::super::{errors, tools};
+use super::super::errors;
+use super::super::tools::{self, Turn};
 use crate::backend::{BackendError, NetworkSpec};
 
 /// The table that holds a bridge's rules.
@@ -11,7 +12,12 @@ pub(super) fn table(bridge: &str) -> String {
 }
 
 /// Lets a network out, and keeps it apart from rebar's other networks.
-pub(super) fn open_way_out(bridge: &str, deploy: &str, spec: &NetworkSpec) -> Result<(), BackendError> {
+pub(super) fn open_way_out(
+    turn: &Turn,
+    bridge: &str,
+    deploy: &str,
+    spec: &NetworkSpec,
+) -> Result<(), BackendError> {
     let switch = if spec.cidr.network().is_ipv6() {
         "/proc/sys/net/ipv6/conf/all/forwarding"
     } else {
@@ -20,10 +26,10 @@ pub(super) fn open_way_out(bridge: &str, deploy: &str, spec: &NetworkSpec) -> Re
     if fs::read_to_string(switch).is_ok_and(|value| value.trim() == "0") {
         fs::write(switch, "1").map_err(|error| errors::file("switch on", switch.as_ref(), &error))?;
     }
-    tools::run("nft", &["-f", "-"], script(bridge, deploy, spec).as_bytes())?;
+    turn.run("nft", &["-f", "-"], script(bridge, deploy, spec).as_bytes())?;
     if docker_has_rules() {
         for direction in ["-i", "-o"] {
-            tools::run(
+            turn.run(
                 "iptables",
                 &["-w", "-I", "DOCKER-USER", direction, bridge, "-j", "ACCEPT"],
                 b"",
@@ -82,12 +88,12 @@ pub(super) fn are_there(bridge: &str) -> bool {
 }
 
 /// Removes the rules, whatever is there of them.
-pub(super) fn close_way_out(bridge: &str) -> Result<(), BackendError> {
-    tools::run("nft", &["-f", "-"], no_table(bridge).as_bytes())?;
+pub(super) fn close_way_out(turn: &Turn, bridge: &str) -> Result<(), BackendError> {
+    turn.run("nft", &["-f", "-"], no_table(bridge).as_bytes())?;
     if docker_has_rules() {
         for direction in ["-i", "-o"] {
             let rule = ["-w", "-D", "DOCKER-USER", direction, bridge, "-j", "ACCEPT"];
-            while tools::run("iptables", &rule, b"").is_ok() {}
+            while turn.run("iptables", &rule, b"").is_ok() {}
         }
     }
     Ok(())
