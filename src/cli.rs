@@ -289,6 +289,10 @@ pub(crate) struct SelectArgs {
     /// Destroy these nodes' machines and make them anew, whatever they are like. This interrupts.
     #[arg(long, value_name = "NODE", value_delimiter = ',')]
     pub(crate) replace: Vec<String>,
+    /// Let these nodes of groups go, and no others: with a smaller `count` it is they who leave, with the same one new
+    /// nodes take their places.
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub(crate) retire: Vec<String>,
 }
 
 #[derive(Debug, Args)]

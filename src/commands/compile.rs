@@ -36,7 +36,9 @@ pub(crate) async fn make(
     format: Format,
     arguments: &ArgumentArgs,
 ) -> Result<Made, Failure> {
-    Ok(compiled(context, deploy, depth, format, arguments).await?.0)
+    Ok(compiled(context, deploy, depth, format, (&[], arguments))
+        .await?
+        .0)
 }
 
 /// As [`make`], of the part that is asked for; of these nodes, none is drained before it goes.
@@ -50,8 +52,9 @@ pub(crate) async fn make_part(
     format: Format,
     (part, undrained, arguments): (&SelectArgs, &DrainArgs, &ArgumentArgs),
 ) -> Result<Made, Failure> {
-    let (mut made, snapshot) = compiled(context, deploy, depth, format, arguments).await?;
+    let (mut made, snapshot) = compiled(context, deploy, depth, format, (&part.retire, arguments)).await?;
     if let Made::Plan(plan, _) = &mut made {
+        select::only_nodes_that_can_leave(plan, &part.retire)?;
         select::part(plan, part, &snapshot)?;
         for node in &undrained.nodes {
             if !leave_undrained(plan, node) {
@@ -70,17 +73,18 @@ async fn compiled(
     deploy: &str,
     depth: Depth,
     format: Format,
-    arguments: &ArgumentArgs,
+    (retire, arguments): (&[String], &ArgumentArgs),
 ) -> Result<(Made, Snapshot), Failure> {
     let mut analysis = given::analyse(context, deploy, arguments).await?;
     let (mut made, mut unsure, mut found) = (None, false, Snapshot::default());
     if !analysis.diagnostics.has_errors() {
-        let (ledger, snapshot, unknown) = look(context, &analysis, deploy, depth).await?;
+        let (mut ledger, snapshot, unknown) = look(context, &analysis, deploy, depth).await?;
         for (name, because) in &unknown {
             let because = crate::render::palette::plain(because);
             eprintln!("warning: `{name}` could not be asked, and is taken to be as applied: {because}");
         }
         unsure = !unknown.is_empty();
+        select::retire(&mut ledger, deploy, retire)?;
         made = analysis.plan(deploy, &ledger, &snapshot);
         found = snapshot;
         if let Some(plan) = &mut made {

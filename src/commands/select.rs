@@ -1,6 +1,6 @@
-//! The part of a plan that was asked for: `--only`, `--except`, `--replace`.
+//! The part of a plan that was asked for: `--only`, `--except`, `--replace`, `--retire`.
 
-use rebar_compiler::plan::{Plan, SelectError, Snapshot, Wanted, select};
+use rebar_compiler::plan::{Ledger, Plan, SelectError, Snapshot, Wanted, select};
 
 use crate::cli::SelectArgs;
 use crate::exit::Exit;
@@ -19,12 +19,49 @@ pub(crate) fn part(plan: &mut Plan, args: &SelectArgs, snapshot: &Snapshot) -> R
 /// # Errors
 /// `E1633` if a part of it is asked for.
 pub(crate) fn refuse_for_file(args: &SelectArgs) -> Result<(), Failure> {
-    if wanted(args).is_everything() {
+    if wanted(args).is_everything() && args.retire.is_empty() {
         return Ok(());
     }
     Err(Failure::new("E1633", "a plan file is carried out as a whole")
         .help("choose the nodes when it is made: `rebar plan DEPLOY --only … -o FILE`")
         .exit(Exit::Usage))
+}
+
+/// Marks nodes as those that are to leave, before a plan is made.
+///
+/// # Errors
+/// `E1631` where there is no such node.
+pub(crate) fn retire(ledger: &mut Ledger, deploy: &str, nodes: &[String]) -> Result<(), Failure> {
+    for node in nodes {
+        if !ledger.retire(deploy, node) {
+            let known = ledger.deploys.get(deploy).into_iter().flatten();
+            let known = known.map(|(name, _)| name.clone()).collect();
+            return Err(failure(&SelectError::Unknown {
+                pattern: node.clone(),
+                known,
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// Whoever was to leave and stays is the only node of its kind.
+///
+/// # Errors
+/// `E1632` then.
+pub(crate) fn only_nodes_that_can_leave(plan: &Plan, retired: &[String]) -> Result<(), Failure> {
+    match retired
+        .iter()
+        .find(|node| plan.nodes.iter().any(|row| row.name == **node))
+    {
+        None => Ok(()),
+        Some(node) => Err(Failure::new(
+            "E1632",
+            format!("`{node}` cannot be retired: it is a single `node`, and not one of several"),
+        )
+        .help("take it out of the spec, or have it made anew with `--replace`")
+        .exit(Exit::Usage)),
+    }
 }
 
 fn wanted(args: &SelectArgs) -> Wanted {

@@ -49,6 +49,7 @@ fn led_by_one_that_leaves() -> Ledger {
             group: "control".to_owned(),
             addresses: Addresses::default(),
             leader,
+            retired: false,
         };
         (name.to_owned(), node)
     };

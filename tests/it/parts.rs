@@ -33,7 +33,9 @@ fn what_cannot_be_chosen_is_refused_with_a_code() {
             vec!["plan", "laptop_shop", "--only", "web-1", "--replace", "web-2"],
             "E1632",
         ),
+        (vec!["plan", "laptop_shop", "--retire", "web-1"], "E1631"),
         (vec!["apply", file, "--only", "web-1"], "E1633"),
+        (vec!["apply", file, "--retire", "web-1"], "E1633"),
         (vec!["apply", "laptop_shop", "--assume", "web-1"], "E1630"),
     ] {
         let ran = world.run(&arguments);

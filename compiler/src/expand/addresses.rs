@@ -64,13 +64,19 @@ impl Layout<'_> {
                     group: group.name.clone(),
                     addresses: addresses.clone(),
                     leader: leader == Some(&name),
+                    retired: false,
                 };
                 nodes.push((name.clone(), held));
                 group.nodes.push(NodeInstance { name, addresses });
             }
         }
         // A map is made from a whole list faster than name by name.
-        let nodes: BTreeMap<String, LedgerNode> = nodes.into_iter().collect();
+        let mut nodes: BTreeMap<String, LedgerNode> = nodes.into_iter().collect();
+        // That they leave is kept until they are gone, whoever plans meanwhile.
+        let retired = recorded.iter().filter(|(_, node)| node.retired);
+        for (name, node) in retired {
+            nodes.entry(name.clone()).or_insert_with(|| node.clone());
+        }
         if ledger.deploys.get(deploy) == Some(&nodes) {
             return Some(ledger.clone());
         }
@@ -176,6 +182,7 @@ fn names(group: &GroupInstance, count: u64, recorded: &BTreeMap<String, LedgerNo
         return vec![name];
     }
     let taken: HashSet<u64> = held.iter().map(|(number, _)| *number).collect();
+    held.retain(|(_, name)| !recorded.get(*name).is_some_and(|node| node.retired));
     held.truncate(usize::try_from(count).unwrap_or(usize::MAX));
     let missing = count - held.len() as u64;
     let mut names: Vec<(u64, String)> = held.into_iter().map(|(n, name)| (n, name.clone())).collect();

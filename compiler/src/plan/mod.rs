@@ -480,6 +480,23 @@ pub struct LedgerNode {
     /// Whether it was chosen to lead its group.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leader: bool,
+    /// Whether it was asked to leave: its group goes on without it, and its name is not given again before it is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
+}
+
+impl Ledger {
+    /// Marks a node as one that is to leave. `false` if there is no such node.
+    pub fn retire(&mut self, deploy: &str, node: &str) -> bool {
+        let nodes = self.deploys.get_mut(deploy);
+        match nodes.and_then(|nodes| nodes.get_mut(node)) {
+            Some(node) => {
+                node.retired = true;
+                true
+            }
+            None => false,
+        }
+    }
 }
 
 /// What is known of a deploy when it is planned: the record of what was applied, and what was just observed.

@@ -22,6 +22,7 @@ pub(crate) fn plan(nodes: usize, steps: usize, snapshot: &Snapshot, ledger: &Led
         let address = IpAddr::from(Ipv4Addr::from(0x0A00_0002 + n));
         let node = LedgerNode {
             leader: false,
+            retired: false,
             group: "node".to_owned(),
             addresses: [("front", address)].into_iter().collect(),
         };

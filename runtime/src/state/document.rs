@@ -122,7 +122,7 @@ tables! {
     /// Sites.
     site SiteRow { name: String, version: i64 }
     /// Names that were given.
-    ledger_node LedgerNodeRow { site: String, deploy: String, node: String, grp: String, leader: i64 }
+    ledger_node LedgerNodeRow { site: String, deploy: String, node: String, grp: String, leader: i64, retired: i64 }
     /// Addresses that were given.
     ledger_address LedgerAddressRow { site: String, deploy: String, node: String, network: String, address: String }
     /// Deploys. Who holds a lease is not part of it.

@@ -34,14 +34,15 @@ fn read(connection: &Connection, site: &str) -> Result<Ledger, Fault> {
         version: version(connection, site)?,
         deploys: BTreeMap::new(),
     };
-    let mut nodes =
-        connection.prepare_cached("SELECT deploy, node, grp, leader FROM ledger_node WHERE site = ?1")?;
+    let mut nodes = connection
+        .prepare_cached("SELECT deploy, node, grp, leader, retired FROM ledger_node WHERE site = ?1")?;
     let mut rows = nodes.query(params![site])?;
     while let Some(row) = rows.next()? {
         let node = LedgerNode {
             group: row.get(2)?,
             addresses: Addresses::default(),
             leader: row.get(3)?,
+            retired: row.get(4)?,
         };
         ledger
             .deploys
@@ -86,6 +87,17 @@ pub(super) fn add(
                 params![site, deploy, name, node.group],
             )?;
             added = true;
+        }
+        if node.retired {
+            // One that is gone by now is not given its name again.
+            if known.is_some_and(|known| !known.retired) {
+                connection.execute(
+                    "UPDATE ledger_node SET retired = 1, leader = 0 WHERE site = ?1 AND deploy = ?2 AND node = ?3",
+                    params![site, deploy, name],
+                )?;
+                added = true;
+            }
+            continue;
         }
         if known.is_none() {
             connection.execute(
@@ -196,7 +208,10 @@ pub(super) fn tidy(
     let names: Vec<String> = statement
         .query_map(params![deploy], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    for name in names.iter().filter(|name| !kept.contains_key(*name)) {
+    for name in names
+        .iter()
+        .filter(|name| kept.get(*name).is_none_or(|node| node.retired))
+    {
         forget(connection, deploy, name)?;
     }
     Ok(())

@@ -15,12 +15,13 @@ use super::held::{Held, Opening};
 /// `rbar` in ASCII; SQLite keeps it in the file's header.
 const APPLICATION: u32 = 0x7262_6172;
 /// The format of the tables.
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 4;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What leads from each earlier format to the next; the first is from 1 to 2.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrate-1-to-2.sql"),
     include_str!("migrate-2-to-3.sql"),
+    include_str!("migrate-3-to-4.sql"),
 ];
 /// Files up to this size are checked in full at each opening, larger ones without their indexes.
 const FULL_CHECK: u64 = 64 * 1024 * 1024;

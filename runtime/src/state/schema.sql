@@ -17,6 +17,7 @@ CREATE TABLE ledger_node (
   node   TEXT NOT NULL,
   grp    TEXT NOT NULL,
   leader INTEGER NOT NULL DEFAULT 0,   -- 1: it was chosen to lead its group
+  retired INTEGER NOT NULL DEFAULT 0,  -- 1: it was asked to leave
   PRIMARY KEY (site, deploy, node)
 ) STRICT;
 CREATE TABLE ledger_address (

@@ -388,6 +388,7 @@ fn rebuild(connection: &Connection, place: &Place, found: &Found, now: i64) -> R
             addresses: facts.addresses.clone(),
             // Nothing on a machine tells that: the next plan chooses.
             leader: false,
+            retired: false,
         };
         wanted.insert(name.clone(), node);
         let action = ObjectAction::CreateMachine {

@@ -18,6 +18,7 @@ mod order;
 mod priority;
 mod project;
 mod refusals;
+mod retired;
 mod rollout;
 mod selection;
 mod surgery;

@@ -27,7 +27,7 @@ fn renamed() -> String {
     )
 }
 
-async fn started(state: &State, world: &Arc<TestWorld>) {
+pub(crate) async fn started(state: &State, world: &Arc<TestWorld>) {
     let first = compiled(START, state, world).await;
     let outcome = execute(&first, &context(state, world)).await.unwrap();
     assert_eq!(outcome.status, Status::Done);
@@ -103,7 +103,7 @@ async fn a_group_a_run_and_a_step_are_called_otherwise_and_nothing_is_done() {
 }
 
 /// The run of a plan is opened, and the program dies.
-async fn killed_after_opening(plan: &Plan, state: &State) {
+pub(crate) async fn killed_after_opening(plan: &Plan, state: &State) {
     let lease = state.lease("here", "laptop", &plan.backend.name).await.unwrap();
     let opening = Opening {
         kind: RunKind::Apply,

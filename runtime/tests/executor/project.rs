@@ -70,6 +70,11 @@ deploy here = shop(replicas = 2) on laptop
 "#;
 
 pub(crate) async fn compiled(text: &str, state: &State, world: &Arc<TestWorld>) -> Plan {
+    retiring(text, &[], state, world).await
+}
+
+/// As [`compiled`], with nodes that are asked to leave.
+pub(crate) async fn retiring(text: &str, nodes: &[&str], state: &State, world: &Arc<TestWorld>) -> Plan {
     let project = Memory(BTreeMap::from([("main.rebar".to_owned(), text.to_owned())]));
     let std = rebar_stdlib::FILES
         .iter()
@@ -83,7 +88,8 @@ pub(crate) async fn compiled(text: &str, state: &State, world: &Arc<TestWorld>) 
     let snapshot = observe(state, world.as_ref(), "here", "laptop", Depth::Nodes)
         .await
         .unwrap();
-    let ledger = state.ledger("laptop").await.unwrap();
+    let mut ledger = state.ledger("laptop").await.unwrap();
+    assert!(nodes.iter().all(|node| ledger.retire("here", node)));
     let made = analysis.plan("here", &ledger, &snapshot);
     let said: Vec<_> = analysis
         .diagnostics

@@ -319,6 +319,7 @@ impl Spec {
             let addresses: Addresses = [(network, address)].into_iter().collect();
             let node = LedgerNode {
                 leader: false,
+                retired: false,
                 group: group.name.clone(),
                 addresses: addresses.clone(),
             };

@@ -138,6 +138,7 @@ impl Spec {
                     name.clone(),
                     LedgerNode {
                         leader: false,
+                        retired: false,
                         group: (*group).to_owned(),
                         addresses: addresses.clone(),
                     },
