@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rebar_compiler::plan::GateMode;
 use rebar_runtime::execute::{Event, EventSink};
 
 use crate::render::palette::{Palette, plain};
@@ -203,8 +204,15 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
             *pause as f64 / 1000.0,
             plain(message)
         )),
-        Event::GateOpened { of, after } => {
-            paint.faint(&format!("`{of}` may begin: `{after}` is done on all its nodes"))
+        Event::GateOpened { of, after, mode } => {
+            let nodes = match mode {
+                GateMode::All => "all its nodes",
+                GateMode::Quorum => "a quorum of its nodes",
+                GateMode::Any => "one of its nodes",
+            };
+            paint.faint(&format!(
+                "`{of}` need not wait for `{after}` any more: it is done on {nodes}"
+            ))
         }
         Event::LeaveSkipped { node, because } => {
             paint.remove(&format!("{node} goes without being drained: {because}"))

@@ -43,8 +43,13 @@ pub(crate) fn plan(plan: &Plan, unsure: bool, paint: Palette) -> String {
         group_text(&mut out, plan, group, &nodes, paint);
     }
     for node in &plan.leaving {
+        let recorded = plan.ledger.deploys.get(&plan.deploy);
+        let retired = recorded
+            .and_then(|nodes| nodes.get(&node.name))
+            .is_some_and(|known| known.retired);
+        let because = if retired { "is retired" } else { "left the spec" };
         let text = format!(
-            "- node {}: destroyed with all that is on it, it left the spec",
+            "- node {}: destroyed with all that is on it, it {because}",
             node.name
         );
         out.push('\n');

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rebar_compiler::plan::GateMode;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Status;
@@ -123,12 +124,14 @@ pub enum Event {
         /// Why the last one failed.
         message: String,
     },
-    /// All that a group waited for is done.
+    /// As much of a run is done as another one waited for.
     GateOpened {
         /// The run that waited.
         of: String,
         /// The run that it waited for.
         after: String,
+        /// How much of that was to be done.
+        mode: GateMode,
     },
     /// A batch of a rollout is done and rests.
     Settling {

@@ -241,8 +241,8 @@ impl Owner<'_> {
                 if let Task::Barrier(Barrier::Gate(gate)) = self.graph.jobs[at].task
                     && let Some(gate) = self.work.plan.gates.get(gate)
                 {
-                    let (of, after) = (gate.of.clone(), gate.after.clone());
-                    self.work.calls.tell(Event::GateOpened { of, after });
+                    let (of, after, mode) = (gate.of.clone(), gate.after.clone(), gate.mode);
+                    self.work.calls.tell(Event::GateOpened { of, after, mode });
                 }
                 self.settle(at, State::Done);
             }
