@@ -11,8 +11,8 @@
 //! | [`graph`] | [`graph::build`] | [`graph::Graph`]: what waits for what, and why |
 //! | [`plan`] | [`plan::plan`] | [`plan::Plan`]: lane patterns, gates and a table of nodes |
 //!
-//! Beside the road stand [`format`], which uses syntax alone, and [`verify`], which holds tests and policies against
-//! plans.
+//! Beside the road stand [`format`], which uses syntax alone, [`verify`], which holds tests and policies against
+//! plans, and [`session`], which checks a project that is edited.
 //!
 //! Stages take `&mut Diagnostics`, never stop at the first error and always return a value.
 //! Nothing here reads files, the clock, the environment or the network: callers pass all of it in.
@@ -25,8 +25,10 @@ pub mod format;
 pub mod graph;
 pub mod lint;
 pub mod manifest;
+mod parallel;
 pub mod plan;
 pub mod resolve;
+pub mod session;
 pub mod source;
 pub mod syntax;
 pub mod verify;
@@ -147,7 +149,12 @@ pub fn analyse_with(library: &Library<'_>, options: &Options) -> Analysis {
     let mut diagnostics = Diagnostics::default();
     let mut modules = {
         let _stage = tracing::debug_span!("parse").entered();
-        let mut modules = resolve::load(library, &mut sources, &mut diagnostics);
+        let mut modules = resolve::load(
+            library,
+            &mut sources,
+            &mut resolve::Parses::default(),
+            &mut diagnostics,
+        );
         resolve::apply_patches(&mut modules, &library.packages, &sources, &mut diagnostics);
         modules
     };

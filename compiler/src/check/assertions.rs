@@ -20,7 +20,7 @@ impl Checker<'_> {
     pub(super) fn assertions(&mut self) {
         let resolved = self.resolved;
         let mut titles: BTreeMap<(TestWord, usize, &str), Span> = BTreeMap::new();
-        for id in resolved.ids() {
+        for id in self.ids.clone() {
             let ItemKind::Test { word, title, block } = &resolved.item(id).kind else {
                 continue;
             };
@@ -162,7 +162,7 @@ impl Checker<'_> {
     fn accepted_policies(&mut self) {
         let resolved = self.resolved;
         let policies: Vec<String> = self.typed.policies().map(|p| p.title.clone()).collect();
-        for id in resolved.ids() {
+        for id in self.ids.clone() {
             let ItemKind::Block { block, .. } = &resolved.item(id).kind else {
                 continue;
             };

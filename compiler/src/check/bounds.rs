@@ -31,7 +31,9 @@ impl Checker<'_> {
         let limit = MAX_TYPE.min(self.type_parts);
         let mut left = limit;
         if fits_type(&ty, MAX_DEPTH, &mut left) {
-            self.type_parts -= limit - left;
+            if self.is_looked_at(self.module) {
+                self.type_parts -= limit - left;
+            }
             return ty;
         }
         if self.type_parts > 0 {

@@ -36,7 +36,10 @@ impl Checker<'_> {
             let mut scope = super::evaluate::Scope::of(&self.typed);
             scope.left = self.value_parts;
             let kept = super::choose::keep(&known, &check, value.span, &mut scope);
-            self.value_parts = scope.left;
+            let left = scope.left;
+            if self.is_looked_at(self.module) {
+                self.value_parts = left;
+            }
             if let Err(stop) = kept {
                 let super::evaluate::Stop::Error(mut diagnostic) = stop else {
                     return value;

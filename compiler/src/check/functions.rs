@@ -43,7 +43,7 @@ impl Checker<'_> {
 
     fn uses(&self) -> Uses {
         let mut uses = Uses::new();
-        for id in self.resolved.ids() {
+        for id in self.ids.iter().copied() {
             let mut list = Vec::new();
             let mut visit = |e: &ast::Expression| {
                 if let ast::ExpressionKind::Name(name) = &e.kind

@@ -19,8 +19,9 @@ use crate::syntax::ast::{self, BlockWord, FunctionWord, ItemKind, StatementKind}
 impl Checker<'_> {
     /// All items: first what others build on.
     pub(super) fn items(&mut self) {
-        let ids: Vec<ItemId> = self.resolved.ids().collect();
+        let (ids, alone) = (self.ids.clone(), self.alone);
         let resolved = self.resolved;
+        self.at_all_modules();
         self.circles();
         for id in &ids {
             self.module = id.module;
@@ -65,13 +66,17 @@ impl Checker<'_> {
                     self.signature(*id);
                 }
             }
-            for id in &ids {
+            for id in ids
+                .iter()
+                .filter(|id| alone.is_none_or(|alone| alone == id.module))
+            {
                 self.module = id.module;
                 if matches!(&resolved.item(*id).kind, ItemKind::Function { word: w, .. } if *w == word) {
                     self.body(*id);
                 }
             }
         }
+        self.at_all_modules();
         self.workload_circles();
         for id in &ids {
             self.module = id.module;
@@ -132,7 +137,6 @@ impl Checker<'_> {
             }
             None => self.infer(value, None),
         };
-        self.module = module;
         self.values_in_progress.remove(&id);
         let mut value = value;
         value.ty = self.bounded(value.ty, name.span);
@@ -142,7 +146,10 @@ impl Checker<'_> {
             let mut scope = Scope::of(&self.typed);
             scope.left = self.value_parts;
             let known = evaluate(&value, &mut scope);
-            self.value_parts = scope.left;
+            let left = scope.left;
+            if self.is_looked_at(id.module) {
+                self.value_parts = left;
+            }
             match known {
                 Ok(Template::Value(known)) => value.kind = ExpressionKind::Value(known),
                 Ok(_) => {}
@@ -167,6 +174,7 @@ impl Checker<'_> {
                 }
             }
         }
+        self.module = module;
         self.typed.values.insert(id, value);
         ty
     }

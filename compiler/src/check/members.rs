@@ -168,6 +168,7 @@ impl Checker<'_> {
 
     fn no_member(&mut self, value: &Expression, name: &ast::Name, known: &[&str]) -> Expression {
         let run = matches!(value.ty, Type::Thing(Thing::Run, _));
+        self.asked_all |= run;
         let mut modules = self.resolved.modules.list.iter();
         if run && modules.any(|m| m.unread.contains(&name.text)) {
             // The role may hand it out in the part that could not be read, which has been reported.

@@ -1,6 +1,7 @@
 //! From names to types: every expression has one, every field is declared, every literal keeps its rules.
 
 mod addresses;
+pub(crate) mod alone;
 mod assertions;
 mod bodies;
 mod bounds;
@@ -78,30 +79,8 @@ pub fn check(
     options: &Options,
     diagnostics: &mut Diagnostics,
 ) -> Typed {
-    let mut checker = Checker {
-        resolved: &resolved,
-        sources,
-        options,
-        diagnostics,
-        typed: Typed::default(),
-        types: HashMap::new(),
-        values_in_progress: BTreeSet::new(),
-        functions: HashMap::new(),
-        implements: HashMap::new(),
-        locals: HashMap::new(),
-        handed_in: HashSet::new(),
-        waits: Vec::new(),
-        waits_of: HashMap::new(),
-        module: 0,
-        reader: None,
-        types_in_progress: 0,
-        type_parts: bounds::MAX_TYPES,
-        value_parts: MAX_PARTS,
-        circular: BTreeSet::new(),
-        sink: secrets::Sink::default(),
-        origins: BTreeMap::new(),
-        generated: BTreeMap::new(),
-    };
+    let ids = resolved.ids().collect();
+    let mut checker = Checker::new(&resolved, ids, sources, options, diagnostics);
     checker.items();
     checker.moves();
     checker.circles_of_deploys();
@@ -109,6 +88,45 @@ pub fn check(
     typed.spec = digest(sources);
     typed.resolved = resolved;
     typed
+}
+
+impl<'a> Checker<'a> {
+    fn new(
+        resolved: &'a Resolved,
+        ids: Vec<ItemId>,
+        sources: &'a Sources,
+        options: &'a Options,
+        diagnostics: &'a mut Diagnostics,
+    ) -> Checker<'a> {
+        Checker {
+            resolved,
+            ids,
+            alone: None,
+            asked_all: false,
+            described: BTreeSet::new(),
+            sources,
+            options,
+            diagnostics,
+            typed: Typed::default(),
+            types: HashMap::new(),
+            values_in_progress: BTreeSet::new(),
+            functions: HashMap::new(),
+            implements: HashMap::new(),
+            locals: HashMap::new(),
+            handed_in: HashSet::new(),
+            waits: Vec::new(),
+            waits_of: HashMap::new(),
+            module: 0,
+            reader: None,
+            types_in_progress: 0,
+            type_parts: bounds::MAX_TYPES,
+            value_parts: MAX_PARTS,
+            circular: BTreeSet::new(),
+            sink: secrets::Sink::default(),
+            origins: BTreeMap::new(),
+            generated: BTreeMap::new(),
+        }
+    }
 }
 
 /// SHA-256 (hex) over names and texts of all files.
@@ -126,6 +144,14 @@ fn digest(sources: &Sources) -> String {
 /// The state of checking.
 struct Checker<'a> {
     resolved: &'a Resolved,
+    /// The items that are looked at, in the order of modules and text.
+    ids: Vec<ItemId>,
+    /// The only module whose items are looked at as a whole; of others only what it needs. `None`: all are.
+    alone: Option<usize>,
+    /// Whether something depended on what modules say that nothing here uses.
+    asked_all: bool,
+    /// Names of the generated secrets that are described in the modules that are looked at.
+    described: BTreeSet<String>,
     sources: &'a Sources,
     options: &'a Options,
     diagnostics: &'a mut Diagnostics,
@@ -210,7 +236,20 @@ impl Expected {
 
 impl Checker<'_> {
     fn report(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        match self.is_looked_at(self.module) {
+            true => self.diagnostics.push(diagnostic),
+            false => self.diagnostics.leave_to_others(),
+        }
+    }
+
+    /// What comes now is not about one module: what is wrong is told in any case.
+    fn at_all_modules(&mut self) {
+        self.module = self.alone.unwrap_or(self.module);
+    }
+
+    /// Whether the items of a module are looked at as a whole.
+    fn is_looked_at(&self, module: usize) -> bool {
+        self.alone.is_none_or(|alone| alone == module)
     }
 
     /// The value of an expression that uses no parameters and no nodes.

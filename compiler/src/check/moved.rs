@@ -24,7 +24,7 @@ impl Checker<'_> {
     /// All `moved` items, by the role or workload that they are about.
     pub(super) fn moves(&mut self) {
         let mut owners: BTreeMap<ItemId, Moves> = BTreeMap::new();
-        for id in self.resolved.ids() {
+        for id in self.ids.iter().copied() {
             let ItemKind::Moved { from, to } = &self.resolved.item(id).kind else {
                 continue;
             };

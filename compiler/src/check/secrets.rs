@@ -224,6 +224,9 @@ impl Checker<'_> {
         if !good {
             return None;
         }
+        if self.is_looked_at(self.module) {
+            self.described.insert(name.to_owned());
+        }
         let (other, first) = *self.generated.entry(name.to_owned()).or_insert((recipe, span));
         if other != recipe {
             let message = format!("the generated secret `{name}` is described in two ways");

@@ -238,6 +238,16 @@ impl Checker<'_> {
 
     /// The type behind a `type` or `enum` item.
     pub(super) fn type_of_item(&mut self, id: ItemId) -> Type {
+        if let Some(Some(ty)) = self.types.get(&id) {
+            return ty.clone();
+        }
+        let module = std::mem::replace(&mut self.module, id.module);
+        let ty = self.read_type(id);
+        self.module = module;
+        ty
+    }
+
+    fn read_type(&mut self, id: ItemId) -> Type {
         match self.types.get(&id) {
             Some(Some(ty)) => return ty.clone(),
             Some(None) => {

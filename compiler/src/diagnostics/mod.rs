@@ -19,7 +19,9 @@ pub use render_github::render_github;
 pub use render_json::{JSON_LIMIT, render_json};
 pub use render_sarif::{Tool, render_sarif};
 
-use crate::source::Span;
+use std::collections::HashMap;
+
+use crate::source::{SourceId, Span};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +152,15 @@ impl Diagnostic {
         self.add_fix(Fix::likely(title).edit(span, replacement))
     }
 
+    /// All places that it speaks of.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = Span> + '_ {
+        let edits = self.fixes.iter().flat_map(|fix| &fix.edits);
+        self.labels
+            .iter()
+            .map(|l| l.span)
+            .chain(edits.map(|(span, _)| *span))
+    }
+
     /// Adds a fix; the first one added is shown first.
     #[must_use]
     pub fn add_fix(mut self, fix: Fix) -> Self {
@@ -164,11 +175,13 @@ pub struct Diagnostics {
     list: Vec<Diagnostic>,
     /// How many names have been looked through for suggestions.
     looked_through: usize,
+    /// How many were found that are told elsewhere: see [`Diagnostics::leave_to_others`].
+    left_to_others: usize,
 }
 
 /// Names that are looked through for suggestions in all: thousands of unknown names among thousands of known ones
 /// would take minutes, and nobody reads the thousandth suggestion.
-const MAX_LOOKED_THROUGH: usize = 500_000;
+pub(crate) const MAX_LOOKED_THROUGH: usize = 500_000;
 
 impl Diagnostics {
     /// Adds one.
@@ -186,6 +199,27 @@ impl Diagnostics {
         }
     }
 
+    /// Gives files other ids.
+    pub(crate) fn moved(&mut self, ids: &HashMap<SourceId, SourceId>) {
+        for diagnostic in &mut self.list {
+            let edits = diagnostic.fixes.iter_mut().flat_map(|fix| &mut fix.edits);
+            let spans = diagnostic.labels.iter_mut().map(|l| &mut l.span);
+            for span in spans.chain(edits.map(|(span, _)| span)) {
+                span.source = ids.get(&span.source).copied().unwrap_or(span.source);
+            }
+        }
+    }
+
+    /// Counts one that is told where its own module is looked at.
+    pub(crate) fn leave_to_others(&mut self) {
+        self.left_to_others += 1;
+    }
+
+    /// How many names have been looked through for suggestions.
+    pub(crate) fn looked_through(&self) -> usize {
+        self.looked_through
+    }
+
     /// Whether anything stands in the way of a plan.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.severity == Severity::Error)
@@ -198,14 +232,19 @@ impl Diagnostics {
             .retain(|diagnostic| diagnostic.severity == Severity::Error);
     }
 
-    /// How many have been collected.
+    /// All, as they came.
+    pub(crate) fn into_list(self) -> Vec<Diagnostic> {
+        self.list
+    }
+
+    /// How many have been found.
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.list.len() + self.left_to_others
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.len() == 0
     }
 
     /// All, sorted by file and place (those without a place first), each once.

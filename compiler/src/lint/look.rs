@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use ipnet::IpNet;
 
-use crate::check::Typed;
+use crate::check::{Statement as Checked, Typed};
 use crate::resolve::{Definition, ItemId, Module};
 use crate::source::{Sources, Span};
 use crate::syntax::ast::{
@@ -76,6 +76,8 @@ pub(super) struct Look<'a> {
     pub(super) sources: &'a Sources,
     pub(super) facts: &'a Facts,
     pub(super) module: &'a Module,
+    /// Its index.
+    pub(super) index: usize,
 }
 
 /// A role or workload.
@@ -98,14 +100,18 @@ impl<'a> Look<'a> {
 
     /// Whether an item of this module is used anywhere.
     pub(super) fn is_used(&self, item: usize) -> bool {
-        let module = self
-            .typed
-            .resolved
-            .modules
-            .list
-            .iter()
-            .position(|m| m.name == self.module.name);
-        module.is_some_and(|module| self.facts.used_items.contains(&ItemId { module, item }))
+        let module = self.index;
+        self.facts.used_items.contains(&ItemId { module, item })
+    }
+
+    /// What the roles and workloads of this module do.
+    pub(super) fn bodies(&self) -> impl Iterator<Item = &'a [Checked]> {
+        let first = |module| ItemId { module, item: 0 };
+        let own = first(self.index)..first(self.index + 1);
+        self.typed
+            .functions
+            .range(own)
+            .map(|(_, function)| function.body.as_slice())
     }
 
     pub(super) fn functions(&self) -> impl Iterator<Item = FunctionItem<'a>> {

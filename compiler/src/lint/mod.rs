@@ -16,6 +16,7 @@ pub use crate::manifest::LintLevel as Level;
 use crate::check::Typed;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 use crate::manifest::Manifest;
+use crate::parallel;
 use crate::source::Sources;
 
 use look::Look;
@@ -85,43 +86,48 @@ fn names() -> impl Iterator<Item = &'static str> {
 /// Everything that the rules find and no comment allows, in the project's own modules.
 pub fn lint(typed: &Typed, sources: &Sources, config: &Config) -> Vec<Diagnostic> {
     let facts = look::Facts::of(typed, config.library);
+    let modules: Vec<usize> = (0..typed.resolved.modules.list.len()).collect();
+    let found = parallel::each(&modules, |module| {
+        let looked_at = &typed.resolved.modules.list[*module];
+        match looked_at.is_own() || config.library {
+            true => of_module(
+                &Look {
+                    typed,
+                    sources,
+                    facts: &facts,
+                    module: looked_at,
+                    index: *module,
+                },
+                config,
+            ),
+            false => Vec::new(),
+        }
+    });
+    found.into_iter().flatten().collect()
+}
+
+/// Everything that the rules find in one module and no comment allows.
+fn of_module(look: &Look<'_>, config: &Config) -> Vec<Diagnostic> {
     let mut all = Vec::new();
-    for module in 0..typed.resolved.modules.list.len() {
-        let looked_at = &typed.resolved.modules.list[module];
-        if !looked_at.is_own() && !config.library {
-            continue;
-        }
-        let look = Look {
-            typed,
-            sources,
-            facts: &facts,
-            module: looked_at,
+    let mut found: Vec<(&Rule, Diagnostic)> = Vec::new();
+    for rule in rules::ALL {
+        let check = rule.check.filter(|_| config.level(rule) != Level::Allow);
+        found.extend(check.into_iter().flat_map(|check| check(look)).map(|d| (rule, d)));
+    }
+    let allowed = allow::allowed(look);
+    found.retain(|(rule, diagnostic)| !allow::takes(&allowed, rule, diagnostic));
+    for (code, diagnostic) in allow::told(&allowed) {
+        let rule = rules::ALL.iter().find(|r| r.code == code);
+        found.extend(rule.map(|rule| (rule, diagnostic)));
+    }
+    for (rule, mut diagnostic) in found {
+        diagnostic.severity = match config.level(rule) {
+            Level::Allow => continue,
+            Level::Warn => Severity::Warning,
+            Level::Deny => Severity::Error,
         };
-        let mut found: Vec<(&Rule, Diagnostic)> = Vec::new();
-        for rule in rules::ALL {
-            let check = rule.check.filter(|_| config.level(rule) != Level::Allow);
-            found.extend(
-                check
-                    .into_iter()
-                    .flat_map(|check| check(&look))
-                    .map(|d| (rule, d)),
-            );
-        }
-        let allowed = allow::allowed(&look);
-        found.retain(|(rule, diagnostic)| !allow::takes(&allowed, rule, diagnostic));
-        for (code, diagnostic) in allow::told(&allowed) {
-            let rule = rules::ALL.iter().find(|r| r.code == code);
-            found.extend(rule.map(|rule| (rule, diagnostic)));
-        }
-        for (rule, mut diagnostic) in found {
-            diagnostic.severity = match config.level(rule) {
-                Level::Allow => continue,
-                Level::Warn => Severity::Warning,
-                Level::Deny => Severity::Error,
-            };
-            diagnostic.message = format!("{} ({})", diagnostic.message, rule.name);
-            all.push(diagnostic);
-        }
+        diagnostic.message = format!("{} ({})", diagnostic.message, rule.name);
+        all.push(diagnostic);
     }
     all
 }

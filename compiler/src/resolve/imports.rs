@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Builtin, Definition, ItemId, Resolved, name_of, noun};
+use super::{Builtin, Definition, ItemId, Module, Modules, Resolved, name_of, noun};
 use crate::diagnostics::codes::names;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::Span;
@@ -30,99 +30,101 @@ pub(super) struct Import {
     pub(super) used: bool,
 }
 
-/// Builds the tables of all modules.
-pub(super) fn tables(resolved: &mut Resolved, diagnostics: &mut Diagnostics) -> Vec<Table> {
-    own_items(resolved, diagnostics);
-    find_cycles(resolved, diagnostics);
-    let tables = (0..resolved.modules.list.len()).map(|module| imports_of(resolved, module, diagnostics));
-    tables.collect()
+/// The names of the items of all modules.
+pub(super) fn all_items(modules: &Modules) -> Vec<BTreeMap<String, ItemId>> {
+    let mut diagnostics = Diagnostics::default();
+    let all = 0..modules.list.len();
+    all.map(|module| own_items(modules, module, &mut diagnostics))
+        .collect()
 }
 
-/// Warns of imports that nothing uses.
-pub(super) fn report_unused(resolved: &Resolved, tables: &[Table], diagnostics: &mut Diagnostics) {
-    for (module, table) in resolved.modules.list.iter().zip(tables) {
-        // The library is not the user's to tidy, and what a broken file uses is not known.
-        if !module.is_own() || table.lenient || table.tolerant {
-            continue;
-        }
-        for (name, import) in table.imports.iter().filter(|(_, i)| !i.used) {
-            let message = format!("`{name}` is imported and not used");
-            diagnostics.push(
-                Diagnostic::warning(names::UNUSED_IMPORT, import.span, message)
-                    .help("remove it from this `use`"),
-            );
-        }
-    }
+/// Tells what is wrong with the names of a module's own items, and builds its table.
+pub(super) fn table(resolved: &Resolved, module: usize, diagnostics: &mut Diagnostics) -> Table {
+    own_items(&resolved.modules, module, diagnostics);
+    not_of_prelude(resolved, module, diagnostics);
+    imports_of(resolved, module, diagnostics)
 }
 
-fn own_items(resolved: &mut Resolved, diagnostics: &mut Diagnostics) {
-    for (index, module) in resolved.modules.list.iter().enumerate() {
-        let mut table: BTreeMap<String, ItemId> = BTreeMap::new();
-        for (item_index, item) in module.ast.items.iter().enumerate() {
-            let Some(name) = name_of(item) else { continue };
-            if BUILTIN_TYPES.contains(&name.text.as_str()) || Builtin::is_reserved(&name.text) {
-                let message = format!("`{}` is a name of the language itself", name.text);
-                diagnostics
-                    .push(Diagnostic::error(names::SHADOWS, name.span, message).help("choose another name"));
-                continue;
-            }
-            if let Some(first) = table.get(&name.text) {
-                let first = &module.ast.items[first.item];
-                let before = name_of(first).map_or(first.span, |n| n.span);
-                diagnostics.push(
-                    Diagnostic::error(
-                        names::DUPLICATE_NAME,
-                        name.span,
-                        format!("`{}` is defined twice", name.text),
-                    )
-                    .here("here again")
-                    .label(before, format!("first defined here, as {}", noun(first)))
-                    .help("give one of them another name"),
-                );
-                continue;
-            }
-            table.insert(
-                name.text.clone(),
-                ItemId {
-                    module: index,
-                    item: item_index,
-                },
-            );
-        }
-        resolved.items.push(table);
-    }
-    let Some(prelude) = resolved.modules.find(super::modules::PRELUDE) else {
+/// Warns of imports that nothing in a module uses.
+pub(super) fn report_unused(module: &Module, table: &Table, diagnostics: &mut Diagnostics) {
+    // The library is not the user's to tidy, and what a broken file uses is not known.
+    if !module.is_own() || table.lenient || table.tolerant {
         return;
-    };
-    for (index, module) in resolved.modules.list.iter().enumerate() {
-        if index == prelude {
+    }
+    for (name, import) in table.imports.iter().filter(|(_, i)| !i.used) {
+        let message = format!("`{name}` is imported and not used");
+        diagnostics.push(
+            Diagnostic::warning(names::UNUSED_IMPORT, import.span, message).help("remove it from this `use`"),
+        );
+    }
+}
+
+/// The items of a module by name.
+fn own_items(modules: &Modules, index: usize, diagnostics: &mut Diagnostics) -> BTreeMap<String, ItemId> {
+    let mut table: BTreeMap<String, ItemId> = BTreeMap::new();
+    let module = &modules.list[index];
+    for (item_index, item) in module.ast.items.iter().enumerate() {
+        let Some(name) = name_of(item) else { continue };
+        if BUILTIN_TYPES.contains(&name.text.as_str()) || Builtin::is_reserved(&name.text) {
+            let message = format!("`{}` is a name of the language itself", name.text);
+            diagnostics
+                .push(Diagnostic::error(names::SHADOWS, name.span, message).help("choose another name"));
             continue;
         }
-        for (name, id) in &resolved.items[index] {
-            let Some(known) = resolved.items[prelude].get(name) else {
-                continue;
-            };
-            let (Some(here), Some(there)) = (name_of(&module.ast.items[id.item]), resolved.item_name(*known))
-            else {
-                continue;
-            };
+        if let Some(first) = table.get(&name.text) {
+            let first = &module.ast.items[first.item];
+            let before = name_of(first).map_or(first.span, |n| n.span);
             diagnostics.push(
                 Diagnostic::error(
-                    names::SHADOWS,
-                    here.span,
-                    format!("`{name}` is known everywhere already"),
+                    names::DUPLICATE_NAME,
+                    name.span,
+                    format!("`{}` is defined twice", name.text),
                 )
-                .label(
-                    there.span,
-                    format!("{} of the library", noun(resolved.item(*known))),
-                )
-                .help("choose another name"),
+                .here("here again")
+                .label(before, format!("first defined here, as {}", noun(first)))
+                .help("give one of them another name"),
             );
+            continue;
         }
+        let id = ItemId {
+            module: index,
+            item: item_index,
+        };
+        table.insert(name.text.clone(), id);
+    }
+    table
+}
+
+/// Tells which items of a module have a name that the library has given away everywhere.
+fn not_of_prelude(resolved: &Resolved, index: usize, diagnostics: &mut Diagnostics) {
+    let prelude = resolved.modules.find(super::modules::PRELUDE);
+    let Some(prelude) = prelude.filter(|prelude| *prelude != index) else {
+        return;
+    };
+    for (name, id) in &resolved.items[index] {
+        let Some(known) = resolved.items[prelude].get(name) else {
+            continue;
+        };
+        let (Some(here), Some(there)) = (resolved.item_name(*id), resolved.item_name(*known)) else {
+            continue;
+        };
+        diagnostics.push(
+            Diagnostic::error(
+                names::SHADOWS,
+                here.span,
+                format!("`{name}` is known everywhere already"),
+            )
+            .label(
+                there.span,
+                format!("{} of the library", noun(resolved.item(*known))),
+            )
+            .help("choose another name"),
+        );
     }
 }
 
-fn imports_of(resolved: &Resolved, module: usize, diagnostics: &mut Diagnostics) -> Table {
+/// What a module takes from others.
+pub(super) fn imports_of(resolved: &Resolved, module: usize, diagnostics: &mut Diagnostics) -> Table {
     let this = &resolved.modules.list[module];
     let mut table = Table::default();
     for item in &this.ast.items {
@@ -250,16 +252,14 @@ pub(crate) fn list_of(names: &[&str]) -> String {
 }
 
 /// Circles of `use`, each told once, as a path with one label an edge.
-fn find_cycles(resolved: &Resolved, diagnostics: &mut Diagnostics) {
-    let modules = &resolved.modules.list;
+pub(crate) fn find_cycles(all: &Modules, diagnostics: &mut Diagnostics) {
+    let modules = &all.list;
     let edges: Vec<Vec<(usize, Span)>> = modules
         .iter()
         .enumerate()
         .map(|(index, module)| {
             let used = |item: &ast::Item| match &item.kind {
-                ast::ItemKind::Use { module, .. } => {
-                    Some((resolved.modules.used(index, &module.text())?, module.span))
-                }
+                ast::ItemKind::Use { module, .. } => Some((all.used(index, &module.text())?, module.span)),
                 _ => None,
             };
             module.ast.items.iter().filter_map(used).collect()
@@ -290,7 +290,7 @@ fn find_cycles(resolved: &Resolved, diagnostics: &mut Diagnostics) {
                         .iter()
                         .map(|(m, next)| (*m, edges[*m][next - 1].1))
                         .collect();
-                    diagnostics.push(cycle(resolved, &circle));
+                    diagnostics.push(cycle(all, &circle));
                 }
                 _ => {}
             }
@@ -298,8 +298,8 @@ fn find_cycles(resolved: &Resolved, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn cycle(resolved: &Resolved, circle: &[(usize, Span)]) -> Diagnostic {
-    let name = |module: usize| resolved.modules.list[module].name.as_str();
+fn cycle(modules: &Modules, circle: &[(usize, Span)]) -> Diagnostic {
+    let name = |module: usize| modules.list[module].name.as_str();
     let mut path: Vec<String> = circle.iter().map(|(m, _)| format!("`{}`", name(*m))).collect();
     path.push(path[0].clone());
     let mut diagnostic = Diagnostic::error(

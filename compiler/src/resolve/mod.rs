@@ -1,11 +1,14 @@
 //! From modules to names: every name has a definition, or a diagnostic says why not.
 
+pub(crate) mod alone;
 mod dump;
 mod given;
 mod imports;
 mod known;
 mod modules;
+pub(crate) mod outline;
 mod packages;
+mod parsed;
 mod patches;
 mod placement;
 mod scopes;
@@ -13,15 +16,18 @@ mod scopes;
 pub use dump::dump;
 pub(crate) use given::read as read_given;
 pub use given::{Given, GivenArgument, GivenArguments, GivenValue, Origin};
-pub(crate) use imports::list_of;
+pub(crate) use imports::{find_cycles, list_of};
 pub use known::Known;
 pub use modules::{Library, Module, Modules, load};
 pub use packages::{Owner, Package, Packages};
+pub(crate) use parsed::Parsed;
+pub use parsed::Parses;
 pub use patches::{Patched, apply_patches};
 pub(crate) use scopes::interfaces::as_path;
 pub(crate) use scopes::{bindings, parts, policy_names, split_part};
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::diagnostics::Diagnostics;
 use crate::source::Span;
@@ -114,15 +120,24 @@ impl Builtin {
 #[derive(Debug, Clone, Default)]
 pub struct Resolved {
     /// The modules.
-    pub modules: Modules,
+    pub modules: Arc<Modules>,
     /// By the place where a name is used. Members and fields are not names in this sense, and a name that
     /// begins with a capital and is no item may be a variant; both wait for [`crate::check`].
     pub references: HashMap<Span, Definition>,
     /// By module: names of its own items.
-    pub items: Vec<BTreeMap<String, ItemId>>,
+    pub items: Arc<Vec<BTreeMap<String, ItemId>>>,
 }
 
 impl Resolved {
+    /// The names of all items, before any other name has a meaning.
+    fn of(modules: Arc<Modules>) -> Resolved {
+        Resolved {
+            items: Arc::new(imports::all_items(&modules)),
+            modules,
+            references: HashMap::new(),
+        }
+    }
+
     /// The item behind an id.
     pub fn item(&self, id: ItemId) -> &ast::Item {
         &self.modules.list[id.module].ast.items[id.item]
@@ -224,12 +239,15 @@ pub(crate) fn is_value(item: &ast::Item) -> bool {
 
 /// Gives every name its definition.
 pub fn resolve(modules: Modules, diagnostics: &mut Diagnostics) -> Resolved {
-    let mut resolved = Resolved {
-        modules,
-        ..Resolved::default()
-    };
-    let mut tables = imports::tables(&mut resolved, diagnostics);
-    scopes::resolve_bodies(&mut resolved, &mut tables, diagnostics);
-    imports::report_unused(&resolved, &tables, diagnostics);
+    find_cycles(&modules, diagnostics);
+    let mut resolved = Resolved::of(Arc::new(modules));
+    let all = 0..resolved.modules.list.len();
+    let mut tables: Vec<_> = all
+        .map(|module| imports::table(&resolved, module, diagnostics))
+        .collect();
+    resolved.references = scopes::resolve_bodies(&resolved, &mut tables, diagnostics);
+    for (module, table) in resolved.modules.list.iter().zip(&tables) {
+        imports::report_unused(module, table, diagnostics);
+    }
     resolved
 }

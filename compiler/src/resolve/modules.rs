@@ -1,6 +1,7 @@
 //! Modules: which files a project uses, read and parsed once each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::packages::{Destination, Lost, Owner, Packages, destination};
 use crate::diagnostics::codes::{names, project};
@@ -8,9 +9,9 @@ use crate::diagnostics::{Diagnostic, Diagnostics, nearest};
 use crate::manifest::{self, Manifest};
 use crate::source::{FileError, Files, SourceId, Sources, Span};
 use crate::syntax::ast;
-use crate::syntax::walk;
 
 use super::GivenArgument;
+use super::parsed::{Parsed, Parses};
 
 /// Where the compiler gets its text from.
 #[derive(Clone, Copy)]
@@ -33,7 +34,7 @@ pub struct Module {
     /// Its text.
     pub source: SourceId,
     /// What it says.
-    pub ast: ast::File,
+    pub ast: Arc<ast::File>,
     /// Whether some of it could not be read, so that its list of names is not complete.
     pub incomplete: bool,
     /// The words in what could not be read. An unknown name among them may be defined there, and is not told.
@@ -92,15 +93,22 @@ impl Modules {
     }
 }
 
-/// Reads `main.rebar`, the prelude, and all that they use.
-pub fn load(library: &Library<'_>, sources: &mut Sources, diagnostics: &mut Diagnostics) -> Modules {
+/// Reads `main.rebar`, the prelude, and all that they use. Files that say what they said before are not parsed again.
+pub fn load(
+    library: &Library<'_>,
+    sources: &mut Sources,
+    parses: &mut Parses,
+    diagnostics: &mut Diagnostics,
+) -> Modules {
     let mut loader = Loader {
         library,
         sources,
+        parses,
         diagnostics,
         modules: Modules::default(),
         dependencies: Vec::new(),
         known: HashMap::new(),
+        found: Vec::new(),
     };
     loader.modules.packages = library
         .packages
@@ -110,9 +118,12 @@ pub fn load(library: &Library<'_>, sources: &mut Sources, diagnostics: &mut Diag
         .collect();
     loader.main();
     let mut next = 0;
+    // What all modules of one distance from `main` use is read together.
     while next < loader.modules.list.len() {
-        loader.follow(next);
-        next += 1;
+        let end = loader.modules.list.len();
+        (next..end).for_each(|module| loader.follow(module));
+        loader.read();
+        next = end;
     }
     loader.modules
 }
@@ -120,11 +131,14 @@ pub fn load(library: &Library<'_>, sources: &mut Sources, diagnostics: &mut Diag
 struct Loader<'a> {
     library: &'a Library<'a>,
     sources: &'a mut Sources,
+    parses: &'a mut Parses,
     diagnostics: &'a mut Diagnostics,
     modules: Modules,
     /// Names of the dependencies of the project.
     dependencies: Vec<String>,
     known: HashMap<(Owner, String), usize>,
+    /// Files that will be modules when they have been parsed.
+    found: Vec<(Destination, SourceId)>,
 }
 
 impl Loader<'_> {
@@ -138,7 +152,8 @@ impl Loader<'_> {
             self.diagnostics.push(no_main(&error));
             String::new()
         });
-        self.add(&main(Owner::Project, "main", "main.rebar"), &text);
+        self.add(main(Owner::Project, "main", "main.rebar"), text);
+        self.read();
         let manifest = manifest::load(
             self.library.project,
             manifest::FILE,
@@ -153,7 +168,8 @@ impl Loader<'_> {
         self.modules.manifest = manifest;
         match self.library.std.read("std/prelude.rebar") {
             Ok(text) => {
-                self.add(&main(Owner::Std, PRELUDE, "std/prelude.rebar"), &text);
+                self.add(main(Owner::Std, PRELUDE, "std/prelude.rebar"), text);
+                self.read();
             }
             Err(error) => self.diagnostics.push(Diagnostic::without_place(
                 project::MISSING_MODULE,
@@ -165,7 +181,10 @@ impl Loader<'_> {
     /// Reads what a module uses.
     fn follow(&mut self, module: usize) {
         let owner = self.modules.list[module].owner;
-        for (written, span) in uses(&self.modules.list[module].ast) {
+        let Some(parsed) = self.parses.of(self.modules.list[module].source).cloned() else {
+            return;
+        };
+        for (written, span) in parsed.uses.iter().cloned() {
             if self.modules.list[module].uses.contains_key(&written) {
                 continue;
             }
@@ -189,7 +208,7 @@ impl Loader<'_> {
             }
             match files_of(self.library, found.owner).read(&found.path) {
                 Ok(text) => {
-                    let index = self.add(&found, &text);
+                    let index = self.add(found, text);
                     self.modules.list[module].uses.insert(written, index);
                 }
                 Err(error) => {
@@ -201,59 +220,80 @@ impl Loader<'_> {
         }
     }
 
-    fn add(&mut self, at: &Destination, text: &str) -> usize {
-        let shown = |path: &str| match self.library.packages.get(at.owner) {
+    /// Notes a file, and says which module it will be.
+    fn add(&mut self, at: Destination, text: String) -> usize {
+        let source = self.sources.add(self.shown(&at, &at.path), text);
+        let index = self.modules.list.len() + self.found.len();
+        self.known.insert((at.owner, at.path.clone()), index);
+        self.found.push((at, source));
+        index
+    }
+
+    fn shown(&self, at: &Destination, path: &str) -> String {
+        match self.library.packages.get(at.owner) {
             Some(package) => format!("{}/{path}", package.shown),
             None => path.to_owned(),
-        };
-        let source = self.sources.add(shown(&at.path), text);
-        let syntax = crate::syntax::parse(self.sources, source, self.diagnostics);
-        let (ast, unread) = (syntax.ast, syntax.tree.unread_words());
-        let incomplete = ast
-            .items
+        }
+    }
+
+    /// Parses what was found, and makes modules of it.
+    fn read(&mut self) {
+        let found = std::mem::take(&mut self.found);
+        let ids: Vec<SourceId> = found.iter().map(|(_, id)| *id).collect();
+        let parsed = self.parses.parse(self.sources, &ids);
+        for ((at, source), parsed) in found.iter().zip(parsed) {
+            self.module(at, *source, &parsed);
+        }
+    }
+
+    fn module(&mut self, at: &Destination, source: SourceId, parsed: &Parsed) {
+        parsed
+            .diagnostics
             .iter()
-            .any(|item| matches!(item.kind, ast::ItemKind::Error));
+            .for_each(|d| self.diagnostics.push(d.clone()));
         let mut module = Module {
             name: at.name.clone(),
             owner: at.owner,
             source,
-            incomplete,
-            unread,
+            incomplete: parsed.incomplete,
+            unread: parsed.unread.clone(),
             uses: BTreeMap::new(),
             templates: BTreeMap::new(),
             imports: BTreeMap::new(),
             template_names: Vec::new(),
-            ast,
+            ast: parsed.ast.clone(),
         };
         let folder = match at.path.rsplit_once('/') {
             Some((folder, _)) => format!("{folder}/templates/"),
             None => "templates/".to_owned(),
         };
         let files = files_of(self.library, at.owner);
-        for file in named_files(&module.ast, "import") {
+        for file in parsed.imports.iter().cloned() {
             let path = match at.path.rsplit_once('/') {
                 Some((folder, _)) => format!("{folder}/{file}"),
                 None => file.clone(),
             };
-            let found = module.imports.entry(file);
-            found.or_insert_with(|| files.read(&path).map(|text| self.sources.add(shown(&path), text)));
+            if module.imports.contains_key(&file) {
+                continue;
+            }
+            let shown = self.shown(at, &path);
+            let found = files.read(&path).map(|text| self.sources.add(shown, text));
+            module.imports.insert(file, found);
         }
-        for template in named_files(&module.ast, "template") {
+        for template in parsed.templates.iter().cloned() {
             if module.templates.contains_key(&template) {
                 continue;
             }
             let file = format!("{folder}{template}");
-            let found = files.read(&file).map(|text| self.sources.add(shown(&file), text));
+            let shown = self.shown(at, &file);
+            let found = files.read(&file).map(|text| self.sources.add(shown, text));
             if found.is_err() && module.template_names.is_empty() {
                 let below = |path: String| path.strip_prefix(&folder).map(str::to_owned);
                 module.template_names = files.list().into_iter().filter_map(below).collect();
             }
             module.templates.insert(template, found);
         }
-        let index = self.modules.list.len();
-        self.known.insert((at.owner, at.path.clone()), index);
         self.modules.list.push(module);
-        index
     }
 
     fn lost(&self, module: usize, written: &str, span: Span, lost: &Lost) -> Diagnostic {
@@ -298,35 +338,12 @@ impl Loader<'_> {
     }
 }
 
-fn uses(file: &ast::File) -> Vec<(String, Span)> {
-    let module = |item: &ast::Item| match &item.kind {
-        ast::ItemKind::Use { module, .. } => Some((module.text(), module.span)),
-        _ => None,
-    };
-    file.items.iter().filter_map(module).collect()
-}
-
 fn files_of<'a>(library: &Library<'a>, owner: Owner) -> &'a dyn Files {
     match owner {
         Owner::Project => library.project,
         Owner::Std => library.std,
         Owner::Package(index) => library.packages.list[index].files,
     }
-}
-
-/// The first arguments of all calls of `function` in a file, such as `template("…", …)`.
-fn named_files(file: &ast::File, function: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    walk::expressions(file, &mut |expression| {
-        if let ast::ExpressionKind::Call { callee, arguments } = &expression.kind
-            && matches!(&callee.kind, ast::ExpressionKind::Name(name) if name.text == function)
-            && let Some(first) = arguments.first()
-            && let Some(text) = walk::plain_text(&first.value)
-        {
-            names.push(text);
-        }
-    });
-    names
 }
 
 fn no_main(error: &FileError) -> Diagnostic {

@@ -4,6 +4,8 @@
 
 mod change;
 
+use std::sync::Arc;
+
 use change::{PATCHABLE, anchors, block_of, block_of_mut, digest, find, make, unfit, word_of};
 
 use super::imports::list_of;
@@ -332,7 +334,7 @@ impl Work<'_> {
             _ => None,
         };
         let own = self.modules.list[module].source;
-        let item = &mut self.modules.list[module].ast.items[index];
+        let item = &mut Arc::make_mut(&mut self.modules.list[module].ast).items[index];
         if let Some(block) = block_of_mut(item) {
             make(block, change, own);
         }

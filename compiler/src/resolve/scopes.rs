@@ -21,29 +21,25 @@ use crate::diagnostics::codes::names;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::Span;
 use crate::syntax::ast::{
-    Argument, Block, BlockWord, Deploy, DottedName, Expression, ExpressionKind, FunctionWord, ItemKind, Name,
-    Parameter, Statement, StatementKind, StringPart, TestWord, Type, TypeKind,
+    Argument, Block, BlockWord, Deploy, DottedName, Expression, ExpressionKind, FunctionWord, Item, ItemKind,
+    Name, Parameter, Statement, StatementKind, StringPart, TestWord, Type, TypeKind,
 };
 use crate::syntax::walk;
 
 /// Resolves the bodies of all items.
-pub(super) fn resolve_bodies(resolved: &mut Resolved, tables: &mut [Table], diagnostics: &mut Diagnostics) {
+pub(super) fn resolve_bodies(
+    resolved: &Resolved,
+    tables: &mut [Table],
+    diagnostics: &mut Diagnostics,
+) -> HashMap<Span, Definition> {
     let mut references = HashMap::new();
     for module in 0..tables.len() {
-        let mut walker = Walker {
-            resolved,
-            module,
-            tables: &mut *tables,
-            references: &mut references,
-            diagnostics,
-            locals: Vec::new(),
-            declared: Vec::new(),
-            in_role: false,
-            misplaced: Vec::new(),
-        };
-        walker.module();
+        let mut walker = Walker::new(resolved, module, tables, &mut references, diagnostics);
+        for item in &resolved.modules.list[module].ast.items {
+            walker.item_of_module(item);
+        }
     }
-    resolved.references = references;
+    references
 }
 
 /// A name inside of a function.
@@ -54,7 +50,7 @@ struct Local {
     noun: &'static str,
 }
 
-struct Walker<'a> {
+pub(super) struct Walker<'a> {
     resolved: &'a Resolved,
     module: usize,
     tables: &'a mut [Table],
@@ -82,74 +78,117 @@ enum Wanted {
     Deploy,
 }
 
-impl Walker<'_> {
-    fn module(&mut self) {
-        for item in &self.resolved.modules.list[self.module].ast.items {
-            self.locals.clear();
-            self.declared.clear();
-            self.misplaced.clear();
-            self.in_role = false;
-            match &item.kind {
-                ItemKind::Use { .. } | ItemKind::Error => {}
-                ItemKind::Enum { variants, .. } => {
-                    let fields = variants.iter().flat_map(|v| &v.fields);
-                    fields.for_each(|(_, t)| self.ty(t));
+impl<'a> Walker<'a> {
+    pub(super) fn new(
+        resolved: &'a Resolved,
+        module: usize,
+        tables: &'a mut [Table],
+        references: &'a mut HashMap<Span, Definition>,
+        diagnostics: &'a mut Diagnostics,
+    ) -> Walker<'a> {
+        Walker {
+            resolved,
+            module,
+            tables,
+            references,
+            diagnostics,
+            locals: Vec::new(),
+            declared: Vec::new(),
+            in_role: false,
+            misplaced: Vec::new(),
+        }
+    }
+
+    /// What others see of an item: all of it, but of a role or workload only what it takes and gives.
+    pub(super) fn head(&mut self, item: &Item) {
+        let ItemKind::Function {
+            word,
+            parameters,
+            implements,
+            block,
+            ..
+        } = &item.kind
+        else {
+            return self.item_of_module(item);
+        };
+        self.locals.clear();
+        self.in_role = *word == FunctionWord::Role;
+        self.declared = declarations(block);
+        implements.iter().for_each(|path| self.signature_of(path));
+        self.parameters(parameters);
+        for statement in &block.statements {
+            if let StatementKind::Out { ty, .. } = &statement.kind {
+                self.ty(ty);
+            }
+        }
+    }
+
+    /// All names in an item.
+    pub(super) fn item_of_module(&mut self, item: &Item) {
+        self.locals.clear();
+        self.declared.clear();
+        self.misplaced.clear();
+        self.in_role = false;
+        match &item.kind {
+            ItemKind::Use { .. } | ItemKind::Error => {}
+            ItemKind::Enum { variants, .. } => {
+                let fields = variants.iter().flat_map(|v| &v.fields);
+                fields.for_each(|(_, t)| self.ty(t));
+            }
+            ItemKind::Type { definition, .. } => self.ty(definition),
+            ItemKind::Let { ty, value, .. } => {
+                ty.iter().for_each(|t| self.ty(t));
+                self.expression(value);
+            }
+            ItemKind::Fn {
+                parameters,
+                result,
+                body,
+                ..
+            } => {
+                self.parameters(parameters);
+                result.iter().for_each(|t| self.ty(t));
+                self.expression(body);
+            }
+            ItemKind::Block { word, block, .. } => {
+                self.block(place_of(*word), block);
+                if *word == BlockWord::Backend {
+                    self.provisions(block);
                 }
-                ItemKind::Type { definition, .. } => self.ty(definition),
-                ItemKind::Let { ty, value, .. } => {
-                    ty.iter().for_each(|t| self.ty(t));
-                    self.expression(value);
-                }
-                ItemKind::Fn {
-                    parameters,
-                    result,
-                    body,
-                    ..
-                } => {
-                    self.parameters(parameters);
-                    result.iter().for_each(|t| self.ty(t));
-                    self.expression(body);
-                }
-                ItemKind::Block { word, block, .. } => {
-                    self.block(place_of(*word), block);
-                    if *word == BlockWord::Backend {
-                        self.provisions(block);
+            }
+            ItemKind::Function {
+                word,
+                parameters,
+                implements,
+                block,
+                ..
+            } => {
+                implements.iter().for_each(|path| self.signature_of(path));
+                self.function(*word, parameters, block);
+            }
+            ItemKind::Interface { block, .. } => {
+                self.interface(block);
+            }
+            ItemKind::Deploy(deploy) => self.deploy(deploy),
+            // What is in it has been put where it belongs, and is resolved there.
+            ItemKind::Patch(patch) => self.patch(patch),
+            ItemKind::Moved { from, to } => self.moved(from, to),
+            ItemKind::Test { word, title, block } => {
+                let place = match word {
+                    TestWord::Test => Place::Test,
+                    TestWord::Policy => Place::Policy,
+                };
+                self.declared = declarations(block);
+                if place == Place::Policy {
+                    for (name, span) in policy_names(title.span) {
+                        self.locals.push(Local {
+                            name: name.to_owned(),
+                            span,
+                            noun: "part of every policy",
+                        });
                     }
                 }
-                ItemKind::Function {
-                    word,
-                    parameters,
-                    implements,
-                    block,
-                    ..
-                } => {
-                    implements.iter().for_each(|path| self.signature_of(path));
-                    self.function(*word, parameters, block);
-                }
-                ItemKind::Interface { block, .. } => {
-                    self.interface(block);
-                }
-                ItemKind::Deploy(deploy) => self.deploy(deploy),
-                // What is in it has been put where it belongs, and is resolved there.
-                ItemKind::Patch(patch) => self.patch(patch),
-                ItemKind::Moved { from, to } => self.moved(from, to),
-                ItemKind::Test { word, title, block } => {
-                    let place = match word {
-                        TestWord::Test => Place::Test,
-                        TestWord::Policy => Place::Policy,
-                    };
-                    self.declared = declarations(block);
-                    if place == Place::Policy {
-                        for (name, span) in policy_names(title.span) {
-                            self.locals.push(Local {
-                                name: name.to_owned(),
-                                span,
-                                noun: "part of every policy",
-                            });
-                        }
-                    }
-                    self.block(place, block);
-                }
+                self.block(place, block);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod data;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Which file of a [`Sources`] a span points into.
@@ -52,33 +53,77 @@ pub struct Source {
     pub name: Arc<str>,
     /// The whole text.
     pub text: Arc<str>,
+    /// The offsets at which its lines begin.
+    lines: Arc<[u32]>,
 }
 
 impl Source {
+    fn new(name: Arc<str>, text: Arc<str>) -> Source {
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(newlines.map(|(at, _)| at as u32 + 1));
+        Source {
+            lines: lines.collect(),
+            name,
+            text,
+        }
+    }
+
     /// Whether it is a file of the project, and not of the library that is part of the program.
     pub fn is_of_project(&self) -> bool {
         !self.name.starts_with("std/")
     }
 }
 
-/// All files that one compilation has read.
+/// All files that one compilation has read. A session reads them again and again ([`Sources::again`]): a file keeps its
+/// id as long as it is there.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     files: Vec<Source>,
-    /// For each file the offsets at which its lines begin.
-    lines: Vec<Vec<u32>>,
+    /// Ids in the order in which the files were read this time.
+    order: Vec<SourceId>,
+    /// By name, and by how many of that name were read before it.
+    ids: HashMap<(Arc<str>, usize), SourceId>,
+    /// How often each name was read this time.
+    read: HashMap<Arc<str>, usize>,
 }
 
 impl Sources {
     /// Adds a file and returns its id.
-    pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> SourceId {
+    pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl AsRef<str> + Into<Arc<str>>) -> SourceId {
+        let name: Arc<str> = name.into();
+        let before = self.read.entry(name.clone()).or_default();
+        let key = (name.clone(), *before);
+        *before += 1;
+        if let Some(id) = self.ids.get(&key).copied() {
+            self.order.push(id);
+            if *self.get(id).text != *text.as_ref() {
+                self.files[id.0 as usize] = Source::new(name, text.into());
+            }
+            return id;
+        }
         let id = SourceId(self.files.len() as u32);
-        let (name, text): (Arc<str>, Arc<str>) = (name.into(), text.into());
-        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let lines = std::iter::once(0).chain(newlines.map(|(at, _)| at as u32 + 1));
-        self.lines.push(lines.collect());
-        self.files.push(Source { name, text });
+        self.ids.insert(key, id);
+        self.order.push(id);
+        self.files.push(Source::new(name, text.into()));
         id
+    }
+
+    /// Begins to read all files again. A text that is the same as before stays the same value in memory.
+    pub(crate) fn again(&mut self) {
+        self.order.clear();
+        self.read.clear();
+    }
+
+    /// The files that were read this time as if there had been no time before; and the new ids, by the ids of now.
+    pub(crate) fn in_order(&self) -> (Sources, HashMap<SourceId, SourceId>) {
+        let files = self.order.iter().map(|id| self.get(*id).clone()).collect();
+        let fresh = (0..self.order.len()).map(|at| SourceId(at as u32));
+        let sources = Sources {
+            files,
+            order: fresh.clone().collect(),
+            ..Sources::default()
+        };
+        (sources, self.order.iter().copied().zip(fresh).collect())
     }
 
     /// The file of `id`. Ids come from [`Sources::add`] of the same value.
@@ -88,10 +133,7 @@ impl Sources {
 
     /// All files with their ids, in the order they were read.
     pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
-        self.files
-            .iter()
-            .enumerate()
-            .map(|(i, s)| (SourceId(i as u32), s))
+        self.order.iter().map(|id| (*id, self.get(*id)))
     }
 
     /// The text under `span`.
@@ -113,7 +155,7 @@ impl Sources {
 
     /// The number of the line where `span` starts, from 1, and what stands in it before the span.
     fn before(&self, span: Span) -> (usize, &str) {
-        let lines = &self.lines[span.source.0 as usize];
+        let lines = &self.get(span.source).lines;
         // The first line begins at 0, so there is always one at or before the span.
         let line = lines.partition_point(|begins| *begins <= span.start);
         let begins = lines.get(line - 1).copied().unwrap_or(0) as usize;

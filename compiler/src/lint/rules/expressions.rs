@@ -253,8 +253,8 @@ fn constant_condition(condition: &Expression) -> Option<Diagnostic> {
 /// L0026
 pub(super) fn needless_interpolation(look: &Look<'_>) -> Vec<Diagnostic> {
     let mut text_only: HashMap<Span, bool> = HashMap::new();
-    for function in look.typed.functions.values() {
-        bodies(&function.body, &mut |e| {
+    for body in look.bodies() {
+        bodies(body, &mut |e| {
             if let (TypedKind::Concat(parts), Type::String) = (&e.kind, &e.ty)
                 && let [one] = parts.as_slice()
             {
