@@ -149,6 +149,9 @@ impl Checker<'_> {
         let mut parts = BTreeMap::new();
         if let ItemKind::Function { block, .. } = &self.resolved.item(deploy.workload).kind {
             groups_and_runs(block, &mut parts);
+            if half_read(block) {
+                parts.insert(HALF_READ.to_owned(), Type::Bool);
+            }
         }
         if let Some(workload) = self.functions.get(&deploy.workload) {
             for (name, ty) in &workload.outputs {
@@ -207,6 +210,17 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// Says of a plan that a group or run of its workload may be missing, since a statement of it was told.
+pub(super) const HALF_READ: &str = "half read";
+
+/// Whether a statement of a workload could not be read, or is none of a workload.
+fn half_read(block: &ast::Block) -> bool {
+    block.statements.iter().any(|statement| {
+        matches!(statement.kind, StatementKind::Error | StatementKind::Named { .. })
+            || crate::syntax::walk::blocks(statement).into_iter().any(half_read)
+    })
 }
 
 /// Groups and runs that a workload writes, in any branch: `nodes/web`, `run/pages`.

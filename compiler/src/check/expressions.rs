@@ -98,7 +98,7 @@ impl Checker<'_> {
             ast::ExpressionKind::Call { callee, arguments } => {
                 return self.call(callee, arguments, span, hint);
             }
-            ast::ExpressionKind::List(elements) => return self.list(elements, span),
+            ast::ExpressionKind::List(elements) => return self.list(elements, span, wanted),
             ast::ExpressionKind::Record(fields) => {
                 let fields = self.record_fields(fields, |this, _, e| this.infer(e, None));
                 let ty = Type::Record(fields.iter().map(|(n, e)| (n.clone(), e.ty.clone())).collect());
@@ -181,12 +181,14 @@ impl Checker<'_> {
         Expression { kind, ty, span }
     }
 
-    fn list(&mut self, elements: &[ast::Expression], span: Span) -> Expression {
+    fn list(&mut self, elements: &[ast::Expression], span: Span, wanted: Option<&Type>) -> Expression {
         let elements: Vec<Expression> = elements.iter().map(|e| self.infer(e, None)).collect();
         let mut ty = Type::Error;
         for element in &elements {
             match ty.join(&element.ty) {
                 Some(joined) => ty = joined,
+                // What it is for could not be understood: it may well say what they have in common.
+                None if wanted == Some(&Type::Error) => return error(span),
                 None => {
                     let message = format!("a list of {} cannot hold {}", noun(&ty), noun(&element.ty));
                     let first = elements[0].span;

@@ -46,6 +46,11 @@ impl Path<'_> {
         self.known.contains_key("deploy")
     }
 
+    /// Whether what it lacks may be in a statement that was told.
+    fn is_half_read(&self) -> bool {
+        self.known.contains_key(super::assertions::HALF_READ)
+    }
+
     fn texts(&self) -> Vec<&str> {
         self.names.iter().map(|n| n.text.as_str()).collect()
     }
@@ -162,6 +167,9 @@ impl Checker<'_> {
             _ => None,
         };
         let Some(earlier) = earlier else {
+            if path.is_half_read() {
+                return Some(error(span));
+            }
             let place = arguments.first().map_or(name.span, |a| a.span);
             let message = "`after` takes one run of the same plan";
             let known = path.known("run");
@@ -233,6 +241,9 @@ impl Checker<'_> {
     }
 
     fn no_part(&mut self, path: &Path<'_>) {
+        if path.is_half_read() {
+            return;
+        }
         let texts = path.texts();
         let (Some(last), root) = (path.names.last(), &path.root.text) else {
             return;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::Checker;
 use super::rules::{compile_pattern, holds_ends, within};
 use super::types::{EnumType, Refined, Rule, TextForm, Thing, Type};
-use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, types};
+use crate::diagnostics::{Diagnostic, nearest};
 use crate::resolve::{Definition, ItemId};
+use crate::syntax::BUILTIN_TYPES;
 use crate::syntax::ast::{self, TypeKind};
 
 impl Checker<'_> {
@@ -22,7 +23,13 @@ impl Checker<'_> {
                     self.argument_count(ty, 0, arguments_.len());
                     return self.type_of_item(*id);
                 }
-                self.builtin_type(ty, &name.text(), arguments_)
+                let text = name.text();
+                let unread = &self.resolved.modules.list[self.module].unread;
+                // A slip is taken for the type that was suggested.
+                let slip = self.resolved.references.get(&name.span) == Some(&Definition::Broken)
+                    && !unread.contains(&text);
+                let meant = slip.then(|| nearest(&text, BUILTIN_TYPES)).flatten();
+                self.builtin_type(ty, meant.unwrap_or(&text), arguments_)
             }
             TypeKind::Optional(inner) => match self.written_type(inner) {
                 Type::Optional(inner) => Type::Optional(inner),

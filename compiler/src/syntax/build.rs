@@ -37,6 +37,9 @@ pub(super) struct Builder<'t> {
     pub(super) unreadable_until: Cell<usize>,
 }
 
+/// How many words may be missing in one item or statement and the rest is still read.
+const SLIPS: usize = 4;
+
 /// The parts of a pair that carry meaning.
 pub(super) fn parts<'i>(pair: Pair<'i, Rule>) -> impl Iterator<Item = Pair<'i, Rule>> {
     pair.into_inner().filter(|p| {
@@ -125,7 +128,13 @@ pub(super) fn item(
         .clone()
         .filter(dropped)
         .map(|i| &layout.problems[i]);
-    let told = told.filter(|p| [codes::UNCLOSED, codes::STRAY_CLOSER, codes::UNEXPECTED].contains(&p.code));
+    let lines = [
+        codes::UNCLOSED,
+        codes::STRAY_CLOSER,
+        codes::UNEXPECTED,
+        codes::UNCLOSED_TEXT,
+    ];
+    let told = told.filter(|p| lines.contains(&p.code));
     let brackets: BTreeSet<u32> = told
         .filter_map(|p| p.labels.first().map(|l| l.span.start))
         .collect();
@@ -134,7 +143,7 @@ pub(super) fn item(
         let Some(place) = found.labels.first().map(|l| l.span) else {
             return false;
         };
-        // What is wrong with the brackets of a line explains what else is wrong in it.
+        // What is wrong with the brackets and quotes of a line explains what else is wrong in it.
         let (from, to) = line_around(text, place.start as usize);
         if brackets.range(from as u32..=to as u32).next().is_some() {
             return true;
@@ -216,17 +225,43 @@ impl<'t> Builder<'t> {
         });
         let Some(rule) = rule else { return error };
         input.push_str(&region.missing);
-        let kind = match Grammar::parse(rule, &input) {
-            Ok(mut pairs) => pairs.next().and_then(|p| self.item_kind(rule, p)),
-            Err(error) => {
-                self.report(self.reader(span, "a new line").explain(&error, self.base));
-                None
-            }
-        };
+        let reader = self.reader(span, "a new line");
+        let kind = self.read(rule, &input, &reader, |pair| self.item_kind(rule, pair));
         Item {
             kind: kind.unwrap_or(ItemKind::Error),
             ..error
         }
+    }
+
+    /// Reads `input`, which begins at the base. A word that is plainly missing is told, and what is behind it is read as if
+    /// it were there.
+    pub(super) fn read<T>(
+        &self,
+        rule: Rule,
+        input: &str,
+        reader: &Reader<'_>,
+        then: impl Fn(Pair<'_, Rule>) -> Option<T>,
+    ) -> Option<T> {
+        let mut error = match Grammar::parse(rule, input) {
+            Ok(mut pairs) => return then(pairs.next()?),
+            Err(error) => error,
+        };
+        self.report(reader.explain(&error, self.base));
+        let mut mended = input.to_owned();
+        for _ in 0..SLIPS {
+            let (at, text) = reader.slip(&error, self.base)?;
+            let at = at.checked_sub(self.base)?;
+            mended.replace_range(at..at + text.len(), text);
+            error = match Grammar::parse(rule, &mended) {
+                Ok(mut pairs) => return then(pairs.next()?),
+                Err(error) => error,
+            };
+            // What is no slip is perhaps none of its own either: it may follow from what was written.
+            if reader.slip(&error, self.base).is_some() {
+                self.report(reader.explain(&error, self.base));
+            }
+        }
+        None
     }
 
     fn item_kind(&self, rule: Rule, pair: Pair<'_, Rule>) -> Option<ItemKind> {

@@ -1,6 +1,7 @@
 //! From the pairs of pest to the AST: blocks and statements.
 
-use pest::Parser;
+use std::cell::{Cell, RefCell};
+
 use pest::iterators::Pair;
 
 use crate::diagnostics::{Diagnostic, codes::syntax as codes};
@@ -8,7 +9,7 @@ use crate::diagnostics::{Diagnostic, codes::syntax as codes};
 use super::ast::{Block, Expression, Name, Statement, StatementKind, Type};
 use super::build::{Builder, function_word, parts};
 use super::docs::Docs;
-use super::grammar::{Grammar, Rule};
+use super::grammar::Rule;
 use crate::source::Span;
 
 impl Builder<'_> {
@@ -37,32 +38,41 @@ impl Builder<'_> {
         let docs = Docs::before(self.text, &self.layout.tokens, span.start as usize);
         let body = parts(pair).next()?;
         let kind = match body.as_rule() {
-            Rule::unreadable => {
-                self.unreadable(&body);
-                StatementKind::Error
-            }
+            Rule::unreadable => self.unreadable(&body).unwrap_or(StatementKind::Error),
             _ => self.statement_kind(body).unwrap_or(StatementKind::Error),
         };
         Some(Statement { docs, kind, span })
     }
 
     /// Tells why a statement cannot be read: by trying again without the fallback.
-    fn unreadable(&self, pair: &Pair<'_, Rule>) {
+    fn unreadable(&self, pair: &Pair<'_, Rule>) -> Option<StatementKind> {
         let span = self.span(pair);
         let before = self.unreadable_until.replace(span.end as usize);
         let between = self.text.get(before..span.start as usize).unwrap_or_default();
         if before > self.base && !between.contains('\n') {
             // What follows a comma on the same line is mostly a piece of the same broken statement.
-            return;
+            return None;
         }
         let reader = self.reader(span, "a new line or `,`");
         if span.start == span.end {
-            return self.report(reader.empty_statement());
+            self.report(reader.empty_statement());
+            return None;
         }
-        if let Err(error) = Grammar::parse(Rule::statement_entry, pair.as_str().trim_end_matches([' ', '\n']))
-        {
-            self.report(reader.explain(&error, span.start as usize));
+        let inside = Builder {
+            base: span.start as usize,
+            problems: RefCell::default(),
+            unreadable_until: Cell::default(),
+            ..*self
+        };
+        let input = pair.as_str().trim_end_matches([' ', '\n']);
+        let kind = inside.read(Rule::statement_entry, input, &reader, |pair| {
+            inside.statement_kind(parts(pair).next()?)
+        });
+        if kind.is_some() {
+            self.unreadable_until.set(before);
         }
+        self.problems.borrow_mut().extend(inside.problems.into_inner());
+        kind
     }
 
     fn statement_kind(&self, pair: Pair<'_, Rule>) -> Option<StatementKind> {

@@ -51,6 +51,9 @@ pub(crate) const BUILTIN_TYPES: [&str; 24] = [
 /// Types of the prelude, for "did you mean": names are looked up later, but a slip is seen here.
 const PRELUDE_TYPES: [&str; 3] = ["Port", "Vlan", "Mode"];
 
+/// Stands for an `on` that is missing, in one byte.
+const MISSING_ON: &str = "\u{1}";
+
 /// Explains errors of one statement or item.
 pub(super) struct Reader<'t> {
     /// The file.
@@ -97,6 +100,27 @@ impl Around<'_> {
         }
     }
 
+    /// `port: Int 80`, `path "/srv"`: a value behind a type, or behind the name of a field.
+    fn lacks_assign(&self) -> bool {
+        let Some(found) = self.found.filter(|_| self.expects(&[Rule::assign])) else {
+            return false;
+        };
+        let behind_type = self.expects(&[Rule::kw_where]);
+        match found.kind {
+            TokenKind::Number | TokenKind::String => behind_type || self.expects(&[Rule::colon]),
+            TokenKind::Word => behind_type && self.found_text().starts_with(|c: char| c.is_ascii_uppercase()),
+            _ => false,
+        }
+    }
+
+    /// `run a = b() web`, `deploy a = b() lab`
+    fn lacks_on(&self) -> bool {
+        self.found.is_some_and(|t| t.kind == TokenKind::Word)
+            && !RESERVED_WORDS.contains(&self.found_text())
+            && self.before_text() == ")"
+            && self.expects(&[Rule::run_group, Rule::kw_on])
+    }
+
     fn but_found(&self) -> String {
         if self.found.is_some() {
             format!(", found {}", shown(self.found_text()))
@@ -134,7 +158,41 @@ impl Reader<'_> {
         if around.found_text() == "=" && around.expects(&[Rule::equal]) {
             return problem.fix(place, "==", "write `==`");
         }
+        let before = Span {
+            end: place.start,
+            ..place
+        };
+        if around.lacks_assign() {
+            return problem.fix(before, "= ", "write `=`");
+        }
+        if around.lacks_on() {
+            return problem.fix(before, "on ", "write `on`");
+        }
         self.suggest_word(problem)
+    }
+
+    /// What to write over which bytes of the masked copy, where a word is plainly missing: what stands behind it is read
+    /// as if it were there.
+    pub(super) fn slip(&self, error: &Error<Rule>, base: usize) -> Option<(usize, &'static str)> {
+        let (InputLocation::Pos(at) | InputLocation::Span((at, _))) = error.location;
+        let ErrorVariant::ParsingError { positives, .. } = &error.variant else {
+            return None;
+        };
+        let around = self.around(base + at, positives.clone());
+        let (before, found) = around.before.zip(around.found)?;
+        let blank = (found.start as usize).checked_sub(1)?;
+        if before.end as usize > blank {
+            return None;
+        }
+        let condition = matches!(self.item(), "if" | "assert");
+        match () {
+            () if around.found_text() == "=" && around.expects(&[Rule::equal]) && condition => {
+                Some((blank, "=="))
+            }
+            () if around.lacks_assign() => Some((blank, "=")),
+            () if around.lacks_on() => Some((blank, MISSING_ON)),
+            () => None,
+        }
     }
 
     /// A comma with nothing before it.
@@ -272,6 +330,9 @@ fn describe(around: &Around<'_>) -> (Code, String) {
     if let Some(problem) = construct(around) {
         return problem;
     }
+    if around.lacks_assign() {
+        return (codes::UNEXPECTED, format!("expected `=`{after}{but_found}"));
+    }
     if head && around.found.is_none() {
         return (
             codes::UNEXPECTED,
@@ -326,7 +387,7 @@ fn construct(around: &Around<'_>) -> Option<(Code, String)> {
     if around.before_text() == "=>" && around.expects(&[Rule::block, Rule::open_brace]) {
         return told(codes::MISSING_ARM_BLOCK, "a block");
     }
-    if around.expects(&[Rule::kw_in]) && around.expects(&[Rule::comma]) {
+    if around.expects(&[Rule::kw_in]) && around.expects(&[Rule::comma]) && !around.expects(&[Rule::assign]) {
         return told(codes::MISSING_IN, "`in`");
     }
     // Only a function takes a type or a value behind its parameters.

@@ -11,6 +11,7 @@ use crate::source::{SourceId, Span};
 
 use super::brackets::{Brackets, Closed};
 use super::layout_text::{block_comment_length, line_length};
+use super::mend::begins_misspelt_item;
 use super::token::{self, Token, TokenKind, begins_word, number_end, punctuation_length, word_end};
 
 /// How deeply brackets and strings may be nested.
@@ -73,43 +74,45 @@ pub(super) struct Layout {
     pub dropped: Vec<usize>,
 }
 
-/// Looks through `text` once; twice if brackets do not match up.
-pub(super) fn scan(source: SourceId, text: &str) -> Layout {
-    scan_at(source, text, 0)
+/// Looks through `text` once; twice if brackets do not match up. Also tells whether the second look was taken: where it
+/// was not, and something cannot be read, [`mended`] may be right all the same.
+pub(super) fn scan(source: SourceId, text: &str) -> (Layout, bool) {
+    let scanner = likelier(source, text, 0);
+    let mending = scanner.mending;
+    (scanner.layout(), mending)
 }
 
 /// Looks through a part of a file that begins at byte `base` of it. The tokens, the masked copy and the regions
 /// count from the beginning of the part, the spans of problems from that of the file.
 pub(super) fn scan_at(source: SourceId, text: &str, base: usize) -> Layout {
-    let look = |mending| {
-        let mut scanner = Scanner::new(source, text);
-        (scanner.base, scanner.mending, scanner.resynchronise) = (base, mending, mending);
-        scanner.run();
-        scanner
-    };
-    let mut scanner = look(false);
-    if scanner.alone > 0 || scanner.items_inside > 0 {
-        let mended = look(true);
-        // A file that is right may have its items' words at the margin everywhere.
-        let right = scanner.alone == 0 && scanner.unclosed_texts == 0;
-        let limit = if right {
-            1
-        } else {
-            scanner.alone + scanner.items_inside
-        };
-        if mended.alone < limit {
-            scanner = mended;
-        }
+    likelier(source, text, base).layout()
+}
+
+/// The look that lets indentation tell which brackets are missing.
+pub(super) fn mended(source: SourceId, text: &str) -> Layout {
+    look(source, text, 0, true).layout()
+}
+
+fn likelier(source: SourceId, text: &str, base: usize) -> Scanner<'_> {
+    let plain = look(source, text, base, false);
+    let signs = plain.alone + plain.items_inside;
+    if signs == 0 {
+        return plain;
     }
-    let masked = scanner.masked;
-    Layout {
-        tokens: scanner.tokens,
-        // Only whole tokens are overwritten, and only by ASCII.
-        masked: String::from_utf8(masked).unwrap_or_else(|_| " ".repeat(text.len())),
-        regions: scanner.regions,
-        problems: scanner.problems,
-        dropped: Vec::new(),
+    let mended = look(source, text, base, true);
+    // A file that is right may have its items' words at the margin everywhere.
+    let right = plain.alone == 0 && plain.unclosed_texts == 0;
+    match mended.alone < if right { 1 } else { signs } {
+        true => mended,
+        false => plain,
     }
+}
+
+fn look(source: SourceId, text: &str, base: usize, mending: bool) -> Scanner<'_> {
+    let mut scanner = Scanner::new(source, text);
+    (scanner.base, scanner.mending, scanner.resynchronise) = (base, mending, mending);
+    scanner.run();
+    scanner
 }
 
 pub(super) struct Scanner<'t> {
@@ -175,6 +178,17 @@ impl<'t> Scanner<'t> {
             alone: 0,
             items_inside: 0,
             unclosed_texts: 0,
+        }
+    }
+
+    fn layout(self) -> Layout {
+        Layout {
+            tokens: self.tokens,
+            // Only whole tokens are overwritten, and only by ASCII.
+            masked: String::from_utf8(self.masked).unwrap_or_else(|_| " ".repeat(self.text.len())),
+            regions: self.regions,
+            problems: self.problems,
+            dropped: Vec::new(),
         }
     }
 
@@ -331,7 +345,8 @@ impl<'t> Scanner<'t> {
         if !column_0 || !begins_word(self.bytes[start]) {
             return false;
         }
-        begins_item(&self.text[start..])
+        let text = &self.text[start..];
+        begins_item(text) || self.mending && begins_misspelt_item(text)
     }
 
     fn operator(&mut self) {

@@ -6,8 +6,9 @@
 
 use crate::diagnostics::{Diagnostic, Fix, codes::syntax as codes};
 
+use super::explain::nearest_item;
 use super::layout::{Scanner, begins_item};
-use super::token::{Token, TokenKind, closer};
+use super::token::{Token, TokenKind, closer, word_end};
 
 impl Scanner<'_> {
     /// After a newline at `start`: blocks that the next line is too far left for are closed; one that it is too far right
@@ -29,7 +30,8 @@ impl Scanner<'_> {
         let mut at = self.line_start(next);
         while let Some((byte, open, _)) = self.brackets.top_open() {
             let nested = self.brackets.count() > 1;
-            if !nested || indentation > self.indentation(open) {
+            let group = (byte == b'(').then(|| self.group_begins(open)).flatten();
+            if !nested && group.is_none() || indentation > self.indentation(open) {
                 return;
             }
             if byte == b'{' {
@@ -41,6 +43,8 @@ impl Scanner<'_> {
                 self.masked[at + 1] = b'\n';
                 at += 1;
                 closers += 1;
+            } else if let Some(on) = group {
+                self.masked[on - 1] = b')';
             } else {
                 self.unreadable(open);
             }
@@ -93,11 +97,41 @@ impl Scanner<'_> {
         let blank = start > 0 && self.bytes[start - 1] == b' ';
         // The parentheses of an item are followed by its block, and nothing else is.
         let header = self.brackets.count() == 1 && begins_item(&self.text[self.line_start(start)..start]);
-        if line == self.line && ends_line && (header || !begins_record) && blank {
-            self.masked[start - 1] = b')';
+        if line != self.line {
+            return;
+        }
+        let group = self.group_begins(open);
+        let place = match group {
+            Some(on) if self.last.is_some_and(|t| t.start as usize > on) => Some(on),
+            _ => (blank && (ends_line || header) && (header && ends_line || !begins_record)).then_some(start),
+        };
+        if let Some(place) = place {
+            self.masked[place - 1] = b')';
             self.tell_unclosed(open);
             self.brackets.pop();
         }
+    }
+
+    /// Where `on group` begins behind this parenthesis, in its line: that is no argument.
+    fn group_begins(&self, open: usize) -> Option<usize> {
+        let mut behind: Vec<&Token> = self
+            .tokens
+            .iter()
+            .rev()
+            .take_while(|t| t.start as usize > open)
+            .collect();
+        behind.reverse();
+        behind.retain(|t| !t.is_trivia());
+        if behind.iter().any(|t| t.text(self.text) == "(") {
+            // Which of the calls lacks its end is not known.
+            return None;
+        }
+        let pair = behind
+            .windows(2)
+            .rfind(|w| w.iter().all(|t| t.kind == TokenKind::Word) && w[0].text(self.text) == "on")?;
+        let on = pair[0].start as usize;
+        let same_line = !self.text[open..on].contains('\n');
+        (same_line && self.masked[on - 1] == b' ').then_some(on)
     }
 
     /// Before a closing bracket is matched. Returns whether it is dealt with.
@@ -122,8 +156,10 @@ impl Scanner<'_> {
         };
         let first = self.tokens.partition_point(|t| (t.start as usize) < start);
         let words: Vec<_> = self.tokens[first..].iter().filter(|t| !t.is_trivia()).collect();
+        let of_type = words.iter().map(|t| t.text(self.text)).find(|t| *t != "pub") == Some("type");
         let next_to = |w: &&[&Token]| {
-            let header = w[0].kind == TokenKind::Word || w[0].text(self.text) == ")";
+            let text = w[0].text(self.text);
+            let header = w[0].kind == TokenKind::Word || text == ")" || of_type && text == "=";
             header && w[1].kind == TokenKind::Word && w[0].text(self.text) != "pub"
         };
         // The first such pair is the word of the item and its name.
@@ -184,29 +220,16 @@ impl Scanner<'_> {
         }
         // `( … }` with a blank before it is a block; otherwise the closing one is wrong.
         let before = self.text[..open].trim_end_matches(' ');
+        let value = before.ends_with(['=', ',', '(', '[', ':']);
         let block = byte == b'}'
             && open_byte == b'('
-            && before.len() < open
-            && !before.ends_with(['=', ',', '(', '[', ':']);
-        let rest = &self.bytes[start + 1..];
-        let mut line_rest = rest.iter().take_while(|b| **b != b'\n');
-        if !block && !outer && line == self.line && line_rest.any(|b| *b == closer(open_byte)) {
-            // The right one comes later in this line: this one is too many.
-            self.masked[start] = b' ';
-            let span = self.span(start, start + 1);
-            let shown = byte as char;
-            let problem =
-                Diagnostic::error(codes::UNEXPECTED, span, format!("this `{shown}` closes nothing"));
-            let help = "remove it, or write the missing opening bracket before it";
-            self.problems.push(
-                problem
-                    .help(help)
-                    .likely_fix(span, "", format!("remove the `{shown}`")),
-            );
-            return true;
-        }
-        if outer && !block {
-            return self.close_on_line(byte);
+            && (before.len() < open && !value || value && self.holds_fields(open));
+        if !block {
+            match self.meant(byte, open_byte, outer, line) {
+                Meant::TooMany => return self.too_many(byte),
+                Meant::Outer => return self.close_on_line(byte),
+                Meant::Swapped => {}
+            }
         }
         if block {
             self.masked[open] = b'{';
@@ -244,15 +267,70 @@ impl Scanner<'_> {
         true
     }
 
+    /// Whether `name =` or `name:` stands behind this bracket: then it was to begin a record.
+    fn holds_fields(&self, open: usize) -> bool {
+        let inside = self.text[open + 1..].trim_start_matches(' ');
+        let end = word_end(inside.as_bytes(), 0);
+        let behind = inside[end..].trim_start_matches(' ');
+        end > 0 && behind.starts_with(['=', ':']) && !behind.starts_with("==")
+    }
+
+    /// What a bracket that does not fit was to be: what leaves the fewest brackets of the rest of the line without a partner.
+    fn meant(&self, byte: u8, open_byte: u8, outer: bool, line: usize) -> Meant {
+        let rest = &self.bytes[self.position + 1..];
+        let length = rest.iter().take_while(|b| **b != b'\n').count();
+        let rest = &rest[..length.min(LOOK_AHEAD)];
+        let usual = match outer {
+            true => Meant::Outer,
+            false if line == self.line && rest.contains(&closer(open_byte)) => Meant::TooMany,
+            false => Meant::Swapped,
+        };
+        if line != self.line {
+            return usual;
+        }
+        let here = self.brackets.opened_on(self.line);
+        let inner = here.iter().rev().take_while(|b| closer(**b) != byte).count();
+        let alone = |meant: Meant| {
+            let (kept, own) = match meant {
+                Meant::TooMany => (here.len(), 1),
+                Meant::Swapped => (here.len().saturating_sub(1), 1),
+                Meant::Outer => (here.len().saturating_sub(inner + 1), inner),
+            };
+            own + unmatched(here[..kept].to_vec(), rest)
+        };
+        let all = [Meant::TooMany, Meant::Outer, Meant::Swapped];
+        let all = all.into_iter().filter(|m| *m != Meant::Outer || outer);
+        all.min_by_key(|m| (alone(*m), *m != usual)).unwrap_or(usual)
+    }
+
+    /// A closing bracket that is left out of account.
+    fn too_many(&mut self, byte: u8) -> bool {
+        let start = self.position;
+        // Before a brace that is too many its partner may be missing: then the rest is no list of arguments either.
+        self.masked[start] = if byte == b'}' { b'\\' } else { b' ' };
+        let span = self.span(start, start + 1);
+        let shown = byte as char;
+        let problem = Diagnostic::error(codes::UNEXPECTED, span, format!("this `{shown}` closes nothing"));
+        let help = "remove it, or write the missing opening bracket before it";
+        self.problems.push(
+            problem
+                .help(help)
+                .likely_fix(span, "", format!("remove the `{shown}`")),
+        );
+        true
+    }
+
     /// Brackets of this line that lack their own before this one, which closes one further out.
     fn close_on_line(&mut self, byte: u8) -> bool {
         let start = self.position;
         while let Some((inner, open, line)) = self.brackets.top_open() {
-            let free = self.masked[start - 1] == b' ';
-            if closer(inner) == byte || line != self.line || !free {
+            if closer(inner) == byte || line != self.line {
                 break;
             }
-            self.masked[start - 1] = closer(inner);
+            match self.masked[start - 1] == b' ' {
+                true => self.masked[start - 1] = closer(inner),
+                false => self.unreadable(open),
+            }
             let problem = self.unclosed_problem(open, Some(start));
             self.problems.push(problem);
             self.brackets.pop();
@@ -318,7 +396,16 @@ impl Scanner<'_> {
             text = text[..text.len() - 1].trim_end();
             kept = text;
         }
-        match kept.len() == self.text[start + 1..end].trim_end().len() {
+        let all = self.text[start + 1..end].trim_end();
+        // `f(name = "curl) on a`: a bracket of the line is closed within.
+        let open = self.brackets.opened_on(self.line);
+        if kept.len() == all.len()
+            && let Some(last) = open.last().map(|byte| closer(*byte))
+            && let Some(at) = closes_first(all.as_bytes(), last)
+        {
+            kept = &all[..at];
+        }
+        match kept.len() == all.len() {
             true => end,
             false => start + 1 + kept.len(),
         }
@@ -357,13 +444,79 @@ impl Scanner<'_> {
         self.problems.push(problem);
     }
 
-    /// Makes a statement one that cannot be read: what it says is told already.
+    /// Makes a statement one that cannot be read, up to the end of its line: what it says is told already.
     fn unreadable(&mut self, open: usize) {
         self.masked[open] = b'\\';
+        let line = self.masked[open..self.position]
+            .iter_mut()
+            .take_while(|b| **b != b'\n');
+        line.filter(|b| **b == b',').for_each(|b| *b = b'\\');
     }
+}
+
+/// What a bracket that does not fit was to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meant {
+    /// Nothing: it is too many.
+    TooMany,
+    /// The end of a bracket further out: those within lack theirs.
+    Outer,
+    /// The end of the innermost bracket.
+    Swapped,
+}
+
+/// How much of a line is looked at.
+const LOOK_AHEAD: usize = 1000;
+
+/// How many brackets of `text` have no partner, and how many of those that are `open` before it. A block may begin at its end.
+fn unmatched(mut open: Vec<u8>, text: &[u8]) -> usize {
+    let mut alone = 0;
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at += text[at..].iter().take_while(|b| **b != b'"').count() + 1,
+            b'(' | b'[' | b'{' => open.push(byte),
+            b')' | b']' | b'}' => match open.iter().rposition(|o| closer(*o) == byte) {
+                Some(depth) => {
+                    alone += open.len() - depth - 1;
+                    open.truncate(depth);
+                }
+                None => alone += 1,
+            },
+            _ => {}
+        }
+    }
+    let block = text.trim_ascii_end().last() == Some(&b'{');
+    alone + open.len() - usize::from(block && !open.is_empty())
+}
+
+/// The first such bracket in the text that closes nothing of it.
+fn closes_first(text: &[u8], closing: u8) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, byte) in text.iter().enumerate() {
+        if *byte == closing {
+            match depth.checked_sub(1) {
+                Some(less) => depth = less,
+                None => return Some(at),
+            }
+        } else if matches!(byte, b'(' | b'[' | b'{') && closer(*byte) == closing {
+            depth += 1;
+        }
+    }
+    None
 }
 
 /// How many bytes at the beginning are among `these`.
 fn run(bytes: &[u8], these: &[u8]) -> usize {
     bytes.iter().take_while(|b| these.contains(b)).count()
+}
+
+/// Whether `text` begins with a slip of an item's word, a name, and what follows a name there.
+pub(super) fn begins_misspelt_item(text: &str) -> bool {
+    let word = &text[..word_end(text.as_bytes(), 0)];
+    let rest = text[word.len()..].trim_start_matches(' ');
+    let behind = rest[word_end(rest.as_bytes(), 0)..].trim_start_matches(' ');
+    let header = behind.len() < rest.len() && behind.starts_with(['=', '(', '{']);
+    header && nearest_item(word).is_some_and(|near| near.len() == word.len())
 }

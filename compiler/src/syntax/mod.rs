@@ -25,9 +25,12 @@ mod token;
 mod tree;
 pub mod walk;
 
+use std::sync::Arc;
+
 pub use build_expression::EXPRESSION_LIMIT;
 pub(crate) use explain::BUILTIN_TYPES;
 pub use explain::{RESERVED_WORDS, STATEMENT_WORDS};
+use layout::Layout;
 pub use layout::{BRACKET_LIMIT, ITEM_WORDS};
 pub use token::{Token, TokenKind};
 pub use tree::{Node, NodeKind, Tree};
@@ -75,27 +78,56 @@ pub fn parse(sources: &Sources, id: SourceId, diagnostics: &mut Diagnostics) -> 
             ast,
         };
     }
-    let mut layout = layout::scan(id, text);
-    early_end::join(&mut layout, text);
-    let mut problems = Vec::new();
-    let items = layout
-        .regions
-        .iter()
-        .map(|region| build::item(id, text, &layout, region, &mut problems))
-        .collect();
-    let ast = ast::File { items };
-    let mut dropped = layout.dropped.iter().copied().peekable();
-    let told = layout
-        .problems
-        .into_iter()
-        .enumerate()
-        .filter(|(i, _)| dropped.next_if_eq(i).is_none());
-    told.map(|(_, p)| p)
-        .chain(problems)
-        .for_each(|p| diagnostics.push(p));
+    let (layout, mended) = layout::scan(id, text);
+    let mut reading = Reading::of(id, text, layout);
+    if !mended && reading.unread() > 0 {
+        // Two brackets that are missing may well match up: what can be read tells which look is right.
+        let other = Reading::of(id, text, layout::mended(id, text));
+        if other.unread() < reading.unread() {
+            reading = other;
+        }
+    }
+    reading.problems.into_iter().for_each(|p| diagnostics.push(p));
     Syntax {
-        tree: Tree::new(text.clone(), layout.tokens, &ast),
-        ast,
+        tree: reading.tree,
+        ast: reading.ast,
+    }
+}
+
+/// A file as one look at its brackets lets it be read.
+struct Reading {
+    tree: Tree,
+    ast: ast::File,
+    problems: Vec<Diagnostic>,
+}
+
+impl Reading {
+    fn of(id: SourceId, text: &Arc<str>, mut layout: Layout) -> Reading {
+        early_end::join(&mut layout, text);
+        let mut found = Vec::new();
+        let items = layout
+            .regions
+            .iter()
+            .map(|region| build::item(id, text, &layout, region, &mut found))
+            .collect();
+        let ast = ast::File { items };
+        let mut dropped = layout.dropped.iter().copied().peekable();
+        let told = layout
+            .problems
+            .into_iter()
+            .enumerate()
+            .filter(|(i, _)| dropped.next_if_eq(i).is_none());
+        let problems = told.map(|(_, p)| p).chain(found).collect();
+        let tree = Tree::new(text.clone(), layout.tokens, &ast);
+        Reading { tree, ast, problems }
+    }
+
+    /// How many bytes of it could not be read.
+    fn unread(&self) -> usize {
+        self.tree
+            .unread()
+            .map(|n| (n.span.end - n.span.start) as usize)
+            .sum()
     }
 }
 

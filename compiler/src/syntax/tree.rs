@@ -150,15 +150,24 @@ impl Tree {
         self.tokens.iter().map(|t| t.text(&self.text)).collect()
     }
 
+    /// The nodes that could not be read.
+    pub(super) fn unread(&self) -> impl Iterator<Item = &Node> {
+        let mut open: Vec<&Node> = self.nodes.iter().collect();
+        std::iter::from_fn(move || {
+            loop {
+                let node = open.pop()?;
+                if node.kind == NodeKind::Error {
+                    return Some(node);
+                }
+                open.extend(&node.children);
+            }
+        })
+    }
+
     /// The words in what could not be read: names that may be defined there, or used.
     pub fn unread_words(&self) -> BTreeSet<String> {
         let mut words = BTreeSet::new();
-        let mut open: Vec<&Node> = self.nodes.iter().collect();
-        while let Some(node) = open.pop() {
-            if node.kind != NodeKind::Error {
-                open.extend(&node.children);
-                continue;
-            }
+        for node in self.unread() {
             let first = self.tokens.partition_point(|t| t.start < node.span.start);
             let within = self.tokens[first..]
                 .iter()

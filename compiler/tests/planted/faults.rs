@@ -14,6 +14,8 @@ pub(crate) struct Fault {
     pub(crate) to: usize,
     /// What stands there instead.
     pub(crate) text: String,
+    /// The pair of brackets that it breaks, by its opening one.
+    pub(crate) pair: Option<usize>,
 }
 
 /// A token that is no trivia.
@@ -124,6 +126,7 @@ fn names(words: &[Word<'_>], at: usize, faults: &mut Vec<Fault>) {
             from: word.from,
             to: word.to,
             text,
+            pair: None,
         });
     };
     let before = at.checked_sub(1).map_or("", |b| words[b].text);
@@ -145,6 +148,15 @@ fn names(words: &[Word<'_>], at: usize, faults: &mut Vec<Fault>) {
     }
 }
 
+/// The word of the bracket that opens the pair which the bracket at `at` belongs to.
+fn pair(words: &[Word<'_>], at: usize) -> Option<usize> {
+    match words[at].text {
+        "(" | "[" | "{" => Some(at),
+        ")" | "]" | "}" => (0..at).rev().find(|open| closes(words, *open, at)),
+        _ => None,
+    }
+}
+
 fn block_word(word: &str) -> bool {
     ["package", "file", "service", "directory", "user", "nodes", "disk"].contains(&word)
 }
@@ -157,6 +169,7 @@ fn punctuation(words: &[Word<'_>], at: usize, faults: &mut Vec<Fault>) {
             from: word.from,
             to: word.to,
             text: text.to_owned(),
+            pair: pair(words, at),
         });
     };
     let within = block(words, at);
@@ -194,6 +207,7 @@ fn values(words: &[Word<'_>], at: usize, faults: &mut Vec<Fault>) {
             from: word.from,
             to: word.to,
             text,
+            pair: None,
         });
     };
     let field = (at > 1 && words[at - 1].text == "=").then(|| words[at - 2].text);
@@ -235,6 +249,7 @@ fn calls(words: &[Word<'_>], at: usize, faults: &mut Vec<Fault>) {
         from: words[end].from,
         to: words[end].from,
         text: format!("{comma}colour = 7"),
+        pair: None,
     });
     let alone = end == at + 2;
     if alone && words[at - 4].text == "run" {
@@ -243,6 +258,7 @@ fn calls(words: &[Word<'_>], at: usize, faults: &mut Vec<Fault>) {
             from: words[at + 1].from,
             to: words[at + 1].to,
             text: String::new(),
+            pair: None,
         });
     }
 }
@@ -274,6 +290,7 @@ fn fields(words: &[Word<'_>], at: usize, text: &str, faults: &mut Vec<Fault>) {
             from: word.from,
             to: word.to,
             text: misspelt(word.text),
+            pair: None,
         });
     }
     faults.push(Fault {
@@ -281,6 +298,7 @@ fn fields(words: &[Word<'_>], at: usize, text: &str, faults: &mut Vec<Fault>) {
         from: word.from,
         to: word.from,
         text: "colour = 7, ".to_owned(),
+        pair: None,
     });
     let simple = words.get(at + 2).is_some_and(|value| {
         let rest = text[value.to..].trim_start_matches(' ');
@@ -292,6 +310,7 @@ fn fields(words: &[Word<'_>], at: usize, text: &str, faults: &mut Vec<Fault>) {
             from: word.from,
             to: word.from,
             text: format!("{} = {}, ", word.text, text_at(words, at + 2)),
+            pair: None,
         });
     }
     if REQUIRED.contains(&(within, word.text)) && simple {
@@ -304,6 +323,7 @@ fn fields(words: &[Word<'_>], at: usize, text: &str, faults: &mut Vec<Fault>) {
             from: word.from,
             to,
             text: String::new(),
+            pair: None,
         });
     }
 }
@@ -324,6 +344,7 @@ fn habits(words: &[Word<'_>], at: usize, text: &str, faults: &mut Vec<Fault>) {
             from: line_end,
             to: line_end,
             text: format!("\n{line}"),
+            pair: None,
         });
         if line.ends_with(['"', ')', '}']) {
             faults.push(Fault {
@@ -331,6 +352,7 @@ fn habits(words: &[Word<'_>], at: usize, text: &str, faults: &mut Vec<Fault>) {
                 from: line_end,
                 to: line_end,
                 text: ";".to_owned(),
+                pair: None,
             });
         }
     }
@@ -341,6 +363,7 @@ fn habits(words: &[Word<'_>], at: usize, text: &str, faults: &mut Vec<Fault>) {
             from: word.from,
             to: word.to,
             text: misspelt(word.text),
+            pair: None,
         });
     }
 }

@@ -65,7 +65,10 @@ fn choose(text: &str, count: usize, random: &mut Random) -> Vec<Fault> {
         let free = |other: &Fault| {
             line(other.from).abs_diff(line(fault.from)) > 1 && line(other.to).abs_diff(line(fault.to)) > 1
         };
-        if chosen.iter().all(free) {
+        // `( … ` in place of `{ … }`, the opening bracket of another kind and the closing one missing, is one mistake to
+        // whoever reads it: nothing tells that a brace was meant.
+        let same_pair = |other: &Fault| fault.pair.is_some() && other.pair == fault.pair;
+        if chosen.iter().all(free) && !chosen.iter().any(same_pair) {
             chosen.push(fault);
         }
     }

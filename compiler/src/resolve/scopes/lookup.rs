@@ -3,8 +3,8 @@
 use super::super::imports::list_of;
 use super::super::{Builtin, Definition, ItemId, Known, is_value, noun};
 use super::{Walker, Wanted};
-use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, order};
+use crate::diagnostics::{Diagnostic, nearest};
 use crate::source::Span;
 use crate::syntax::BUILTIN_TYPES;
 use crate::syntax::ast::{
@@ -172,14 +172,35 @@ impl Walker<'_> {
                         format!("there is no {} `{}`", wanted.noun(), name.text()),
                     )
                     .suggest(&name.text(), known.iter().map(String::as_str));
+                    let near = nearest(&name.text(), known.iter().map(String::as_str)).map(str::to_owned);
                     let diagnostic = match diagnostic.help {
                         Some(_) => diagnostic,
                         None => self.where_to_find(diagnostic, name, wanted),
                     };
                     self.diagnostics.push(diagnostic);
+                    return near.map_or(Definition::Broken, |near| {
+                        self.taken_for(&near, name.span, wanted)
+                    });
                 }
                 Definition::Broken
             }
+        }
+    }
+
+    /// What a slip of a type or kind is taken for: so the rest of the step, or what is given, is looked at as well.
+    fn taken_for(&mut self, near: &str, span: Span, wanted: Wanted) -> Definition {
+        match self.find_item(near, span) {
+            Some(Definition::Item(id)) if matches!(wanted, Wanted::Type | Wanted::Kind) => {
+                let item = self.resolved.item(id);
+                // A type that would contain itself is no good guess.
+                let within =
+                    item.span.source == span.source && (item.span.start..item.span.end).contains(&span.start);
+                match wanted.fits(item) && !within {
+                    true => Definition::Item(id),
+                    false => Definition::Broken,
+                }
+            }
+            _ => Definition::Broken,
         }
     }
 
