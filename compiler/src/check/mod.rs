@@ -40,6 +40,7 @@ mod typed;
 mod types;
 mod variants;
 mod versions;
+mod waits;
 pub(crate) mod workloads;
 mod written;
 
@@ -92,6 +93,7 @@ pub fn check(
         handed_in: HashSet::new(),
         waits: Vec::new(),
         waits_of: HashMap::new(),
+        repeated: HashMap::new(),
         module: 0,
         reader: None,
         types_in_progress: 0,
@@ -146,6 +148,8 @@ struct Checker<'a> {
     waits: Vec<Wait>,
     /// Runs that a `let` of the workload at hand has used.
     waits_of: HashMap<Span, Vec<Wait>>,
+    /// Runs that a `for` has made, and in how many of them: behind it they are known by their keys.
+    repeated: HashMap<Span, usize>,
     /// The module at hand.
     module: usize,
     /// The deploy whose arguments are at hand.
