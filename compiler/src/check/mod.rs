@@ -18,6 +18,7 @@ mod exhaustive;
 mod expressions;
 mod fields;
 mod functions;
+mod hardware;
 mod interfaces;
 mod items;
 mod known;
@@ -96,7 +97,7 @@ pub fn check(
         repeated: HashMap::new(),
         module: 0,
         reader: None,
-        types_in_progress: 0,
+        types_in_progress: Vec::new(),
         type_parts: bounds::MAX_TYPES,
         value_parts: MAX_PARTS,
         circular: BTreeSet::new(),
@@ -154,7 +155,8 @@ struct Checker<'a> {
     module: usize,
     /// The deploy whose arguments are at hand.
     reader: Option<String>,
-    types_in_progress: usize,
+    /// Types that are being read, each with the place where the one before it uses it.
+    types_in_progress: Vec<(ItemId, Option<Span>)>,
     /// How many more parts types may have.
     type_parts: usize,
     /// How many more parts values may have.

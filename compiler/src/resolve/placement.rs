@@ -85,7 +85,7 @@ fn allowed(place: Place) -> &'static [Class] {
         Place::Patch => &[Named],
         Place::Patched => &[Change],
         Place::Network | Place::Image | Place::Settings => &[Field],
-        Place::Hardware => &[Field, Named],
+        Place::Hardware => &[Field, Named, If, Match],
         Place::Kind => &[Field, Declaration, Out, Requires, Needs],
         Place::Backend => &[Declaration, Provides],
         Place::Site => &[Field, AcceptGap, AcceptPolicy, Choice],
@@ -204,7 +204,7 @@ fn belongs(class: Class, place: Place) -> &'static str {
             _ => "outputs belong into roles, workloads and kinds",
         },
         Class::If => {
-            "`if` with blocks belongs into roles and workloads; for a value write `if … then … else …`"
+            "`if` with blocks belongs into roles, workloads and hardware; for a value write `if … then … else …`"
         }
         Class::Match => {
             "`match` with blocks belongs into roles, workloads and hardware; for a value write `match … { A => 1 }`"
