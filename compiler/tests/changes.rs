@@ -478,3 +478,80 @@ fn an_element_of_a_loop_that_goes_takes_only_its_own_steps_along() {
     let addresses: Vec<&str> = ensure.iter().map(|(address, _)| *address).collect();
     assert_eq!(addresses, ["all.own[shop]", "all.page[shop]", "all.web"]);
 }
+
+const LOOP_OF_RUNS: &str = r#"
+use std.image { bookworm }
+use std.linux { file }
+network  front { cidr = 10.20.0.0/24 }
+hardware small { cpu = 1, memory = 512MiB, nic eth0 { network = front } }
+role note(name: String) { file note { path = "/etc/{name}", content = name } }
+workload store() {
+  nodes disk { count = 2, hardware = small }
+  run serve = note("store") on disk
+}
+workload shops(names: List<String>) {
+  node edge { hardware = small }
+  for name in names {
+    nodes web { count = 2, hardware = small }
+    run pages  = note(name) on web
+    run shared = note("shared-{name}") on edge
+    run kv     = store()
+  }
+}
+site lab { machines = local(image = bookworm) }
+deploy d = shops(names = [NAMES]) on lab
+"#;
+
+#[test]
+fn an_element_that_comes_or_goes_takes_its_own_groups_and_runs_along() {
+    let spec = |names: &str| LOOP_OF_RUNS.replace("NAMES", names);
+    let first = make(
+        &spec(r#""shop", "wiki""#),
+        &Ledger::default(),
+        &Snapshot::default(),
+    );
+    // The new one stands before the others: they keep names, addresses and machines.
+    let more = make(
+        &spec(r#""blog", "shop", "wiki""#),
+        &first.ledger,
+        &applied(&first),
+    );
+    let created = |row: &&plan::NodeRow| row.machine == ObjectVerb::Create;
+    let (new, old): (Vec<_>, Vec<_>) = more.nodes.iter().partition(created);
+    let made: Vec<&str> = new.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(
+        made,
+        ["kv_blog_disk-1", "kv_blog_disk-2", "web_blog-1", "web_blog-2"]
+    );
+    for row in old {
+        let (machine, ensure, remove) = verbs(&more, &row.name);
+        let ensured: Vec<&str> = ensure.iter().map(|(address, _)| *address).collect();
+        let expected: &[&str] = if row.name == "edge" {
+            &["shared[blog].note"]
+        } else {
+            &[]
+        };
+        assert_eq!(ensured, expected, "{}", row.name);
+        assert!(*machine == ObjectVerb::Keep && remove.is_empty());
+    }
+    assert!(more.leaving.is_empty());
+    for (name, node) in &first.ledger.deploys["d"] {
+        assert_eq!(more.ledger.deploys["d"].get(name), Some(node));
+    }
+    // Another order changes nothing, and one that goes takes only what is its own.
+    let turned = make(&spec(r#""wiki", "blog", "shop""#), &more.ledger, &applied(&more));
+    assert!(plan::is_empty(&turned), "{:#?}", plan::counts(&turned));
+    let fewer = make(&spec(r#""blog", "wiki""#), &more.ledger, &applied(&more));
+    let left: Vec<&str> = fewer.leaving.iter().map(|l| l.name.as_str()).collect();
+    assert_eq!(
+        left,
+        ["kv_shop_disk-1", "kv_shop_disk-2", "web_shop-1", "web_shop-2"]
+    );
+    assert_eq!(verbs(&fewer, "edge").2, ["shared[shop].note"]);
+    assert!(
+        fewer
+            .nodes
+            .iter()
+            .all(|row| verbs(&fewer, &row.name).1.is_empty() && row.machine == ObjectVerb::Keep)
+    );
+}

@@ -42,10 +42,12 @@ pub(crate) fn known(answers: &Answers, plan: &Plan) -> Result<(), Failure> {
     for subject in answers.assumed.keys() {
         let found = subject.split_once('/').and_then(|(node, step)| {
             let row = plan.nodes.iter().find(|row| row.name == node)?;
-            let (run, name) = step.split_once('.')?;
             let segments = &plan.patterns.get(row.pattern)?.segments;
-            let segment = segments.iter().find(|segment| segment.run == run)?;
-            segment.steps.iter().find(|step| step.name == name)
+            // Names of runs, such as `kv.install`, and keys in names of steps may hold dots.
+            segments.iter().find_map(|segment| {
+                let name = step.strip_prefix(&segment.run)?.strip_prefix('.')?;
+                segment.steps.iter().find(|step| step.name == name)
+            })
         });
         if found.is_none() {
             return Err(Failure::new("E1630", format!("the plan has no step `{subject}`"))

@@ -189,7 +189,11 @@ fn is_busy(plan: &Plan, row: &NodeRow, run: &str) -> bool {
             pattern.is_some_and(|pattern| pattern.segments.iter().any(|segment| segment.run == run))
         }
         StepVerbs::Some { ensure, remove } => {
-            let of_run = |address: &str| address.split_once('.').is_some_and(|(name, _)| name == run);
+            // Names of runs, such as `kv.install`, and keys in names of steps may hold dots.
+            let of_run = |address: &str| {
+                let step = address.strip_prefix(run);
+                step.is_some_and(|step| step.starts_with('.'))
+            };
             ensure.keys().any(|address| of_run(address)) || remove.iter().any(|step| of_run(&step.address))
         }
     }

@@ -63,6 +63,7 @@ impl Checker<'_> {
         };
         self.locals.clear();
         self.waits_of.clear();
+        self.repeated.clear();
         self.handed_in.clear();
         self.origins.clear();
         let signature = self.functions.get(&id).cloned().unwrap_or_default();
@@ -177,11 +178,19 @@ impl Checker<'_> {
                         by,
                         block,
                     },
-                    FunctionWord::Role,
+                    _,
                 ) => {
+                    self.waits.clear();
                     let turns = self.turns(variables, list, by.as_ref());
+                    let waits = std::mem::take(&mut self.waits);
+                    for name in variables.key.iter().chain([&variables.value]) {
+                        self.waits_of.insert(name.span, waits.clone());
+                    }
                     let inside = self.statements(block, word, signature);
-                    self.steps_of_all_turns(block);
+                    match word {
+                        FunctionWord::Role => self.steps_of_all_turns(block),
+                        FunctionWord::Workload => self.runs_of_all_turns(block),
+                    }
                     body.push(Statement::For(Box::new(For {
                         body: inside,
                         ..turns

@@ -213,10 +213,12 @@ pub(crate) fn keep(value: &Value, check: &Check, span: Span, scope: &mut Scope<'
 /// The error for a key that is there already.
 pub(crate) fn same_key(key: &str, span: Span, list: Span) -> Stop {
     let message = format!("the key `{key}` is there twice");
+    let twice = Diagnostic::error(types::DUPLICATE_KEY, span, message).here("two elements have the same key");
+    let twice = match span == list {
+        true => twice,
+        false => twice.label(list, "in this list"),
+    };
     Stop::Error(Box::new(
-        Diagnostic::error(types::DUPLICATE_KEY, span, message)
-            .here("two elements have the same key")
-            .label(list, "in this list")
-            .help("a key tells one element from all others: choose one that differs"),
+        twice.help("a key tells one element from all others: choose one that differs"),
     ))
 }

@@ -286,6 +286,7 @@ impl Checker<'_> {
                 if self.handed_in.contains(&declared) && !matches!(ty, Type::Thing(Thing::Group, _)) {
                     self.waits.push(Wait {
                         run: name.text.clone(),
+                        keys: Vec::new(),
                         handed_in: true,
                         output: None,
                         argument: String::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::constructs::Schema;
 use super::evaluate::{Scope, Stop, evaluate};
 use super::fields::{Owner, unreadable};
-use super::typed::{Backend, Construct, Deploy, Expression, ExpressionKind, Kind, Provision, Site};
+use super::typed::{Backend, Deploy, Expression, ExpressionKind, Kind, Provision, Site};
 use super::types::{EnumType, Type};
 use super::{Checker, Expected};
 use crate::diagnostics::Diagnostic;
@@ -43,12 +43,23 @@ impl Checker<'_> {
             if let ItemKind::Block { word, name, block } = &resolved.item(*id).kind {
                 match word {
                     BlockWord::Network => self.construct(*id, name, block, Schema::Network),
-                    BlockWord::Hardware => self.construct(*id, name, block, Schema::Hardware),
                     BlockWord::Image => self.construct(*id, name, block, Schema::Image),
                     BlockWord::Kind => self.kind(*id, name, block),
                     BlockWord::Backend => self.backend(*id, name, block),
-                    BlockWord::Site => {}
+                    BlockWord::Hardware | BlockWord::Site => {}
                 }
+            }
+        }
+        // What is in them may be decided by a part of a network.
+        for id in &ids {
+            self.module = id.module;
+            if let ItemKind::Block {
+                word: BlockWord::Hardware,
+                name,
+                block,
+            } = &resolved.item(*id).kind
+            {
+                self.construct(*id, name, block, Schema::Hardware);
             }
         }
         for id in &ids {
@@ -177,69 +188,6 @@ impl Checker<'_> {
         self.module = module;
         self.typed.values.insert(id, value);
         ty
-    }
-
-    fn construct(&mut self, id: ItemId, name: &ast::Name, block: &ast::Block, schema: Schema) {
-        let word = match schema {
-            Schema::Network => "network",
-            Schema::Image => "image",
-            _ => "hardware",
-        };
-        let owner = Owner {
-            noun: format!("{} {word}", if schema == Schema::Image { "an" } else { "a" }),
-            field: "field",
-            declared: None,
-            at: name.span,
-            lenient: unreadable(block),
-        };
-        let declared = self.schema(schema);
-        let fields = self.fields(block, &declared, &owner);
-        let mut parts: Vec<(String, String, BTreeMap<String, Expression>)> = Vec::new();
-        let mut places: BTreeMap<String, Span> = BTreeMap::new();
-        for statement in &block.statements {
-            let StatementKind::Named { word, name, block } = &statement.kind else {
-                continue;
-            };
-            let (schema, text) = match word.text().as_str() {
-                "disk" => (Schema::Disk, "disk"),
-                "nic" => (Schema::Nic, "nic"),
-                other => {
-                    let message = format!("a hardware has no part `{other}`");
-                    let unknown = Diagnostic::error(types::UNKNOWN_FIELD, word.span, message)
-                        .suggest(other, ["disk", "nic"]);
-                    let help = unknown.help.is_none();
-                    self.report(if help {
-                        unknown.help("it has `disk` and `nic`")
-                    } else {
-                        unknown
-                    });
-                    continue;
-                }
-            };
-            if let Some(first) = places.insert(format!("{text} {}", name.text), name.span) {
-                let message = format!("the {text} `{}` is there twice", name.text);
-                let twice = Diagnostic::error(names::DUPLICATE_NAME, name.span, message);
-                self.report(twice.here("here again").label(first, "first defined here"));
-                continue;
-            }
-            let owner = Owner {
-                noun: format!("a {text}"),
-                field: "field",
-                declared: None,
-                at: name.span,
-                lenient: unreadable(block),
-            };
-            let declared = self.schema(schema);
-            let fields = self.fields(block, &declared, &owner);
-            parts.push((text.to_owned(), name.text.clone(), fields));
-        }
-        let construct = Construct {
-            name: name.text.clone(),
-            span: name.span,
-            fields,
-            parts,
-        };
-        self.typed.constructs.insert(id, construct);
     }
 
     fn declarations(&mut self, block: &ast::Block) -> Vec<super::Parameter> {

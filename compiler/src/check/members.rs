@@ -140,6 +140,7 @@ impl Checker<'_> {
                 {
                     self.waits.push(Wait {
                         run: run.clone(),
+                        keys: Vec::new(),
                         handed_in: false,
                         output: Some(name.text.clone()),
                         argument: String::new(),

@@ -19,6 +19,7 @@ mod exhaustive;
 mod expressions;
 mod fields;
 mod functions;
+mod hardware;
 mod interfaces;
 mod items;
 mod known;
@@ -41,6 +42,7 @@ mod typed;
 mod types;
 mod variants;
 mod versions;
+mod waits;
 pub(crate) mod workloads;
 mod written;
 
@@ -116,9 +118,10 @@ impl<'a> Checker<'a> {
             handed_in: HashSet::new(),
             waits: Vec::new(),
             waits_of: HashMap::new(),
+            repeated: HashMap::new(),
             module: 0,
             reader: None,
-            types_in_progress: 0,
+            types_in_progress: Vec::new(),
             type_parts: bounds::MAX_TYPES,
             value_parts: MAX_PARTS,
             circular: BTreeSet::new(),
@@ -172,11 +175,14 @@ struct Checker<'a> {
     waits: Vec<Wait>,
     /// Runs that a `let` of the workload at hand has used.
     waits_of: HashMap<Span, Vec<Wait>>,
+    /// Runs that a `for` has made, and in how many of them: behind it they are known by their keys.
+    repeated: HashMap<Span, usize>,
     /// The module at hand.
     module: usize,
     /// The deploy whose arguments are at hand.
     reader: Option<String>,
-    types_in_progress: usize,
+    /// Types that are being read, each with the place where the one before it uses it.
+    types_in_progress: Vec<(ItemId, Option<Span>)>,
     /// How many more parts types may have.
     type_parts: usize,
     /// How many more parts values may have.

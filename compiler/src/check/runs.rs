@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::constructs::Schema;
 use super::fields::{Owner, unreadable};
-use super::typed::{Callee, Run, SignatureName, Wait};
+use super::typed::{Callee, Run, SignatureName};
 use super::types::{Thing, Type};
 use super::{Checker, Signature};
 use crate::diagnostics::Diagnostic;
-use crate::diagnostics::codes::{names, order};
-use crate::plan::GateMode;
+use crate::diagnostics::codes::names;
 use crate::resolve::{Definition, ItemId};
 use crate::source::Span;
 use crate::syntax::ast::{self, FunctionWord, ItemKind, StatementKind};
@@ -183,59 +182,6 @@ impl Checker<'_> {
                 }
                 self.report(diagnostic.help("a run is on a group: `nodes web { … }` or `node edge { … }`"));
                 None
-            }
-        }
-    }
-
-    fn after(&mut self, value: &ast::Expression, waits: &mut Vec<Wait>) {
-        let help = "write the runs to wait for in a list: `after = [pages, any(x), quorum(y)]`";
-        let ast::ExpressionKind::List(list) = &value.kind else {
-            self.report(
-                Diagnostic::error(order::NOT_A_RUN, value.span, "`after` takes a list of runs").help(help),
-            );
-            return;
-        };
-        for wait in list {
-            let (mode, target) = match &wait.kind {
-                ast::ExpressionKind::Call { callee, arguments } => match (&callee.kind, arguments.as_slice())
-                {
-                    (ast::ExpressionKind::Name(word), [run]) => match word.text.as_str() {
-                        "all" => (GateMode::All, &run.value),
-                        "any" => (GateMode::Any, &run.value),
-                        "quorum" => (GateMode::Quorum, &run.value),
-                        _ => (GateMode::All, wait),
-                    },
-                    _ => (GateMode::All, wait),
-                },
-                _ => (GateMode::All, wait),
-            };
-            let ast::ExpressionKind::Name(name) = &target.kind else {
-                self.report(Diagnostic::error(order::NOT_A_RUN, target.span, "this is not a run").help(help));
-                continue;
-            };
-            let ty = match self.resolved.references.get(&name.span) {
-                Some(Definition::Local(declared)) => self.locals.get(declared).cloned(),
-                Some(Definition::Broken) => continue,
-                _ => None,
-            };
-            match ty {
-                Some(Type::Thing(Thing::Run, _)) => {
-                    let (span, place) = (target.span, self.sources.place(target.span));
-                    waits.push(Wait {
-                        run: name.text.clone(),
-                        handed_in: false,
-                        output: None,
-                        argument: String::new(),
-                        mode,
-                        span,
-                        place,
-                    });
-                }
-                Some(Type::Error) => {}
-                _ => {
-                    let message = format!("`{}` is not a run", name.text);
-                    self.report(Diagnostic::error(order::NOT_A_RUN, target.span, message).help(help));
-                }
             }
         }
     }

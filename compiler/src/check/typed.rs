@@ -511,6 +511,8 @@ pub enum Callee {
 pub struct Wait {
     /// The run that is waited for; or the parameter, through which whatever it is made of is.
     pub run: String,
+    /// Of a run in a `for`: in which turns, from the outermost; without them in all.
+    pub keys: Vec<Expression>,
     /// Whether it is a parameter.
     pub handed_in: bool,
     /// The output that is used; `None` for an explicit `after`.

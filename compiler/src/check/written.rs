@@ -9,8 +9,12 @@ use super::types::{EnumType, Refined, Rule, TextForm, Thing, Type};
 use crate::diagnostics::codes::{names, types};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::resolve::{Definition, ItemId};
+use crate::source::Span;
 use crate::syntax::BUILTIN_TYPES;
 use crate::syntax::ast::{self, TypeKind};
+
+/// Steps of a circle that are shown.
+const SHOWN: usize = 12;
 
 impl Checker<'_> {
     /// The type that is written there.
@@ -21,7 +25,7 @@ impl Checker<'_> {
                 let arguments_: Vec<Type> = arguments.iter().map(|t| self.written_type(t)).collect();
                 if let Some(Definition::Item(id)) = self.resolved.references.get(&name.span) {
                     self.argument_count(ty, 0, arguments_.len());
-                    return self.type_of_item(*id);
+                    return self.type_used_at(*id, Some(name.span));
                 }
                 let text = name.text();
                 let unread = &self.resolved.modules.list[self.module].unread;
@@ -245,38 +249,37 @@ impl Checker<'_> {
 
     /// The type behind a `type` or `enum` item.
     pub(super) fn type_of_item(&mut self, id: ItemId) -> Type {
+        self.type_used_at(id, None)
+    }
+
+    /// The same, for another type that uses it there.
+    fn type_used_at(&mut self, id: ItemId, used: Option<Span>) -> Type {
         if let Some(Some(ty)) = self.types.get(&id) {
             return ty.clone();
         }
         let module = std::mem::replace(&mut self.module, id.module);
-        let ty = self.read_type(id);
+        let ty = self.read_type(id, used);
         self.module = module;
         ty
     }
 
-    fn read_type(&mut self, id: ItemId) -> Type {
+    fn read_type(&mut self, id: ItemId, used: Option<Span>) -> Type {
         match self.types.get(&id) {
             Some(Some(ty)) => return ty.clone(),
             Some(None) => {
                 self.types.insert(id, Some(Type::Error));
-                let item = self.resolved.item(id);
-                let (span, name) = match self.resolved.item_name(id) {
-                    Some(name) => (name.span, name.text.as_str()),
-                    None => (item.span, ""),
-                };
-                let message = format!("the type `{name}` is defined by itself");
-                self.report(Diagnostic::error(names::CIRCULAR_DEFINITION, span, message));
+                self.circle_of_types(id, used);
                 return Type::Error;
             }
             None => {}
         }
-        if self.types_in_progress >= super::bounds::MAX_CHAIN {
+        if self.types_in_progress.len() >= super::bounds::MAX_CHAIN {
             let span = self.resolved.item(id).span;
             self.report(super::bounds::too_large(span, "this chain of types"));
             return Type::Error;
         }
         self.types.insert(id, None);
-        self.types_in_progress += 1;
+        self.types_in_progress.push((id, used));
         let ty = match &self.resolved.item(id).kind {
             ast::ItemKind::Type { name, definition } => {
                 let ty = self.written_type(definition);
@@ -336,9 +339,38 @@ impl Checker<'_> {
             .resolved
             .item_name(id)
             .map_or(self.resolved.item(id).span, |name| name.span);
-        self.types_in_progress -= 1;
+        self.types_in_progress.pop();
         let ty = self.bounded(ty, span);
         self.types.insert(id, Some(ty.clone()));
         ty
+    }
+
+    /// Reports a type that needs itself: the way back to it, one label for each step.
+    fn circle_of_types(&mut self, id: ItemId, used: Option<Span>) {
+        let from = self.types_in_progress.iter().position(|(of, _)| *of == id);
+        let way = &self.types_in_progress[from.unwrap_or(0)..];
+        let name = |id: &ItemId| self.resolved.item_name(*id).map_or("", |n| n.text.as_str());
+        let mut names: Vec<&str> = way.iter().map(|(of, _)| name(of)).collect();
+        names.push(name(&id));
+        // Each is used by the one before it.
+        let places = way.iter().skip(1).map(|(_, used)| *used).chain([used]);
+        let mut edges = names
+            .windows(2)
+            .zip(places)
+            .take(SHOWN)
+            .filter_map(|(pair, place)| Some((place?, format!("`{}` uses `{}` here", pair[0], pair[1]))));
+        let mut shown: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        if shown.len() > SHOWN {
+            shown.splice(SHOWN - 1..shown.len() - 1, ["…".to_owned()]);
+        }
+        let message = format!("a type cannot be made from itself: {}", shown.join(" → "));
+        let Some((span, text)) = edges.next() else { return };
+        let mut diagnostic = Diagnostic::error(names::CIRCULAR_DEFINITION, span, message).here(text);
+        for (span, text) in edges {
+            diagnostic = diagnostic.label(span, text);
+        }
+        self.report(diagnostic.help(
+            "values of it would have no end: let one of them hold names of the others, such as a `String` or a `Map` with keys",
+        ));
     }
 }

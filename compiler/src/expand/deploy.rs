@@ -45,6 +45,10 @@ pub(super) struct Layout<'a> {
     pub(super) later: BTreeMap<String, Span>,
     /// Where each group stands in the list.
     pub(super) by_name: HashMap<String, usize>,
+    /// Where the runs are written, by name.
+    pub(super) run_places: HashMap<String, Span>,
+    /// What each group is called with the keys of its turns as they are: `web[eu-west]`.
+    pub(super) spelled: Vec<String>,
     /// For each group and each run: the calls of workloads that led to it, the outermost first.
     pub(super) group_calls: Vec<Vec<Span>>,
     pub(super) run_calls: Vec<Vec<Span>>,
@@ -85,6 +89,8 @@ pub(super) fn lay_out(
         parts: Scope::of(typed).left,
         later: BTreeMap::new(),
         by_name: HashMap::new(),
+        run_places: HashMap::new(),
+        spelled: Vec::new(),
         group_calls: Vec::new(),
         run_calls: Vec::new(),
         calls: Vec::new(),

@@ -9,6 +9,7 @@ mod dump;
 mod groups;
 mod hardware;
 mod leaders;
+mod loops;
 mod moves;
 mod roles;
 mod rollout;

@@ -1,5 +1,5 @@
-//! `for` in roles: the same steps for each element. What an element is called becomes part of its steps' names, so that
-//! adding or removing one never renames another.
+//! `for`: the same steps for each element, or in a workload the same groups and runs (`loops.rs`). What an element is called
+//! becomes part of their names, so that adding or removing one never renames another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,22 +34,55 @@ impl Layout<'_> {
         outputs: &mut BTreeMap<String, (Template, Span)>,
         symbolic: &mut Sha256,
     ) {
+        let steps = names(&turns.body);
+        let mut first = true;
+        let depth = expanded.turns.len();
+        self.each_turn(turns, "a step", depth, scope, &mut |this, key, scope| {
+            if expanded.steps.len() > MAX_STEPS {
+                let message = format!("a run of more than {MAX_STEPS} steps is too large");
+                let diagnostic = Diagnostic::error(codes::TOO_LARGE, turns.list.span, message);
+                this.report(diagnostic.help("look at the list: it may hold more than is meant"));
+                return false;
+            }
+            expanded.turns.push(format!("[{key}]"));
+            // What a role does is written once, however many elements there are.
+            let mut again = Sha256::new();
+            let hash = if first { &mut *symbolic } else { &mut again };
+            first = false;
+            this.role_statements(&turns.body, scope, expanded, outputs, hash);
+            expanded.turns.pop();
+            for name in &steps {
+                scope.variables.remove(*name);
+            }
+            true
+        });
+    }
+
+    /// Goes through the elements of a `for`, with the names of each in the scope, and its key, which no other has.
+    /// `within` others it stands. It ends early where `then` says `false`, or something is wrong, which is told.
+    pub(super) fn each_turn(
+        &mut self,
+        turns: &For,
+        of: &str,
+        within: usize,
+        scope: &mut Scope<'_>,
+        then: &mut dyn FnMut(&mut Self, &str, &mut Scope<'_>) -> bool,
+    ) {
         let entries = evaluate(&turns.list, scope).and_then(|list| each(list, turns.list.span, scope));
         let entries = match entries {
             Ok(entries) => entries,
             Err(stop) => return self.stopped(stop),
         };
-        let steps = names(&turns.body);
         let mut keys: BTreeSet<String> = BTreeSet::new();
         scope.loops += 1;
-        for (index, (key, value)) in entries.into_iter().enumerate() {
+        for (key, value) in entries {
             if let (Some(name), Some(key)) = (&turns.key_variable, &key) {
                 scope
                     .variables
                     .insert(name.clone(), Template::Value(key.clone().into()));
             }
             scope.variables.insert(turns.variable.clone(), value.clone());
-            let Some(key) = self.key(turns, key, value, scope) else {
+            let Some(key) = self.key(turns, of, key, value, scope) else {
                 break;
             };
             if !keys.insert(key.clone()) {
@@ -57,25 +90,13 @@ impl Layout<'_> {
                 self.stopped(same_key(&key, span, turns.list.span));
                 break;
             }
-            if expanded.turns.len() >= MAX_WITHIN {
+            if within >= MAX_WITHIN {
                 let message = format!("more than {MAX_WITHIN} `for` within each other");
                 self.report(Diagnostic::error(codes::TOO_LARGE, turns.list.span, message));
                 break;
             }
-            if expanded.steps.len() > MAX_STEPS {
-                let message = format!("a run of more than {MAX_STEPS} steps is too large");
-                let diagnostic = Diagnostic::error(codes::TOO_LARGE, turns.list.span, message);
-                self.report(diagnostic.help("look at the list: it may hold more than is meant"));
+            if !then(self, &key, scope) {
                 break;
-            }
-            expanded.turns.push(format!("[{key}]"));
-            // What a role does is written once, however many elements there are.
-            let mut again = Sha256::new();
-            let hash = if index == 0 { &mut *symbolic } else { &mut again };
-            self.role_statements(&turns.body, scope, expanded, outputs, hash);
-            expanded.turns.pop();
-            for name in &steps {
-                scope.variables.remove(*name);
             }
         }
         scope.loops -= 1;
@@ -89,6 +110,7 @@ impl Layout<'_> {
     fn key(
         &mut self,
         turns: &For,
+        of: &str,
         key: Option<String>,
         value: Template,
         scope: &mut Scope<'_>,
@@ -98,7 +120,7 @@ impl Layout<'_> {
             (None, Some(key)) => (Ok(Template::Value(key.into())), turns.list.span),
             (None, None) => (Ok(value), turns.list.span),
         };
-        let text = match value.and_then(|value| known(value, span, "the name of a step", scope)) {
+        let text = match value.and_then(|value| known(value, span, &format!("the name of {of}"), scope)) {
             Ok(Value::String(text)) => text,
             Ok(value) => value.to_string(),
             Err(stop) => {
@@ -108,7 +130,7 @@ impl Layout<'_> {
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
         if text.is_empty() || text.len() > LONGEST_KEY || !text.chars().all(plain) {
-            let message = format!("`{text}` cannot be a part of the name of a step");
+            let message = format!("`{text}` cannot be a part of the name of {of}");
             self.report(Diagnostic::error(types::BAD_KEY, span, message).help(format!(
                 "a key has 1 to {LONGEST_KEY} letters, digits, `-`, `_`, `.` or `:`"
             )));
@@ -119,7 +141,7 @@ impl Layout<'_> {
 }
 
 /// Names that the statements of a block give.
-fn names(body: &[Statement]) -> Vec<&str> {
+pub(super) fn names(body: &[Statement]) -> Vec<&str> {
     let mut all = Vec::new();
     for statement in body {
         match statement {
@@ -130,11 +152,10 @@ fn names(body: &[Statement]) -> Vec<&str> {
                 all.extend(names(otherwise));
             }
             Statement::Match(_, arms) => arms.iter().for_each(|(_, body)| all.extend(names(body))),
-            Statement::For(_)
-            | Statement::Group(_)
-            | Statement::Run(_)
-            | Statement::Out(..)
-            | Statement::OnLeave(_) => {}
+            Statement::Group(group) => all.push(group.name.as_str()),
+            Statement::Run(run) => all.push(run.name.as_str()),
+            Statement::For(turns) => all.extend(names(&turns.body)),
+            Statement::Out(..) | Statement::OnLeave(_) => {}
         }
     }
     all

@@ -25,14 +25,27 @@ const MAX_COUNT: u64 = 1_000_000;
 /// Workloads within each other.
 const MAX_DEPTH: usize = 64;
 
+/// What a run of a workload has come to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ran {
+    /// Its name in the deploy.
+    pub(super) called: String,
+    /// The runs of roles in it.
+    pub(super) leaves: Vec<String>,
+}
+
 /// A workload that is being put in.
 pub(super) struct Frame {
     workload: ItemId,
     /// What stands before the names of its runs and groups: `kv.` and `kv_`; nothing for that of the deploy.
     run_prefix: String,
     group_prefix: String,
-    /// Runs of roles that each of its runs comes to.
-    runs: BTreeMap<String, Vec<String>>,
+    /// Runs of roles that each of its runs comes to; behind a `for` also those of one turn: `pages[shop]`.
+    pub(super) runs: BTreeMap<String, Ran>,
+    /// The keys of the turns of `for` at hand, and the lists that they are from.
+    pub(super) turns: Vec<(String, Span)>,
+    /// What the runs of a `for` come from.
+    pub(super) lists: BTreeMap<String, Span>,
     /// By parameter: what whoever uses it waits for.
     handed_in: BTreeMap<String, Vec<WaitInstance>>,
     /// What each of its runs waits for.
@@ -52,6 +65,8 @@ impl Frame {
             run_prefix: String::new(),
             group_prefix: String::new(),
             runs: BTreeMap::new(),
+            turns: Vec::new(),
+            lists: BTreeMap::new(),
             handed_in: BTreeMap::new(),
             after: Vec::new(),
             all: Vec::new(),
@@ -60,17 +75,17 @@ impl Frame {
         }
     }
 
-    fn run_name(&self, name: &str) -> String {
-        format!("{}{name}", self.run_prefix)
+    pub(super) fn run_name(&self, name: &str) -> String {
+        format!("{}{}", self.run_prefix, self.in_turn(name))
     }
 
     fn group_name(&self, name: &str) -> String {
-        format!("{}{name}", self.group_prefix)
+        format!("{}{name}{}", self.group_prefix, self.key_of_host())
     }
 
-    /// Whether it was put into another one, so that few lines may come to many runs.
+    /// Whether it was put into another one or is repeated, so that few lines may come to many runs.
     fn is_inner(&self) -> bool {
-        !self.calls.is_empty()
+        !self.calls.is_empty() || !self.turns.is_empty()
     }
 }
 
@@ -105,8 +120,7 @@ impl<'a> Layout<'a> {
                         self.stopped(stop);
                     }
                 }
-                // Nothing is repeated in a workload.
-                Statement::For(_) => {}
+                Statement::For(turns) => self.repeat(turns, scope, frame),
                 // A workload has no steps.
                 Statement::Step(_) | Statement::OnLeave(_) => {}
             }
@@ -174,11 +188,12 @@ impl<'a> Layout<'a> {
             .unwrap_or_else(empty_hardware);
         let name = frame.group_name(&group.name);
         if let Some(before) = self.by_name.get(&name).copied() {
-            return self.same_name(&name, group.span, before);
+            return self.same_name(&name, group, before, frame);
         }
         let index = self.groups.len();
         self.by_name.insert(name.clone(), index);
         self.group_calls.push(self.calls.clone());
+        self.spelled.push(frame.in_turn(&group.name));
         self.groups.push(GroupInstance {
             name,
             many: group.many,
@@ -196,23 +211,8 @@ impl<'a> Layout<'a> {
         scope.variables.insert(group.name.clone(), value);
     }
 
-    /// Reports a group whose name, with those of the calls before it, is that of another.
-    fn same_name(&mut self, name: &str, span: Span, before: usize) {
-        let message = format!("two groups of this deploy are called `{name}`");
-        let first = self.groups[before].span;
-        let calls = self.group_calls[before].clone();
-        let twice = Diagnostic::error(codes::SAME_NAME, span, message);
-        let twice = match (span == first, calls.last()) {
-            (true, Some(call)) => twice.label(*call, "the other comes from this run"),
-            _ => twice.label(first, "the other is this one"),
-        };
-        self.report(twice.help(
-            "names of groups in a workload begin with that of its run: give one of the runs or groups another name",
-        ));
-    }
-
     fn run(&mut self, run: &Run, scope: &mut Scope<'_>, frame: &mut Frame) {
-        if !self.has_room(frame, run.span) {
+        if !self.has_room(frame, run.span) || !self.has_own_name(&frame.run_name(&run.name), run.span) {
             return;
         }
         let Some((id, called)) = self.called(run) else {
@@ -329,6 +329,7 @@ impl<'a> Layout<'a> {
         &mut self,
         run: &Run,
         waits: impl Iterator<Item = &'w Wait>,
+        scope: &mut Scope<'_>,
         frame: &Frame,
     ) -> Vec<WaitInstance> {
         let own = frame.run_name(&run.name);
@@ -338,13 +339,15 @@ impl<'a> Layout<'a> {
                 all.extend(frame.handed_in.get(&wait.run).into_iter().flatten().cloned());
                 continue;
             }
-            let of = frame.run_name(&wait.run);
+            let Some(Ran { called: of, leaves }) = self.waited_for(wait, scope, frame) else {
+                continue;
+            };
             let reason = match (&wait.output, wait.mode) {
                 (Some(output), _) => format!("`{own}` uses the output `{output}` of `{of}`"),
                 (None, GateMode::All) => format!("`{own}` is to come after `{of}`"),
                 (None, mode) => format!("`{own}` is to come after {} `{of}`", mode.words()),
             };
-            for leaf in frame.runs.get(&wait.run).into_iter().flatten() {
+            for leaf in leaves {
                 all.push(WaitInstance {
                     run: leaf.clone(),
                     mode: wait.mode,
@@ -435,10 +438,14 @@ impl<'a> Layout<'a> {
         scope.later.clone_from(&self.later);
         scope.variables.insert(run.name.clone(), expanded.outputs);
         let rollout = self.rollout(run, group, scope);
-        let mut waits = self.waits(run, run.waits.iter(), frame);
+        let mut waits = self.waits(run, run.waits.iter(), scope, frame);
         waits.extend(frame.after.iter().cloned());
         let waits = self.strongest(waits, run.span);
-        frame.runs.insert(run.name.clone(), vec![name.clone()]);
+        let ran = Ran {
+            called: name.clone(),
+            leaves: vec![name.clone()],
+        };
+        frame.runs.insert(run.name.clone(), ran);
         frame.all.push(name.clone());
         self.runs.push(RunInstance {
             name,
@@ -487,18 +494,30 @@ impl<'a> Layout<'a> {
         }
         let mut handed_in = BTreeMap::new();
         for name in run.arguments.keys() {
-            let waits = self.waits(run, run.waits.iter().filter(|w| w.argument == *name), frame);
+            let waits = self.waits(
+                run,
+                run.waits.iter().filter(|w| w.argument == *name),
+                scope,
+                frame,
+            );
             if !waits.is_empty() {
                 handed_in.insert(name.clone(), waits);
             }
         }
         let mut after = frame.after.clone();
-        after.extend(self.waits(run, run.waits.iter().filter(|w| w.argument.is_empty()), frame));
+        after.extend(self.waits(
+            run,
+            run.waits.iter().filter(|w| w.argument.is_empty()),
+            scope,
+            frame,
+        ));
         let mut inner = Frame {
             workload: id,
             run_prefix: format!("{}.", frame.run_name(&run.name)),
             group_prefix: format!("{}_", frame.group_name(&run.name)),
             runs: BTreeMap::new(),
+            turns: Vec::new(),
+            lists: BTreeMap::new(),
             handed_in,
             after,
             all: Vec::new(),
@@ -516,7 +535,11 @@ impl<'a> Layout<'a> {
         scope.later.clone_from(&self.later);
         scope.variables.insert(run.name.clone(), record(inner.outputs));
         frame.all.extend(inner.all.iter().cloned());
-        frame.runs.insert(run.name.clone(), inner.all);
+        let ran = Ran {
+            called: frame.run_name(&run.name),
+            leaves: inner.all,
+        };
+        frame.runs.insert(run.name.clone(), ran);
     }
 }
 

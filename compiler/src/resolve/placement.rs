@@ -85,7 +85,7 @@ fn allowed(place: Place) -> &'static [Class] {
         Place::Patch => &[Named],
         Place::Patched => &[Change],
         Place::Network | Place::Image | Place::Settings => &[Field],
-        Place::Hardware => &[Field, Named],
+        Place::Hardware => &[Field, Named, If, Match],
         Place::Kind => &[Field, Declaration, Out, Requires, Needs],
         Place::Backend => &[Declaration, Provides],
         Place::Site => &[Field, AcceptGap, AcceptPolicy, Choice],
@@ -93,13 +93,13 @@ fn allowed(place: Place) -> &'static [Class] {
         Place::Signature => &[Out],
         Place::Deploy => &[Choice],
         Place::Role => &[Let, Named, Out, If, OnLeave, Match, For],
-        Place::Workload => &[Let, Nodes, Run, Out, If, Match],
+        Place::Workload => &[Let, Nodes, Run, Out, If, Match, For],
         Place::Test => &[Let, Deploy, Assert, ExpectError],
         Place::Policy => &[Let, Assert],
         Place::Expected => &[Deploy],
         Place::RoleBranch => &[Let, Named, If, OnLeave, Match, For],
         Place::OnLeave => &[Let, Named, If, Match, For],
-        Place::WorkloadBranch => &[Let, Nodes, Run, If, Match],
+        Place::WorkloadBranch => &[Let, Nodes, Run, If, Match, For],
     }
 }
 
@@ -199,18 +199,18 @@ fn belongs(class: Class, place: Place) -> &'static str {
         }
         Class::Out => match place {
             Place::RoleBranch | Place::WorkloadBranch => {
-                "an output is always there: write it beside the `if`, with `if … then … else …` as its value"
+                "an output is always there: write it beside the block, with `if … then … else …` or a comprehension as its value"
             }
             _ => "outputs belong into roles, workloads and kinds",
         },
         Class::If => {
-            "`if` with blocks belongs into roles and workloads; for a value write `if … then … else …`"
+            "`if` with blocks belongs into roles, workloads and hardware; for a value write `if … then … else …`"
         }
         Class::Match => {
             "`match` with blocks belongs into roles, workloads and hardware; for a value write `match … { A => 1 }`"
         }
         Class::For => {
-            "`for` with a block belongs into roles; for a value write `[… for x in list]` or `{ for x in list: key = value }`"
+            "`for` with a block belongs into roles and workloads; for a value write `[… for x in list]` or `{ for x in list: key = value }`"
         }
         Class::Requires => "`requires` belongs into a kind: it says what its steps need of a backend",
         Class::Provides => "`provides` belongs into a backend",

@@ -308,9 +308,14 @@ impl<'a> Walker<'a> {
                 by.iter().for_each(|e| self.expression(e));
                 self.block(place.inside(), block);
                 self.locals.truncate(depth);
-                // All of its steps together can be loaded by a later one.
-                let steps = declarations(block).into_iter().filter(|d| d.noun == "step");
-                self.locals.extend(steps);
+                // All of its steps together can be loaded by a later one, and all of its runs waited for.
+                for declared in declarations(block) {
+                    if matches!(declared.noun, "step" | "run")
+                        && !self.locals.iter().any(|l| l.name == declared.name)
+                    {
+                        self.locals.push(declared);
+                    }
+                }
             }
             StatementKind::If { branches, otherwise } => {
                 let inner = place.inside();

@@ -75,6 +75,8 @@ pub const GENERATED: Code = Code("E0379");
 pub const NOT_SECRET: Code = Code("E0380");
 /// A file with a secret that everybody can read.
 pub const SECRET_READABLE: Code = Code("E0381");
+/// A wait for a run of a `for` that has no such turn.
+pub const NO_SUCH_TURN: Code = Code("E0382");
 /// A name that is moved from, or to, twice.
 pub const MOVED_TWICE: Code = Code("E0395");
 /// A function that needs itself.
@@ -158,6 +160,7 @@ pub const ALL: &[Code] = &[
     GENERATED,
     NOT_SECRET,
     SECRET_READABLE,
+    NO_SUCH_TURN,
     MOVED_TWICE,
     OPEN_PATTERN,
     BAD_IMPORT,
