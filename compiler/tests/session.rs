@@ -48,6 +48,63 @@ fn same(checked: &Checked, project: &Project) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// `main` uses `web` and `app`, which both use `names`.
+fn four() -> Project {
+    let web = "use std.linux { directory }\nuse names { label }\npub role web(a: Int = 1) {\n  directory d { path = \"/srv/a\" }\n  out o: Int = a\n}\npub let web_name = label(\"web\")\n";
+    let main = "use std.image { bookworm }\nuse web { web }\nuse app { app_name }\nhardware small {\n  cpu = 1, memory = 512MiB\n  disk root { size = 8GiB }\n}\nworkload shop(title: String = app_name) {\n  nodes a { count = 1, hardware = small }\n  run r = web() on a\n}\nsite lab { machines = local(image = bookworm) }\ndeploy d = shop() on lab\n";
+    [
+        ("main.rebar", main),
+        ("web.rebar", web),
+        (
+            "app.rebar",
+            "use names { label }\npub let app_name = label(\"app\")\n",
+        ),
+        (
+            "names.rebar",
+            "pub fn label(text: String): String = \"{text}!\"\nlet own = 3\n",
+        ),
+    ]
+    .map(|(path, text)| (path.to_owned(), text.to_owned()))
+    .into()
+}
+
+/// How many modules are looked at again when `from` becomes `to` in a file.
+fn looked_at(path: &str, from: &str, to: &str) -> usize {
+    let mut project = four();
+    let mut session = session(&project);
+    let first = session.check();
+    assert_eq!(first.again, first.modules);
+    assert_eq!(session.check().again, 0);
+    assert!(project[path].contains(from));
+    let text = project[path].replace(from, to);
+    project.insert(path.to_owned(), text.clone());
+    session.edit(path, text);
+    let checked = session.check();
+    assert_eq!(said(&checked.sources, &checked.diagnostics), cold(&project));
+    checked.again
+}
+
+#[test]
+fn only_what_may_be_understood_otherwise_is_looked_at_again() {
+    // In a role, also where everything behind it moves.
+    assert_eq!(looked_at("web.rebar", "/srv/a", "/srv/other"), 1);
+    assert_eq!(looked_at("web.rebar", "use std", "// a line\nuse std"), 1);
+    assert_eq!(looked_at("names.rebar", "own = 3", "own = 4"), 1);
+    assert_eq!(looked_at("main.rebar", "count = 1", "count = 2"), 1);
+    // What others see: of a role, and of a function that is needed by way of another module.
+    assert_eq!(looked_at("web.rebar", "a: Int = 1", "a: Int = 2"), 2);
+    assert_eq!(looked_at("names.rebar", "{text}!", "{text}?"), 4);
+    // A name more may be what somebody lacks.
+    assert_eq!(looked_at("app.rebar", "pub let", "let more = 1\npub let"), 2);
+    // What concerns everybody.
+    let all = looked_at(
+        "main.rebar",
+        "deploy d",
+        "policy \"p\" { assert 1 == 1 }\ndeploy d",
+    );
+    assert!(all > 5, "{all}");
+}
+
 /// A module: what it uses, and its items by form and number.
 #[derive(Debug, Clone)]
 struct Written {
@@ -195,7 +252,7 @@ fn put(module: usize, all: &[Written], project: &mut Project, session: &mut Sess
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 160, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn a_session_says_what_a_cold_compile_says(

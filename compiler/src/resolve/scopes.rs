@@ -3,12 +3,14 @@
 //! Steps, groups, runs, `let`s and parameters are values of one scope. Kinds, roles, workloads, types and sites
 //! are words: they stand where a value cannot, so a step may be called like a kind.
 
+mod entry;
 pub(crate) mod interfaces;
 mod lookup;
 mod moved;
 mod patched;
 mod patterns;
 
+pub(super) use entry::resolve_bodies;
 pub(crate) use moved::{parts, split as split_part};
 pub(crate) use patterns::bindings;
 
@@ -25,22 +27,6 @@ use crate::syntax::ast::{
     Name, Parameter, Statement, StatementKind, StringPart, TestWord, Type, TypeKind,
 };
 use crate::syntax::walk;
-
-/// Resolves the bodies of all items.
-pub(super) fn resolve_bodies(
-    resolved: &Resolved,
-    tables: &mut [Table],
-    diagnostics: &mut Diagnostics,
-) -> HashMap<Span, Definition> {
-    let mut references = HashMap::new();
-    for module in 0..tables.len() {
-        let mut walker = Walker::new(resolved, module, tables, &mut references, diagnostics);
-        for item in &resolved.modules.list[module].ast.items {
-            walker.item_of_module(item);
-        }
-    }
-    references
-}
 
 /// A name inside of a function.
 #[derive(Debug, Clone)]
@@ -78,51 +64,7 @@ enum Wanted {
     Deploy,
 }
 
-impl<'a> Walker<'a> {
-    pub(super) fn new(
-        resolved: &'a Resolved,
-        module: usize,
-        tables: &'a mut [Table],
-        references: &'a mut HashMap<Span, Definition>,
-        diagnostics: &'a mut Diagnostics,
-    ) -> Walker<'a> {
-        Walker {
-            resolved,
-            module,
-            tables,
-            references,
-            diagnostics,
-            locals: Vec::new(),
-            declared: Vec::new(),
-            in_role: false,
-            misplaced: Vec::new(),
-        }
-    }
-
-    /// What others see of an item: all of it, but of a role or workload only what it takes and gives.
-    pub(super) fn head(&mut self, item: &Item) {
-        let ItemKind::Function {
-            word,
-            parameters,
-            implements,
-            block,
-            ..
-        } = &item.kind
-        else {
-            return self.item_of_module(item);
-        };
-        self.locals.clear();
-        self.in_role = *word == FunctionWord::Role;
-        self.declared = declarations(block);
-        implements.iter().for_each(|path| self.signature_of(path));
-        self.parameters(parameters);
-        for statement in &block.statements {
-            if let StatementKind::Out { ty, .. } = &statement.kind {
-                self.ty(ty);
-            }
-        }
-    }
-
+impl Walker<'_> {
     /// All names in an item.
     pub(super) fn item_of_module(&mut self, item: &Item) {
         self.locals.clear();
