@@ -18,6 +18,7 @@ mod exhaustive;
 mod expressions;
 mod fields;
 mod functions;
+mod hangs;
 mod interfaces;
 mod items;
 mod known;
@@ -33,6 +34,7 @@ mod records;
 pub(crate) mod rules;
 mod runs;
 mod secrets;
+mod shape;
 mod templates;
 mod tested;
 pub(crate) mod turns;
@@ -105,6 +107,10 @@ pub fn check(
     checker.items();
     checker.moves();
     checker.circles_of_deploys();
+    let public = |id| resolved.item(id).public;
+    for told in shape::check(&checker.typed, &public) {
+        checker.report(told);
+    }
     let mut typed = checker.typed;
     typed.spec = digest(sources);
     typed.resolved = resolved;
