@@ -7,7 +7,7 @@ use crate::diagnostics::codes::names;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::Span;
 use crate::syntax::BUILTIN_TYPES;
-use crate::syntax::ast;
+use crate::syntax::ast::{self, BlockWord, ItemKind};
 
 /// What one module sees beside its own items.
 #[derive(Debug, Default)]
@@ -60,7 +60,17 @@ fn own_items(resolved: &mut Resolved, diagnostics: &mut Diagnostics) {
         let mut table: BTreeMap<String, ItemId> = BTreeMap::new();
         for (item_index, item) in module.ast.items.iter().enumerate() {
             let Some(name) = name_of(item) else { continue };
-            if BUILTIN_TYPES.contains(&name.text.as_str()) || Builtin::is_reserved(&name.text) {
+            // A function of the language is called, and so only hides what is called as well.
+            let called = matches!(
+                item.kind,
+                ItemKind::Fn { .. }
+                    | ItemKind::Block {
+                        word: BlockWord::Backend,
+                        ..
+                    }
+            );
+            let taken = Builtin::is_value(&name.text) || (called && Builtin::function(&name.text).is_some());
+            if taken || BUILTIN_TYPES.contains(&name.text.as_str()) {
                 let message = format!("`{}` is a name of the language itself", name.text);
                 diagnostics
                     .push(Diagnostic::error(names::SHADOWS, name.span, message).help("choose another name"));
@@ -126,7 +136,7 @@ fn imports_of(resolved: &Resolved, module: usize, diagnostics: &mut Diagnostics)
     let this = &resolved.modules.list[module];
     let mut table = Table::default();
     for item in &this.ast.items {
-        let ast::ItemKind::Use {
+        let ItemKind::Use {
             module: path,
             names: list,
         } = &item.kind
@@ -257,7 +267,7 @@ fn find_cycles(resolved: &Resolved, diagnostics: &mut Diagnostics) {
         .enumerate()
         .map(|(index, module)| {
             let used = |item: &ast::Item| match &item.kind {
-                ast::ItemKind::Use { module, .. } => {
+                ItemKind::Use { module, .. } => {
                     Some((resolved.modules.used(index, &module.text())?, module.span))
                 }
                 _ => None,
