@@ -1,8 +1,9 @@
 //! `rebar apply`
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use rebar_compiler::plan::{Filler, Plan};
+use rebar_compiler::plan::Plan;
 use rebar_runtime::execute::{self, Outcome};
 use rebar_runtime::observe::Depth;
 use rebar_runtime::plan_file;
@@ -34,7 +35,8 @@ pub(crate) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Fai
         .map_err(|error| Failure::from_state(&error))?;
     let open = record.is_some_and(|record| record.open_run.is_some());
     if Summary::of(&plan).is_empty() && !open {
-        return unchanged(context, args, &plan, unsure);
+        let outputs = super::status::outputs_of(&state, &plan).await?;
+        return unchanged(context, args, (&plan, &outputs), unsure);
     }
     if !super::is_file(&args.what) {
         given::refuse_missed(context, &plan, &args.arguments).await?;
@@ -80,8 +82,12 @@ async fn practise(state: &State, plan: &Plan, outcome: &Outcome) {
 }
 
 /// Says that there is nothing to do, and what the deploy hands out.
-fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan, unsure: bool) -> Result<Exit, Failure> {
-    let outputs = Filler::new(plan).outputs().unwrap_or_default();
+fn unchanged(
+    context: &Context,
+    args: &ApplyArgs,
+    (plan, outputs): (&Plan, &BTreeMap<String, serde_json::Value>),
+    unsure: bool,
+) -> Result<Exit, Failure> {
     let text = if args.json {
         let event = serde_json::json!({ "event": "unchanged", "deploy": plan.deploy, "outputs": outputs });
         format!("{event}\n")
@@ -89,7 +95,7 @@ fn unchanged(context: &Context, args: &ApplyArgs, plan: &Plan, unsure: bool) -> 
         format!(
             "{}\n{}",
             Summary::of(plan).text(unsure),
-            carry::outputs(&outputs, context.out)
+            carry::outputs(outputs, context.out)
         )
     };
     super::print(&text)?;

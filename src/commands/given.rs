@@ -107,7 +107,10 @@ async fn outputs(context: &Context) -> Result<BTreeMap<String, serde_json::Value
         if let Some(plan) = last_done(&state, &record.name).await?
             && record.machines > 0
         {
-            all.insert(record.name.clone(), serde_json::json!(status::outputs_of(&plan)));
+            all.insert(
+                record.name.clone(),
+                serde_json::json!(status::outputs_of(&state, &plan).await?),
+            );
         }
     }
     Ok(all)

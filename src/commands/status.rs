@@ -73,12 +73,20 @@ async fn outputs(
     let text = state.latest_plan(&record.name).await;
     let text = text.map_err(|error| Failure::from_state(&error))?;
     let plan = text.and_then(|text| rebar_compiler::plan::read(text.as_bytes()).ok());
-    Ok(plan.map(|plan| outputs_of(&plan)).unwrap_or_default())
+    match plan {
+        Some(plan) => outputs_of(state, &plan).await,
+        None => Ok(BTreeMap::new()),
+    }
 }
 
-/// What a plan that was carried out hands out.
-pub(super) fn outputs_of(plan: &Plan) -> BTreeMap<String, serde_json::Value> {
-    Filler::new(plan).outputs().unwrap_or_default()
+/// What a plan that was carried out hands out, with what its steps have found out.
+pub(super) async fn outputs_of(
+    state: &State,
+    plan: &Plan,
+) -> Result<BTreeMap<String, serde_json::Value>, Failure> {
+    let found = state.found_out(&plan.deploy).await;
+    let found = found.map_err(|error| Failure::from_state(&error))?;
+    Ok(Filler::with_outputs(plan, &found).known_outputs())
 }
 
 async fn look(context: &Context, state: &State, record: &DeployRecord) -> Result<Snapshot, Failure> {

@@ -64,6 +64,7 @@ fn apply(function: Function, arguments: &[Template]) -> String {
         Function::UrlPort => member("port"),
         Function::UrlPath => member("path"),
         Function::Length => member("length"),
+        Function::Keep => arguments.get(1).map_or_else(String::new, text),
         Function::Join => arguments.iter().map(text).collect::<Vec<_>>().join(" + "),
     }
 }

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod change;
+mod codes;
 mod conformance;
 mod damage;
 mod examples;
@@ -11,6 +12,7 @@ mod formats;
 mod forty;
 mod hostile_input;
 mod kills;
+mod language;
 mod many;
 #[cfg(feature = "otlp")]
 mod otlp;

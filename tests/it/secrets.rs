@@ -14,8 +14,17 @@ network  front { cidr = 10.97.0.0/24, gateway = 10.97.0.1 }
 hardware small { cpu = 1, memory = 256MiB, nic eth0 { network = front } }
 site here { machines = local(image = bookworm) }
 
+enum Box { Full(text: Secret<String>), Empty }
+fn once(text: Secret<String>): Secret<String> = "{text}"
+
+// Through all that makes values of values, and back to what it was.
+fn carried(text: Secret<String>): Secret<String> = once(text)
+
 role vault(token: Secret<String>, made: Secret<String>) {
-  file conf { path = "/etc/vault.conf", content = template("vault.conf.hbs", { token, host = node.name }) }
+  let box: Box = Full(text = carried(token))
+  let texts = { for each in [{ key = "token", text = match box { Full(text) => text, Empty => "" } }]: each.key = each.text }
+  let same = join([each for each in [texts["token"] ?? token]], "")
+  file conf { path = "/etc/vault.conf", content = template("vault.conf.hbs", { token = same, host = node.name }) }
   command use {
     run         = 'test -n "$TOKEN" && printf %s "$TOKEN" | sha256sum > /run/vault.sum && echo "seen: $TOKEN"'
     creates     = "/run/vault.sum"
@@ -221,6 +230,19 @@ fn a_secret_is_found_nowhere_but_where_it_is_meant_to_be() {
         "{}",
         ran.out
     );
+
+    // A plan is carried out with the secrets that it was made with, and generated ones with the key that made them.
+    let planned = world.folder.path().join("later.json");
+    with_secret(&world, &other, &["plan", "d", "-o", planned.to_str().unwrap()]);
+    let third = format!("{token}Th1rd");
+    let ran = with_secret(&world, &third, &["apply", planned.to_str().unwrap(), "--yes"]);
+    assert!(ran.code != 0 && ran.err.contains("E1231"), "{ran:?}");
+    let key = world.project.join(".rebar/secrets.key");
+    let aside = world.folder.path().join("key.aside");
+    fs::rename(&key, &aside).unwrap();
+    let ran = run(&["plan", "d"]);
+    assert!(ran.code != 0 && ran.err.contains("E1071"), "{ran:?}");
+    fs::rename(&aside, &key).unwrap();
     good(&["destroy", "d", "--yes"]);
     assert_eq!(holding(world.folder.path(), &token), Vec::<PathBuf>::new());
 }

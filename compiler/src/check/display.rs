@@ -96,6 +96,7 @@ impl fmt::Display for Expression {
                     Function::UrlPath => "path",
                     Function::Length => "len",
                     Function::Join => "lists",
+                    Function::Keep => "keep",
                 };
                 call(f, name, arguments)
             }

@@ -15,7 +15,7 @@ use super::typed::{Check, Construct, Expression, ExpressionKind, PureFunction, T
 use super::types::{Thing, Type};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{expand, plan, types};
-use crate::plan::{Column, Function, NodeReference, Template, functions};
+use crate::plan::{Column, Function, NodeReference, Template, functions, kept};
 use crate::resolve::ItemId;
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
@@ -303,7 +303,10 @@ fn value_of(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
             if let Template::Value(value) = &value {
                 choose::keep(value, check, span, scope)?;
             }
-            value
+            match value.later_step().map(str::to_owned) {
+                Some(step) => kept_later(value, check, &step, span, scope)?,
+                None => value,
+            }
         }
     })
 }
@@ -503,6 +506,17 @@ pub(super) fn apply(function: Function, arguments: Vec<Template>, span: Span) ->
                 )))
             }),
         None => Ok(Template::Apply { function, arguments }),
+    }
+}
+
+/// A value that exists only later, which is held against a rule when it does.
+fn kept_later(value: Template, check: &Check, step: &str, span: Span, scope: &Scope<'_>) -> Evaluated {
+    match kept::rule(check).filter(|_| !value.holds_secret()) {
+        Some(rule) => Ok(Template::Apply {
+            function: Function::Keep,
+            arguments: vec![Template::Value(rule), value],
+        }),
+        None => Err(phases::later_rule(check, step, scope.later.get(step), span).into()),
     }
 }
 

@@ -19,6 +19,7 @@ mod exhaustive;
 mod expressions;
 mod fields;
 mod functions;
+mod hangs;
 mod hardware;
 mod interfaces;
 mod items;
@@ -35,6 +36,7 @@ mod records;
 pub(crate) mod rules;
 mod runs;
 mod secrets;
+mod shape;
 mod templates;
 mod tested;
 pub(crate) mod turns;
@@ -86,6 +88,10 @@ pub fn check(
     checker.items();
     checker.moves();
     checker.circles_of_deploys();
+    let public = |id| resolved.item(id).public;
+    for told in shape::check(&checker.typed, &public) {
+        checker.report(told);
+    }
     let mut typed = checker.typed;
     typed.spec = digest(sources);
     typed.resolved = resolved;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Checker;
-use super::typed::Parameter;
-use super::types::Type;
+use super::typed::{Check, Parameter, Requirement};
+use super::types::{Rule, Type};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
-use crate::plan::ValueType;
+use crate::plan::{Template, ValueType};
 use crate::source::Span;
 use crate::syntax::ast::{self, StatementKind};
 
@@ -92,25 +92,83 @@ pub(crate) fn later_decides(
     ))
 }
 
+/// The error for what exists only later and would have to keep a rule that nobody can hold it against then.
+pub(super) fn later_rule(check: &Check, step: &str, defined: Option<&Span>, used: Span) -> Box<Diagnostic> {
+    let name = step.rsplit_once('.').map_or(step, |(_, name)| name);
+    let (what, help) = match &check.requirement {
+        Requirement::Rule(Rule::Where(_, shown)) => (
+            format!("the condition `{shown}`"),
+            "a condition is computed before anything runs: use a type with a range or a pattern, or none",
+        ),
+        _ => (
+            format!("the rule of `{}`", check.name),
+            "there is a secret in it, which nobody looks at: use a type without a rule",
+        ),
+    };
+    let message = format!("what the step `{name}` finds out cannot be held against {what}");
+    let mut diagnostic = Diagnostic::error(types::LATER_RULE, used, message);
+    if let Some(defined) = defined {
+        diagnostic = diagnostic.label(*defined, "it is known only when this step has been carried out");
+    }
+    if let Some(declared) = check.declared {
+        diagnostic = diagnostic.label(declared, "the rule is declared here");
+    }
+    Box::new(diagnostic.help(help))
+}
+
+/// Why a value is not known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum NotKnown {
+    /// It differs from node to node.
+    OfNode,
+    /// A step finds it out, which stands here.
+    Later(Option<Span>),
+}
+
+/// Why a value is not known before anything runs; a secret is, though nobody sees it.
+pub(crate) fn unknown(value: &Template, steps: &BTreeMap<String, Span>) -> Option<NotKnown> {
+    match value.later_step() {
+        Some(step) => Some(NotKnown::Later(steps.get(step).copied())),
+        None => value.is_of_nodes().then_some(NotKnown::OfNode),
+    }
+}
+
 /// The error for a value that is not known and is given to a parameter that must be.
-pub(crate) fn not_known(parameter: &Parameter, given: Span, later: Option<Span>) -> Diagnostic {
+pub(crate) fn not_known(parameter: &Parameter, given: Span, why: NotKnown) -> Diagnostic {
     let name = &parameter.name;
     let diagnostic = Diagnostic::error(
         types::NOT_KNOWN,
         given,
         format!("`{name}` decides what there is, and must be known before anything runs"),
     )
-    .here(match later {
-        Some(_) => "this is known only when a step has been carried out",
-        None => "this differs from node to node",
+    .here(match why {
+        NotKnown::Later(_) => "this is known only when a step has been carried out",
+        NotKnown::OfNode => "this differs from node to node",
     });
     let diagnostic = match parameter.span {
         Some(declared) => diagnostic.label(declared, format!("`{name}` is declared `known` here")),
         None => diagnostic,
     };
-    let diagnostic = match later {
-        Some(step) => diagnostic.label(step, "by this step"),
-        None => diagnostic,
+    let diagnostic = match why {
+        NotKnown::Later(Some(step)) => diagnostic.label(step, "by this step"),
+        NotKnown::Later(None) | NotKnown::OfNode => diagnostic,
     };
     diagnostic.help("give a value that the spec says; names and addresses of nodes, and what steps find out, can fill fields only")
+}
+
+/// The error for a parameter of something public that must be known, and does not say so.
+pub(super) fn must_be_known(parameter: &Parameter, used: Span, decides: &str) -> Option<Diagnostic> {
+    let (name, at) = (&parameter.name, parameter.span?);
+    let message = format!("`{name}` must be known before anything runs, and does not say so");
+    let start = Span { end: at.start, ..at };
+    Some(
+        Diagnostic::error(types::KNOWN_UNSAID, at, message)
+            .here("declared here without `known`")
+            .label(used, format!("{decides} hangs on it"))
+            .help(
+                "others run this, and should see from its parameters what they can give: names of nodes and what steps \
+                 find out can fill fields only",
+            )
+            .fix(start, "known ", format!("write `known {name}`")),
+    )
 }

@@ -287,6 +287,15 @@ impl Type {
 }
 
 impl TextForm {
+    /// All of them.
+    pub(crate) const ALL: [TextForm; 5] = [
+        TextForm::Domain,
+        TextForm::Url,
+        TextForm::Path,
+        TextForm::Version,
+        TextForm::Regex,
+    ];
+
     /// Its name in the language.
     pub fn name(self) -> &'static str {
         match self {

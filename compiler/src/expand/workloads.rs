@@ -405,9 +405,8 @@ impl<'a> Layout<'a> {
             else {
                 continue;
             };
-            if !matches!(value, Template::Value(_)) {
-                let later = value.later_step().and_then(|step| self.later.get(step));
-                self.report(phases::not_known(parameter, given.span, later.copied()));
+            if let Some(why) = phases::unknown(value, &self.later) {
+                self.report(phases::not_known(parameter, given.span, why));
                 arguments.remove(&parameter.name);
             }
         }

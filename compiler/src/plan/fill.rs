@@ -211,6 +211,7 @@ impl<'a> FillContext<'a> {
             left: MAX_VALUES,
             rendered: 0,
             sealed: false,
+            outputs_later: false,
         }
     }
 }
@@ -225,6 +226,8 @@ pub(super) struct Filling<'a, 'c> {
     rendered: usize,
     /// Whether a secret was met.
     sealed: bool,
+    /// Whether outputs of steps are left for later though they are known.
+    pub(super) outputs_later: bool,
 }
 
 impl<'a, 'c> Filling<'a, 'c> {

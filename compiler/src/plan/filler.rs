@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::digest::{Digests, UsedOutput};
 use super::fill::{FillContext, FillError};
+use super::functions::FunctionError;
 use super::later::{Later, LaterStep, OutputUse, Outputs, digest_with};
 use super::{NodeReference, NodeRow, Plan, RecordedStep, Step, ValueType};
 
@@ -151,7 +152,8 @@ impl<'a> Filler<'a> {
                 if let (Some(waits), Some(outputs)) = (&later, self.outputs) {
                     match waits.complete(&mut recorded, &mut digests_of_loads, outputs) {
                         Ok(()) => later = None,
-                        Err(FillError::NotYet { .. }) => {}
+                        // What is refused is told when it is filled in.
+                        Err(FillError::NotYet { .. } | FillError::Function(FunctionError::Refused(_))) => {}
                         Err(error) => return Err(error),
                     }
                 }
@@ -176,6 +178,12 @@ impl<'a> Filler<'a> {
         self.plan.outputs.iter().map(fill).collect()
     }
 
+    /// The outputs of the deploy, but those that steps have not found out, or that break a rule.
+    pub fn known_outputs(&self) -> BTreeMap<String, Value> {
+        let fill = |(name, value): (&String, _)| Some((name.clone(), self.context.fill(value, None).ok()?));
+        self.plan.outputs.iter().filter_map(fill).collect()
+    }
+
     /// The fields of one step on one node, and those of which not all is known yet.
     pub(crate) fn fields(&self, node: &NodeRow, step: &Step) -> Result<Fields, FillError> {
         let group = self.plan.patterns.get(node.pattern).map(|p| p.group.as_str());
@@ -184,13 +192,15 @@ impl<'a> Filler<'a> {
         let (mut fields, mut later) = (BTreeMap::new(), BTreeMap::new());
         for (name, template) in &step.fields {
             let value = match self.context.fill(template, own) {
-                Err(FillError::NotYet { .. }) => match self.context.filling(own).partly(template, 0)? {
-                    Later::Value(value) => value,
-                    value => {
-                        later.insert(name.clone(), value);
-                        continue;
+                Err(FillError::NotYet { .. } | FillError::Function(FunctionError::Refused(_))) => {
+                    match self.context.filling(own).partly(template, 0)? {
+                        Later::Value(value) => value,
+                        value => {
+                            later.insert(name.clone(), value);
+                            continue;
+                        }
                     }
-                },
+                }
                 value => value?,
             };
             // A field that turns out to have no value is left out like any other.

@@ -29,6 +29,9 @@ pub enum FunctionError {
     /// The wrong number of arguments.
     #[error("`{0}` takes other arguments")]
     Arguments(&'static str),
+    /// A value that a step found out breaks the rule of its type.
+    #[error("{0}")]
+    Refused(String),
     /// A template could not be rendered.
     #[error(transparent)]
     Render(#[from] super::render::RenderError),
@@ -51,6 +54,10 @@ pub(crate) fn apply(function: Function, arguments: &[Value]) -> Result<Value, Fu
             };
             Ok(Value::String(super::render::render_once(template, record)?))
         }
+        Function::Keep => match arguments {
+            [rule, value] => super::kept::keep(rule, value),
+            _ => Err(FunctionError::Arguments("keep")),
+        },
         Function::UrlScheme => with_url(arguments, |url, _| Ok(url.scheme.into())),
         Function::UrlHost => with_url(arguments, |url, _| Ok(url.host.into())),
         Function::UrlPort => with_url(arguments, |url, text| {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::digest::Parts;
 use super::fill::{FillError, Filling};
-use super::functions;
+use super::functions::{self, FunctionError};
 use super::secret;
 use super::template::{Function, Template};
 use super::{RecordedStep, Snapshot};
@@ -108,7 +108,7 @@ impl Later {
                 let values = all(arguments)?;
                 match values.iter().any(secret::holds_secret) {
                     true => secret::apply_sealed(*function, values)?,
-                    false => functions::apply(*function, &values)?,
+                    false => functions::apply(*function, &values).map_err(|error| self.refused(error))?,
                 }
             }
             Later::List(list) => Value::Array(all(list)?),
@@ -120,6 +120,25 @@ impl Later {
                 Value::Object(record)
             }
         })
+    }
+
+    /// What is wrong with what a step found out, and which step that was.
+    fn refused(&self, error: FunctionError) -> FillError {
+        FillError::Function(match (error, self.first_output()) {
+            (FunctionError::Refused(message), Some((node, step))) => {
+                FunctionError::Refused(format!("{message}; `{node}/{step}` found it out"))
+            }
+            (error, _) => error,
+        })
+    }
+
+    fn first_output(&self) -> Option<(&str, &str)> {
+        match self {
+            Later::Value(_) => None,
+            Later::Output { node, step, .. } => Some((node, step)),
+            Later::Apply(_, inside) | Later::List(inside) => inside.iter().find_map(Later::first_output),
+            Later::Record(fields) => fields.values().find_map(Later::first_output),
+        }
     }
 }
 
@@ -233,7 +252,12 @@ impl<'a> Filling<'a, '_> {
                 Later::Value(self.fill(template, depth)?)
             }
             Template::Output { node, step, output } => match self.fill(template, depth) {
-                Ok(value) => Later::Value(value),
+                Ok(value) if !self.outputs_later => Later::Value(value),
+                Ok(_) => Later::Output {
+                    node: self.name_of(node)?.to_owned(),
+                    step: step.clone(),
+                    output: output.clone(),
+                },
                 Err(FillError::NotYet { .. }) => Later::Output {
                     node: self.name_of(node)?.to_owned(),
                     step: step.clone(),
@@ -249,22 +273,22 @@ impl<'a> Filling<'a, '_> {
                 listed(list)
             }
             Template::Apply { function, arguments } => {
-                let mut values = Vec::with_capacity(arguments.len().min(64));
-                for argument in arguments {
-                    values.push(self.partly(argument, depth + 1)?);
-                }
-                match known(&values) {
-                    Some(values) => Later::Value(self.apply(*function, values)?),
-                    None => Later::Apply(*function, values),
+                let values = self.all_partly(arguments, depth)?;
+                let Some(values) = known(&values) else {
+                    return Ok(Later::Apply(*function, values));
+                };
+                match self.apply(*function, values) {
+                    // It is told when the step is filled, and not when the plan is made: what is recorded may change.
+                    Err(FillError::Function(FunctionError::Refused(_))) => {
+                        let before = std::mem::replace(&mut self.outputs_later, true);
+                        let values = self.all_partly(arguments, depth);
+                        self.outputs_later = before;
+                        Later::Apply(*function, values?)
+                    }
+                    value => Later::Value(value?),
                 }
             }
-            Template::List(list) => {
-                let mut values = Vec::with_capacity(list.len());
-                for element in list {
-                    values.push(self.partly(element, depth + 1)?);
-                }
-                listed(values)
-            }
+            Template::List(list) => listed(self.all_partly(list, depth)?),
             Template::Record(fields) => {
                 let mut values = BTreeMap::new();
                 for (name, value) in fields {
@@ -273,6 +297,12 @@ impl<'a> Filling<'a, '_> {
                 recorded(values)
             }
         })
+    }
+}
+
+impl<'a> Filling<'a, '_> {
+    fn all_partly(&mut self, list: &'a [Template], depth: usize) -> Result<Vec<Later>, FillError> {
+        list.iter().map(|each| self.partly(each, depth + 1)).collect()
     }
 }
 

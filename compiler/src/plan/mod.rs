@@ -13,6 +13,7 @@ mod fill;
 mod filler;
 pub(crate) mod functions;
 mod gates;
+pub(crate) mod kept;
 mod later;
 mod leave;
 mod moves;

@@ -67,6 +67,30 @@ impl Template {
         }
     }
 
+    /// Whether there is a secret in it.
+    pub(crate) fn holds_secret(&self) -> bool {
+        let mut open = vec![self];
+        while let Some(template) = open.pop() {
+            match template {
+                Template::Secret(_) => return true,
+                other => open.extend(other.parts()),
+            }
+        }
+        false
+    }
+
+    /// Whether this hangs on names, addresses or the number of nodes.
+    pub(crate) fn is_of_nodes(&self) -> bool {
+        let mut open = vec![self];
+        while let Some(template) = open.pop() {
+            match template {
+                Template::Column { .. } | Template::Each { .. } => return true,
+                other => open.extend(other.parts()),
+            }
+        }
+        false
+    }
+
     /// A step whose output this uses, if it uses any: then it exists only later.
     pub fn later_step(&self) -> Option<&str> {
         // Not recursive, so that depth does not matter.
@@ -125,4 +149,6 @@ pub enum Function {
     Length,
     /// Lists, joined.
     Join,
+    /// A value that a step finds out, held against the rule of its type: the rule, then the value.
+    Keep,
 }

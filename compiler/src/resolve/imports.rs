@@ -7,7 +7,7 @@ use crate::diagnostics::codes::names;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::Span;
 use crate::syntax::BUILTIN_TYPES;
-use crate::syntax::ast;
+use crate::syntax::ast::{self, BlockWord, ItemKind};
 
 /// What one module sees beside its own items.
 #[derive(Debug, Default)]
@@ -65,7 +65,17 @@ fn own_items(modules: &Modules, index: usize, diagnostics: &mut Diagnostics) -> 
     let module = &modules.list[index];
     for (item_index, item) in module.ast.items.iter().enumerate() {
         let Some(name) = name_of(item) else { continue };
-        if BUILTIN_TYPES.contains(&name.text.as_str()) || Builtin::is_reserved(&name.text) {
+        // A function of the language is called, and so only hides what is called as well.
+        let called = matches!(
+            item.kind,
+            ItemKind::Fn { .. }
+                | ItemKind::Block {
+                    word: BlockWord::Backend,
+                    ..
+                }
+        );
+        let taken = Builtin::is_value(&name.text) || (called && Builtin::function(&name.text).is_some());
+        if taken || BUILTIN_TYPES.contains(&name.text.as_str()) {
             let message = format!("`{}` is a name of the language itself", name.text);
             diagnostics
                 .push(Diagnostic::error(names::SHADOWS, name.span, message).help("choose another name"));
@@ -128,7 +138,7 @@ pub(super) fn imports_of(resolved: &Resolved, module: usize, diagnostics: &mut D
     let this = &resolved.modules.list[module];
     let mut table = Table::default();
     for item in &this.ast.items {
-        let ast::ItemKind::Use {
+        let ItemKind::Use {
             module: path,
             names: list,
         } = &item.kind
@@ -259,7 +269,7 @@ pub(crate) fn find_cycles(all: &Modules, diagnostics: &mut Diagnostics) {
         .enumerate()
         .map(|(index, module)| {
             let used = |item: &ast::Item| match &item.kind {
-                ast::ItemKind::Use { module, .. } => Some((all.used(index, &module.text())?, module.span)),
+                ItemKind::Use { module, .. } => Some((all.used(index, &module.text())?, module.span)),
                 _ => None,
             };
             module.ast.items.iter().filter_map(used).collect()

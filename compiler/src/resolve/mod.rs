@@ -88,9 +88,16 @@ impl Builtin {
             .or_else(|| Known::find(name).map(Builtin::Known))
     }
 
-    /// Whether nothing else can have this name.
-    pub(crate) fn is_reserved(name: &str) -> bool {
-        Builtin::ALL.iter().any(|(text, _)| *text == name)
+    /// Whether it is a value, so that no other value can have its name.
+    pub(crate) fn is_value(name: &str) -> bool {
+        name == "node"
+    }
+
+    /// The function of this name that no other function can have.
+    pub(crate) fn function(name: &str) -> Option<Builtin> {
+        let mut all = Builtin::ALL.into_iter();
+        let found = all.find(|(text, _)| *text == name && !Builtin::is_value(name));
+        found.map(|(_, builtin)| builtin)
     }
 
     /// Its name.

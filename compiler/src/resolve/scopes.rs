@@ -34,6 +34,8 @@ struct Local {
     name: String,
     span: Span,
     noun: &'static str,
+    /// Whether it was defined again, so that nobody knows which is meant.
+    twice: bool,
 }
 
 pub(super) struct Walker<'a> {
@@ -127,6 +129,7 @@ impl Walker<'_> {
                             name: name.to_owned(),
                             span,
                             noun: "part of every policy",
+                            twice: false,
                         });
                     }
                 }
@@ -371,7 +374,9 @@ impl Walker<'_> {
     }
 
     fn declare(&mut self, name: &Name, noun: &'static str) {
-        if let Some(before) = self.locals.iter().find(|l| l.name == name.text).cloned() {
+        if let Some(before) = self.locals.iter_mut().find(|l| l.name == name.text) {
+            before.twice = true;
+            let before = before.clone();
             return self.duplicate(name, &before);
         }
         let outer = self.outer_value(self.module, &name.text);
@@ -388,7 +393,7 @@ impl Walker<'_> {
                 .label(span, format!("{} of this name", super::noun(item)))
                 .help("names do not hide each other: choose another one"),
             );
-        } else if super::Builtin::is_reserved(&name.text) {
+        } else if super::Builtin::is_value(&name.text) {
             self.diagnostics.push(
                 Diagnostic::error(
                     names::SHADOWS,
@@ -402,6 +407,7 @@ impl Walker<'_> {
             name: name.text.clone(),
             span: name.span,
             noun,
+            twice: false,
         });
     }
 
@@ -548,6 +554,7 @@ fn declarations(block: &Block) -> Vec<Local> {
                 name: name.text.clone(),
                 span: name.span,
                 noun,
+                twice: false,
             })
         };
         match &statement.kind {

@@ -49,12 +49,16 @@ pub const OPEN_PATTERN: Code = Code("E0322");
 
 /// A value that is not known when the spec is compiled is given where one must be.
 pub const NOT_KNOWN: Code = Code("E0365");
+/// A parameter of something public that must be known and is not declared so.
+pub const KNOWN_UNSAID: Code = Code("E0364");
 /// A value that exists only later decides what there is.
 pub const LATER_DECIDES: Code = Code("E0366");
 /// An output of a kind that cannot be one.
 pub const KIND_OUTPUT: Code = Code("E0367");
 /// A step that finds something out where nobody can use it.
 pub const LEAVE_OUTPUT: Code = Code("E0368");
+/// A value that exists only later and would have to keep a rule that cannot be held against it then.
+pub const LATER_RULE: Code = Code("E0369");
 /// An implementation that lacks a parameter or output of its signature.
 pub const LACKS: Code = Code("E0360");
 /// An implementation that differs from its signature.
@@ -134,10 +138,12 @@ pub const ALL: &[Code] = &[
     NO_TEXT,
     NOT_CONSTANT,
     BAD_LEVEL,
+    KNOWN_UNSAID,
     NOT_KNOWN,
     LATER_DECIDES,
     KIND_OUTPUT,
     LEAVE_OUTPUT,
+    LATER_RULE,
     RECURSION,
     RESULT_UNTOLD,
     CONDITION_BROKEN,

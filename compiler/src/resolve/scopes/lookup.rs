@@ -72,6 +72,11 @@ impl Walker<'_> {
 
     /// The name before `(`: a function, or a backend.
     pub(super) fn callee(&mut self, name: &Name) {
+        // Values and words of the same name cannot be called.
+        if let Some(builtin) = Builtin::function(&name.text) {
+            self.references.insert(name.span, Definition::Builtin(builtin));
+            return;
+        }
         if let Some(Definition::Item(id)) = self.find_item(&name.text, name.span) {
             self.references.insert(name.span, Definition::Item(id));
             return;
@@ -306,6 +311,9 @@ impl Walker<'_> {
 
     fn find_value(&mut self, name: &Name) -> Option<Definition> {
         if let Some(local) = self.locals.iter().rev().find(|l| l.name == name.text) {
+            if local.twice {
+                return Some(Definition::Broken);
+            }
             let span = local.span;
             let other = self
                 .home(name.span)
