@@ -87,7 +87,9 @@ fn looked_at(path: &str, from: &str, to: &str) -> usize {
 #[test]
 fn only_what_may_be_understood_otherwise_is_looked_at_again() {
     // In a role, also where everything behind it moves.
-    assert_eq!(looked_at("web.rebar", "/srv/a", "/srv/other"), 1);
+    assert_eq!(looked_at("web.rebar", "label(\"web\")", "label(\"wob\")"), 1);
+    // In a role that a workload runs: what is decided there is told there.
+    assert_eq!(looked_at("web.rebar", "/srv/a", "/srv/other"), 2);
     assert_eq!(looked_at("web.rebar", "use std", "// a line\nuse std"), 1);
     assert_eq!(looked_at("names.rebar", "own = 3", "own = 4"), 1);
     assert_eq!(looked_at("main.rebar", "count = 1", "count = 2"), 1);
@@ -117,7 +119,7 @@ struct Written {
 
 const MODULES: usize = 5;
 const ITEMS: usize = 4;
-const FORMS: usize = 24;
+const FORMS: usize = 26;
 
 impl Written {
     fn text(&self, module: usize) -> String {
@@ -171,7 +173,16 @@ fn item(form: usize, name: &str, a: usize, other: &str) -> String {
         19 => format!("policy \"p{a}\" {{ assert {a} == 1 }}\n"),
         20 => format!("let unknown_{name} = nothing_{a}\nlet {name} = 3\n"),
         21 => format!("pub network {name} {{ cidr = 10.{a}.0.0/16, gateway = 10.{a}.0.1 }}\n"),
-        22 => format!("site s_{name} {{ machines = local(image = {other})\n  use {other} = {other} }}\n"),
+        // What is decided inside, by what comes from outside.
+        22 => format!(
+            "use std.linux {{ capture }}\n{}role {name}(a: Int = 1, b: String = \"\") {{\n  if {} {{ directory d {{ path = \"/srv/d\" }} }}\n  capture c {{ run = \"true\" }}\n  out o: String = c.text\n}}\n",
+            if a == 0 { "pub " } else { "" },
+            if a < 2 { "a > 1" } else { "b == \"x\"" },
+        ),
+        23 => format!(
+            "hardware h_{name} {{ cpu = 1, memory = 512MiB }}\nworkload {name}() {{\n  nodes web {{ count = 2, hardware = h_{name} }}\n  node one {{ hardware = h_{name} }}\n  run r = {other}() on one\n  run s = {other}(b = r.o) on web\n}}\n"
+        ),
+        24 => format!("site s_{name} {{ machines = local(image = {other})\n  use {other} = {other} }}\n"),
         _ => {
             format!("test \"t {name}\" {{ deploy t = {other}() on lab\n  assert len(t.nodes.web) == {a} }}\n")
         }

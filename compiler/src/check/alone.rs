@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::bounds::{MAX_PARTS, MAX_TYPES};
+use super::shape::MAX_WORK;
 use super::{Checker, Options};
 use crate::diagnostics::Diagnostics;
 use crate::resolve::{ItemId, Resolved};
@@ -29,6 +30,8 @@ pub(crate) struct Spent {
     pub(crate) values: usize,
     /// Names looked through.
     pub(crate) names: usize,
+    /// Parts of bodies gone through for what is decided in them.
+    pub(crate) bodies: usize,
 }
 
 impl Spent {
@@ -38,6 +41,7 @@ impl Spent {
             types: self.types.saturating_add(other.types),
             values: self.values.saturating_add(other.values),
             names: self.names.saturating_add(other.names),
+            bodies: self.bodies.saturating_add(other.bodies),
         }
     }
 
@@ -47,12 +51,13 @@ impl Spent {
         self.types < MAX_TYPES / 2
             && self.values < MAX_PARTS / 2
             && self.names < crate::diagnostics::MAX_LOOKED_THROUGH
+            && self.bodies < MAX_WORK / 2
     }
 }
 
-/// Checks one module. `needed` are the items of others that it needs.
+/// Checks one module. `needed` are the items of others that it needs; `inside` tells whether bodies are among what it needs.
 pub(crate) fn check_alone(
-    (resolved, needed): (&Resolved, &BTreeSet<ItemId>),
+    (resolved, needed, inside): (&Resolved, &BTreeSet<ItemId>, bool),
     module: usize,
     sources: &Sources,
     options: &Options,
@@ -62,16 +67,18 @@ pub(crate) fn check_alone(
     let mut ids: BTreeSet<ItemId> = own.map(|item| ItemId { module, item }).collect();
     ids.extend(needed);
     let mut checker = Checker::new(resolved, ids.into_iter().collect(), sources, options, diagnostics);
-    checker.alone = Some(module);
+    (checker.alone, checker.inside) = (Some(module), inside);
     checker.items();
     checker.at_all_modules();
     checker.circles_of_deploys();
+    let bodies = checker.shapes();
     Aside {
         generated: checker.described,
         spent: Spent {
             types: MAX_TYPES - checker.type_parts,
             values: MAX_PARTS - checker.value_parts,
             names: checker.diagnostics.looked_through(),
+            bodies,
         },
         asked_all: checker.asked_all,
     }

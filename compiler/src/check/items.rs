@@ -19,7 +19,7 @@ use crate::syntax::ast::{self, BlockWord, FunctionWord, ItemKind, StatementKind}
 impl Checker<'_> {
     /// All items: first what others build on.
     pub(super) fn items(&mut self) {
-        let (ids, alone) = (self.ids.clone(), self.alone);
+        let (ids, alone, inside) = (self.ids.clone(), self.alone, self.inside);
         let resolved = self.resolved;
         self.at_all_modules();
         self.circles();
@@ -79,7 +79,7 @@ impl Checker<'_> {
             }
             for id in ids
                 .iter()
-                .filter(|id| alone.is_none_or(|alone| alone == id.module))
+                .filter(|id| inside || alone.is_none_or(|alone| alone == id.module))
             {
                 self.module = id.module;
                 if matches!(&resolved.item(*id).kind, ItemKind::Function { word: w, .. } if *w == word) {

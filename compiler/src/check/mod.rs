@@ -88,10 +88,7 @@ pub fn check(
     checker.items();
     checker.moves();
     checker.circles_of_deploys();
-    let public = |id| resolved.item(id).public;
-    for told in shape::check(&checker.typed, &public) {
-        checker.report(told);
-    }
+    checker.shapes();
     let mut typed = checker.typed;
     typed.spec = digest(sources);
     typed.resolved = resolved;
@@ -110,6 +107,7 @@ impl<'a> Checker<'a> {
             resolved,
             ids,
             alone: None,
+            inside: false,
             asked_all: false,
             described: BTreeSet::new(),
             sources,
@@ -157,6 +155,8 @@ struct Checker<'a> {
     ids: Vec<ItemId>,
     /// The only module whose items are looked at as a whole; of others only what it needs. `None`: all are.
     alone: Option<usize>,
+    /// Whether bodies in other modules are looked at as well, for what is decided in them.
+    inside: bool,
     /// Whether something depended on what modules say that nothing here uses.
     asked_all: bool,
     /// Names of the generated secrets that are described in the modules that are looked at.
@@ -252,6 +252,16 @@ impl Checker<'_> {
             true => self.diagnostics.push(diagnostic),
             false => self.diagnostics.leave_to_others(),
         }
+    }
+
+    /// What decides what there is; says how much was gone through for that.
+    fn shapes(&mut self) -> usize {
+        let resolved = self.resolved;
+        let own = |id: ItemId| self.alone.is_none_or(|alone| alone == id.module);
+        let (told, spent) = shape::check(&self.typed, &own, &|id| resolved.item(id).public);
+        self.at_all_modules();
+        told.into_iter().for_each(|wrong| self.report(wrong));
+        spent
     }
 
     /// What comes now is not about one module: what is wrong is told in any case.

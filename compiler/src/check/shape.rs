@@ -23,7 +23,7 @@ use crate::source::Span;
 use crate::syntax::ast::BinaryOperator;
 
 /// Parts of bodies that are gone through for all roles and workloads of a spec together.
-const MAX_WORK: usize = 1_000_000;
+pub(super) const MAX_WORK: usize = 1_000_000;
 /// Roles and workloads within each other, and functions within functions.
 const MAX_WITHIN: usize = 64;
 
@@ -43,8 +43,12 @@ struct Names {
     outputs: BTreeMap<String, Phase>,
 }
 
-/// Goes through all roles and workloads.
-pub(super) fn check(typed: &Typed, public: &dyn Fn(ItemId) -> bool) -> Vec<Diagnostic> {
+/// Goes through the roles and workloads that are `own`; says what is wrong, and how much was gone through.
+pub(super) fn check(
+    typed: &Typed,
+    own_items: &dyn Fn(ItemId) -> bool,
+    public: &dyn Fn(ItemId) -> bool,
+) -> (Vec<Diagnostic>, usize) {
     let mut shapes = Shapes {
         typed,
         left: MAX_WORK,
@@ -53,7 +57,7 @@ pub(super) fn check(typed: &Typed, public: &dyn Fn(ItemId) -> bool) -> Vec<Diagn
         told: HashSet::new(),
         found: Vec::new(),
     };
-    for (id, function) in &typed.functions {
+    for (id, function) in typed.functions.iter().filter(|(id, _)| own_items(**id)) {
         shapes.uses.clear();
         let phases = function.parameters.iter().enumerate();
         let phases = phases.map(|(number, parameter)| (parameter.name.clone(), own(parameter, number)));
@@ -65,7 +69,7 @@ pub(super) fn check(typed: &Typed, public: &dyn Fn(ItemId) -> bool) -> Vec<Diagn
             shapes.found.extend(told);
         }
     }
-    shapes.found
+    (shapes.found, MAX_WORK - shapes.left)
 }
 
 /// What a parameter hangs on where it is declared.

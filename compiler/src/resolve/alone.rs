@@ -25,10 +25,11 @@ impl Shared {
     }
 
     /// Gives the names in one module their meaning, and the names in all items of others that it needs, directly or
-    /// through others. Only what is wrong in the module itself is told.
+    /// through others; of roles and workloads those in their bodies only where it looks `inside`. Only what is wrong in the
+    /// module itself is told.
     pub(crate) fn resolve(
         &self,
-        module: usize,
+        (module, inside): (usize, bool),
         diagnostics: &mut Diagnostics,
     ) -> (Resolved, BTreeSet<ItemId>) {
         let mut resolved = self.0.clone();
@@ -61,7 +62,11 @@ impl Shared {
                 tables[id.module] = imports::imports_of(&resolved, id.module, &mut apart);
             }
             let mut found = HashMap::new();
-            Walker::new(&resolved, id.module, &mut tables, &mut found, &mut apart).head(resolved.item(id));
+            let mut walker = Walker::new(&resolved, id.module, &mut tables, &mut found, &mut apart);
+            match inside {
+                true => walker.item_of_module(resolved.item(id)),
+                false => walker.head(resolved.item(id)),
+            }
             open.extend(others(&found, module));
             references.extend(found);
         }

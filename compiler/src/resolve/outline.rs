@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use super::{name_of, noun};
 use crate::source::Span;
-use crate::syntax::ast::{self, ItemKind, StatementKind, TestWord};
+use crate::syntax::ast::{self, FunctionWord, ItemKind, StatementKind, TestWord};
 use crate::syntax::walk;
 
 /// The outline of one file.
@@ -19,7 +19,7 @@ pub(crate) struct Outline {
     pub(crate) shape: u64,
     /// Whether something in it may change what is said of any other file.
     pub(crate) wide: bool,
-    /// Whether it has tests, which look into workloads.
+    /// Whether it has tests, which look into workloads, or workloads, which decide by what they run.
     pub(crate) looks_inside: bool,
     /// Whether it has deploys.
     pub(crate) deploys: bool,
@@ -75,12 +75,12 @@ impl Outline {
                 self.wide |= block.statements.iter().any(accepts);
             }
             ItemKind::Deploy(_) => self.deploys = true,
+            ItemKind::Function { word, .. } => self.looks_inside |= *word == FunctionWord::Workload,
             ItemKind::Use { .. }
             | ItemKind::Type { .. }
             | ItemKind::Enum { .. }
             | ItemKind::Let { .. }
             | ItemKind::Fn { .. }
-            | ItemKind::Function { .. }
             | ItemKind::Interface { .. }
             | ItemKind::Error => {}
         }

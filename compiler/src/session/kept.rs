@@ -134,12 +134,13 @@ impl Kept {
         now: &Now<'_>,
     ) -> Kept {
         let mut diagnostics = Diagnostics::default();
-        let (resolved, needed) = shared.resolve(module, &mut diagnostics);
-        let aside = check_alone((&resolved, &needed), module, sources, options, &mut diagnostics);
-        let own = shared.modules().list[module].source;
         let inside = now.parsed[module]
             .as_ref()
             .is_some_and(|p| p.outline.looks_inside);
+        let (resolved, needed) = shared.resolve((module, inside), &mut diagnostics);
+        let checked = (&resolved, &needed, inside);
+        let aside = check_alone(checked, module, sources, options, &mut diagnostics);
+        let own = shared.modules().list[module].source;
         let mut needs: BTreeMap<SourceId, Vec<(usize, u64)>> = BTreeMap::new();
         for id in needed {
             let source = shared.modules().list[id.module].source;
