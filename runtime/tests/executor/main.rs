@@ -20,5 +20,6 @@ mod project;
 mod refusals;
 mod rollout;
 mod selection;
+mod shared;
 mod surgery;
 mod waits;

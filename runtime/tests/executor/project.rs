@@ -94,7 +94,7 @@ pub(crate) async fn compiled(text: &str, state: &State, world: &Arc<TestWorld>) 
     made.unwrap_or_else(|| panic!("{said:#?}"))
 }
 
-async fn applied(text: &str, state: &State, world: &Arc<TestWorld>) {
+pub(crate) async fn applied(text: &str, state: &State, world: &Arc<TestWorld>) {
     let made = compiled(text, state, world).await;
     // As it is reviewed and applied from a file.
     let folder = folder();
