@@ -14,7 +14,7 @@ pub use slot::Slot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rebar_compiler::plan::{GateMode, NodeRow, ObjectVerb, Pattern, Plan};
+use rebar_compiler::plan::{GateMode, NodeRow, ObjectVerb, Plan};
 
 use super::filled::NodeWork;
 use super::weights::Weights;
@@ -117,8 +117,6 @@ struct Builder<'a> {
     weights: &'a Weights,
     graph: Graph,
     index: BTreeMap<Task, usize>,
-    /// By pattern: whether some of its runs share steps.
-    shares: Vec<bool>,
     /// Whether machines that are replaced go in the batches of rollouts.
     batch_replacements: bool,
     /// Machines that are in a batch.
@@ -158,7 +156,6 @@ fn attempt(
         weights,
         graph: Graph::default(),
         index: BTreeMap::new(),
-        shares: plan.patterns.iter().map(shares_steps).collect(),
         batch_replacements,
         batched: BTreeSet::new(),
     };
@@ -370,9 +367,6 @@ impl Builder<'_> {
 
     /// The segments of a node in which steps are to be done that they share with `run`.
     fn owners_of_shared(&self, row: &NodeRow, run: &str) -> Vec<usize> {
-        if self.shares.get(row.pattern) != Some(&true) {
-            return Vec::new();
-        }
         let (Some(pattern), Some(work)) = (self.plan.patterns.get(row.pattern), self.work.get(&row.name))
         else {
             return Vec::new();
@@ -539,9 +533,4 @@ impl Graph {
         };
         self.jobs.iter().filter(is).count()
     }
-}
-
-fn shares_steps(pattern: &Pattern) -> bool {
-    let mut steps = pattern.segments.iter().flat_map(|segment| &segment.steps);
-    steps.any(|step| !step.shared.is_empty())
 }
