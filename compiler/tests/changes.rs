@@ -555,3 +555,80 @@ fn an_element_that_comes_or_goes_takes_its_own_groups_and_runs_along() {
             .all(|row| verbs(&fewer, &row.name).1.is_empty() && row.machine == ObjectVerb::Keep)
     );
 }
+
+const SHARED: &str = r#"
+use std.image { bookworm }
+use std.linux { file, package }
+network  front { cidr = 10.20.0.0/24 }
+hardware small { cpu = 1, memory = 512MiB, nic eth0 { network = front } }
+role page(name: String) {
+  package nginx { name = "nginx-light" }
+  file    site  { path = "/srv/{name}", content = name }
+}
+workload shops() {
+  node web { hardware = small }
+  run a = page("a") on web
+  run b = page("b") on web
+}
+site lab { machines = docker(image = bookworm) }
+deploy d = shops() on lab
+"#;
+
+#[test]
+fn a_step_that_two_runs_share_is_done_once_and_stays_while_one_of_them_does() {
+    let first = make(SHARED, &Ledger::default(), &Snapshot::default());
+    assert_eq!(plan::counts(&first).create, 1 + 1 + 3);
+    let second = make(SHARED, &first.ledger, &applied(&first));
+    assert!(plan::is_empty(&second), "{:#?}", plan::counts(&second));
+    let only_b = SHARED.replace("  run a = page(\"a\") on web\n", "");
+    let third = make(&only_b, &first.ledger, &applied(&first));
+    let (_, ensure, remove) = verbs(&third, "web");
+    assert_eq!(ensure, [("b.nginx", &Reason::New)]);
+    assert_eq!(remove, ["a.site"]);
+    let nobody = only_b.replace("  run b = page(\"b\") on web\n", "");
+    let fourth = make(&nobody, &third.ledger, &applied(&third));
+    assert_eq!(verbs(&fourth, "web").2, ["b.site", "b.nginx"]);
+}
+
+#[test]
+fn what_is_moved_takes_inner_groups_and_all_turns_along() {
+    let before = LOOP_OF_RUNS.replace("NAMES", r#""shop", "Eu-west""#);
+    let first = make(&before, &Ledger::default(), &Snapshot::default());
+    // A run of a workload, a group and a run in a `for`, and a group and a run within the workload.
+    let after = before
+        .replace("run kv     = store()", "run vault = store()")
+        .replace("nodes web ", "nodes servers ")
+        .replace("on web", "on servers")
+        .replace("run pages  =", "run content =")
+        .replace("nodes disk ", "nodes drive ")
+        .replace(
+            "run serve = note(\"store\") on disk",
+            "run answer = note(\"store\") on drive",
+        );
+    let moves = "moved shops.kv -> shops.vault\nmoved shops.web -> shops.servers\n\
+                 moved shops.pages -> shops.content\nmoved store.disk -> store.drive\n\
+                 moved store.serve -> store.answer\n";
+    let plain = make(&after, &first.ledger, &applied(&first));
+    assert!(!plain.leaving.is_empty(), "without `moved` they are other things");
+    let moved = make(&format!("{moves}{after}"), &first.ledger, &applied(&first));
+    assert!(moved.leaving.is_empty(), "{:#?}", moved.leaving);
+    for row in &moved.nodes {
+        let (machine, ensure, remove) = verbs(&moved, &row.name);
+        assert!(
+            *machine == ObjectVerb::Keep && ensure.is_empty() && remove.is_empty(),
+            "{}: {machine:?} {ensure:?} {remove:?}",
+            row.name
+        );
+    }
+    let names =
+        |plan: &plan::Plan| -> Vec<String> { plan.nodes.iter().map(|row| row.name.clone()).collect() };
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(names(&first)), sorted(names(&moved)));
+    assert_eq!(
+        moved.ledger.deploys["d"]["kv_eu_west_disk-1"].group,
+        "vault_eu_west_drive"
+    );
+}

@@ -439,7 +439,16 @@ fn segment_text(out: &mut String, segment: &Segment, verbs: &StepVerbs, nodes: u
             .map(|field| describe(field, 60))
             .collect();
         let text = format!("{:<9} {:<12} {}", step.kind, step.name, key.join(" "));
-        let text = text.trim_end();
+        let shared: Vec<&str> = step.shared.keys().map(String::as_str).collect();
+        let text = match shared.is_empty() {
+            true => text.trim_end().to_owned(),
+            false => format!(
+                "{} (shared by {}, {})",
+                text.trim_end(),
+                segment.run,
+                shared.join(", ")
+            ),
+        };
         match reason {
             None | Some(Reason::New) => line(out, 4, &paint.create(&format!("+ {text}"))),
             Some(reason) => {

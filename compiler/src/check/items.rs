@@ -246,6 +246,7 @@ impl Checker<'_> {
             requires: Vec::new(),
             needs: Vec::new(),
             removal: Removal::Forget,
+            shared: false,
         };
         let mut removal = None;
         for statement in &block.statements {
@@ -282,10 +283,19 @@ impl Checker<'_> {
                         _ => Removal::Forget,
                     });
                 }
+                StatementKind::Field { name: field, value } if field.text == "shared" => {
+                    let value = self.expression(value, &Expected::of(Type::Bool));
+                    kind.shared = self.constant(&value) == Some(serde_json::Value::Bool(true));
+                    if kind.shared && !kind.outputs.is_empty() {
+                        let message = "steps that find something out cannot be shared";
+                        let wrong = Diagnostic::error(types::KIND_OUTPUT, value.span, message);
+                        self.report(wrong.help("each run asks for itself: leave `shared` out"));
+                    }
+                }
                 StatementKind::Field { name: field, .. } => {
                     let message = format!("a kind has no field `{}`", field.text);
                     let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message)
-                        .suggest(&field.text, ["removal"]);
+                        .suggest(&field.text, ["removal", "shared"]);
                     let bare = unknown.help.is_none();
                     self.report(if bare {
                         unknown.help("fields of its steps are declared with a type: `mode: Mode`")

@@ -299,6 +299,8 @@ pub struct Kind {
     pub needs: Vec<Vec<String>>,
     /// What happens when a step leaves the spec.
     pub removal: Removal,
+    /// Whether runs on one node that want exactly the same may have one step for it.
+    pub shared: bool,
 }
 
 /// A backend.

@@ -47,8 +47,10 @@ pub(super) struct Layout<'a> {
     pub(super) by_name: HashMap<String, usize>,
     /// Where the runs are written, by name.
     pub(super) run_places: HashMap<String, Span>,
-    /// What each group is called with the keys of its turns as they are: `web[eu-west]`.
+    /// The path to each group, with the keys of its turns as they are: `web[eu-west]`, `kv[tea].disk`.
     pub(super) spelled: Vec<String>,
+    /// Workloads that were put in, and what stands before the names of their runs: `kv.`.
+    pub(super) put_in: Vec<(ItemId, String)>,
     /// For each group and each run: the calls of workloads that led to it, the outermost first.
     pub(super) group_calls: Vec<Vec<Span>>,
     pub(super) run_calls: Vec<Vec<Span>>,
@@ -91,6 +93,7 @@ pub(super) fn lay_out(
         by_name: HashMap::new(),
         run_places: HashMap::new(),
         spelled: Vec::new(),
+        put_in: Vec::new(),
         group_calls: Vec::new(),
         run_calls: Vec::new(),
         calls: Vec::new(),

@@ -55,6 +55,9 @@ pub fn dump(instances: &Instances) -> String {
         }
         for step in &run.steps {
             let _ = writeln!(text, "  {} {}", step.kind, step.name);
+            for run in step.shared.keys() {
+                let _ = writeln!(text, "    shared with {run}");
+            }
             for (name, value) in &step.fields {
                 let _ = writeln!(text, "    {name} = {}", shown(value));
             }

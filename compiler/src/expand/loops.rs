@@ -25,18 +25,6 @@ impl Frame {
         keys.fold(name.to_owned(), |name, key| name + &key)
     }
 
-    /// What the turns at hand add to the name of a group: `_shop`. Hosts have small letters and digits only, and a dash
-    /// stands before the number of a node.
-    pub(super) fn key_of_host(&self) -> String {
-        let plain = |c: char| match c.is_ascii_alphanumeric() {
-            true => c.to_ascii_lowercase(),
-            false => '_',
-        };
-        let keys = self.turns.iter().map(|(key, _)| key);
-        keys.flat_map(|key| std::iter::once('_').chain(key.chars().map(plain)))
-            .collect()
-    }
-
     /// The runs of a `for`, by the names that they have behind it: taken out, since the next turn has runs of these names.
     fn take_runs(&mut self, name: &str) -> Vec<(String, Ran)> {
         let keyed = format!("{name}[");
@@ -50,6 +38,26 @@ impl Frame {
         all.filter_map(|known| Some((known[name.len()..].to_owned(), self.runs.remove(&known)?)))
             .collect()
     }
+}
+
+/// The name of a group as hosts have it, from the path to it: `kv_tea_disk` of `kv[Tea].disk`. In keys hosts have small
+/// letters and digits only, and a dash stands before the number of a node.
+pub(super) fn name_of_group(path: &str) -> String {
+    let mut name = String::with_capacity(path.len());
+    let mut in_key = false;
+    for c in path.chars() {
+        match c {
+            '[' => {
+                in_key = true;
+                name.push('_');
+            }
+            ']' => in_key = false,
+            c if in_key && c.is_ascii_alphanumeric() => name.push(c.to_ascii_lowercase()),
+            c if in_key || c == '.' => name.push('_'),
+            c => name.push(c),
+        }
+    }
+    name
 }
 
 impl Layout<'_> {
@@ -177,7 +185,7 @@ impl Layout<'_> {
         let spelled = self.spelled[before].clone();
         let mut twice = Diagnostic::error(codes::SAME_NAME, group.span, message);
         if !frame.turns.is_empty() {
-            twice = twice.here(format!("`{}`", frame.in_turn(&group.name)));
+            twice = twice.here(format!("`{}`", frame.run_name(&group.name)));
         }
         twice = match (group.span == first, calls.last(), frame.turns.last()) {
             (true, Some(call), _) if calls != self.calls => {

@@ -254,6 +254,7 @@ impl Layout<'_> {
             hash,
             place: step.place.clone(),
             outputs: kind.outputs.clone(),
+            shared: BTreeMap::new(),
         });
         expanded.kinds.push((step.kind, step.span));
     }

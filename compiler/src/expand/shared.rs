@@ -1,6 +1,6 @@
 //! Nodes that several runs share: no two steps may want different things of one file, package or unit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::deploy::{Layout, with_calls};
 use crate::diagnostics::Diagnostic;
@@ -10,13 +10,18 @@ use crate::expand::GroupInstance;
 use crate::plan::{FillContext, FillError, MAX_VALUES, Template};
 use crate::source::Span;
 
+/// A run and one of its steps.
+type Place = (usize, usize);
+
 impl Layout<'_> {
-    /// Reports steps that manage the same thing on one node, unless two runs want exactly the same.
+    /// Makes one step of those that want exactly the same on one node, where their kind can be shared, and reports
+    /// others that manage the same thing.
     pub(super) fn same_things(&mut self) {
         let mut conflicts = Vec::new();
+        let mut equal: Vec<(Place, Place)> = Vec::new();
         for group in &self.groups {
             // By kind and key: the run and step that came first.
-            let mut owners: HashMap<(&str, Vec<String>), (usize, usize)> = HashMap::new();
+            let mut owners: HashMap<(&str, Vec<String>), Place> = HashMap::new();
             for (run_index, run) in self
                 .runs
                 .iter()
@@ -29,59 +34,104 @@ impl Layout<'_> {
                         .iter()
                         .map(|field| canonical(step.fields.get(field)))
                         .collect();
-                    let Some((first_run, first_step)) =
-                        owners.insert((&step.kind, key), (run_index, step_index))
-                    else {
+                    let second = (run_index, step_index);
+                    let first = *owners.entry((&step.kind, key)).or_insert(second);
+                    if first == second {
                         continue;
-                    };
-                    let first = &self.runs[first_run].steps[first_step];
-                    let same = first.fields == step.fields && first_run != run_index;
-                    if !same {
-                        conflicts.push((
-                            (first_run, first_step),
-                            (run_index, step_index),
-                            group.name.clone(),
-                        ));
+                    }
+                    let same = self.runs[first.0].steps[first.1].fields == step.fields;
+                    match self.sharing(first, second).filter(|_| same) {
+                        Some(()) => equal.push((first, second)),
+                        None => conflicts.push((first, second, group.name.clone(), same)),
                     }
                 }
             }
         }
-        for (first, second, group) in conflicts {
-            let place = |(run, step): (usize, usize)| -> Span { self.steps[run][step].1 };
-            let name = |(run, step): (usize, usize)| {
-                format!("`{}.{}`", self.runs[run].name, self.runs[run].steps[step].name)
-            };
-            let step = &self.runs[second.0].steps[second.1];
-            let key: Vec<String> = step
-                .key
-                .iter()
-                .map(|field| shown(step.fields.get(field)))
-                .collect();
-            let message = format!(
-                "{} and {} manage the same {} {} on the nodes of `{group}`",
-                name(first),
-                name(second),
-                step.kind,
-                key.join(" ")
-            );
-            let mut diagnostic =
-                Diagnostic::error(codes::SAME_THING_TWICE, place(second), message).here("managed here");
-            diagnostic = match place(first) == place(second) {
-                true => diagnostic
-                    .label(self.runs[first.0].span, "by this run")
-                    .label(self.runs[second.0].span, "and by this one"),
-                false => diagnostic.label(place(first), "and here"),
-            };
-            // By which calls each of the two came there.
-            diagnostic = with_calls(diagnostic, &self.run_calls[first.0]);
-            if self.run_calls[second.0] != self.run_calls[first.0] {
-                diagnostic = with_calls(diagnostic, &self.run_calls[second.0]);
-            }
-            self.report(
-                diagnostic
-                    .help("each thing on a node has one owner: keep one of the two, or make them the same"),
-            );
+        for (first, second, group, same) in conflicts {
+            self.same_thing(first, second, &group, same);
         }
+        self.share(&equal);
+    }
+
+    /// Whether two steps may be one: of two runs, of a kind that says so, and nothing is loaded when they change.
+    fn sharing(&self, first: Place, second: Place) -> Option<()> {
+        let (kind, _) = self.steps[first.0][first.1];
+        let shared = self.typed.kinds.get(&kind)?.shared;
+        (shared && first.0 != second.0 && !self.is_loaded(second)).then_some(())
+    }
+
+    /// Whether another step of its run loads it.
+    fn is_loaded(&self, (run, step): Place) -> bool {
+        let run = &self.runs[run];
+        run.steps
+            .iter()
+            .any(|s| s.reload_on.contains(&run.steps[step].name))
+    }
+
+    /// Takes the second of each pair out of its run: it is the first.
+    fn share(&mut self, equal: &[(Place, Place)]) {
+        let mut gone: HashMap<usize, HashSet<usize>> = HashMap::new();
+        for (first, second) in equal {
+            let run = self.runs[second.0].name.clone();
+            let place = self.runs[second.0].steps[second.1].place.clone();
+            self.runs[first.0].steps[first.1].shared.insert(run, place);
+            gone.entry(second.0).or_default().insert(second.1);
+        }
+        for (run, gone) in gone {
+            let mut index = 0..;
+            self.runs[run]
+                .steps
+                .retain(|_| !index.next().is_some_and(|at| gone.contains(&at)));
+            let mut index = 0..;
+            self.steps[run].retain(|_| !index.next().is_some_and(|at| gone.contains(&at)));
+        }
+    }
+
+    fn same_thing(&mut self, first: Place, second: Place, group: &str, same: bool) {
+        let place = |(run, step): Place| -> Span { self.steps[run][step].1 };
+        let name =
+            |(run, step): Place| format!("`{}.{}`", self.runs[run].name, self.runs[run].steps[step].name);
+        let step = &self.runs[second.0].steps[second.1];
+        let key: Vec<String> = step
+            .key
+            .iter()
+            .map(|field| shown(step.fields.get(field)))
+            .collect();
+        let message = format!(
+            "{} and {} manage the same {} {} on the nodes of `{group}`",
+            name(first),
+            name(second),
+            step.kind,
+            key.join(" ")
+        );
+        let mut diagnostic =
+            Diagnostic::error(codes::SAME_THING_TWICE, place(second), message).here("managed here");
+        diagnostic = match place(first) == place(second) {
+            true => diagnostic
+                .label(self.runs[first.0].span, "by this run")
+                .label(self.runs[second.0].span, "and by this one"),
+            false => diagnostic.label(place(first), "and here"),
+        };
+        // By which calls each of the two came there.
+        diagnostic = with_calls(diagnostic, &self.run_calls[first.0]);
+        if self.run_calls[second.0] != self.run_calls[first.0] {
+            diagnostic = with_calls(diagnostic, &self.run_calls[second.0]);
+        }
+        let kind = &step.kind;
+        let loaded = same && self.is_loaded(second);
+        let help = match (same, loaded) {
+            (true, true) => format!(
+                "they are the same, but another step of `{}` loads it: let only one of the runs have it",
+                self.runs[second.0].name
+            ),
+            (true, false) => format!(
+                "they are the same, but a `{kind}` has one owner: keep one of the two, and let the other run come after it"
+            ),
+            (false, _) => {
+                "each thing on a node has one owner: keep one of the two, or make them the same".to_owned()
+            }
+        };
+        self.report(diagnostic.help(help));
     }
 
     /// Fills all steps for one node of each group, so that what cannot be filled is told now and not half-way.

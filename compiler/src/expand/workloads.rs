@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::deploy::Layout;
+use super::loops::name_of_group;
 use super::{GroupInstance, RunInstance, WaitInstance};
 use crate::check::choose::chosen;
 use crate::check::evaluate::{Scope, as_item, record};
@@ -37,9 +38,8 @@ pub(super) struct Ran {
 /// A workload that is being put in.
 pub(super) struct Frame {
     workload: ItemId,
-    /// What stands before the names of its runs and groups: `kv.` and `kv_`; nothing for that of the deploy.
+    /// What stands before the names of its runs and groups: `kv.`; nothing for that of the deploy.
     run_prefix: String,
-    group_prefix: String,
     /// Runs of roles that each of its runs comes to; behind a `for` also those of one turn: `pages[shop]`.
     pub(super) runs: BTreeMap<String, Ran>,
     /// The keys of the turns of `for` at hand, and the lists that they are from.
@@ -63,7 +63,6 @@ impl Frame {
         Frame {
             workload,
             run_prefix: String::new(),
-            group_prefix: String::new(),
             runs: BTreeMap::new(),
             turns: Vec::new(),
             lists: BTreeMap::new(),
@@ -80,7 +79,7 @@ impl Frame {
     }
 
     fn group_name(&self, name: &str) -> String {
-        format!("{}{name}{}", self.group_prefix, self.key_of_host())
+        name_of_group(&self.run_name(name))
     }
 
     /// Whether it was put into another one or is repeated, so that few lines may come to many runs.
@@ -193,7 +192,7 @@ impl<'a> Layout<'a> {
         let index = self.groups.len();
         self.by_name.insert(name.clone(), index);
         self.group_calls.push(self.calls.clone());
-        self.spelled.push(frame.in_turn(&group.name));
+        self.spelled.push(frame.run_name(&group.name));
         self.groups.push(GroupInstance {
             name,
             many: group.many,
@@ -513,7 +512,6 @@ impl<'a> Layout<'a> {
         let mut inner = Frame {
             workload: id,
             run_prefix: format!("{}.", frame.run_name(&run.name)),
-            group_prefix: format!("{}_", frame.group_name(&run.name)),
             runs: BTreeMap::new(),
             turns: Vec::new(),
             lists: BTreeMap::new(),
@@ -527,6 +525,7 @@ impl<'a> Layout<'a> {
         names.variables = arguments;
         names.left = self.parts;
         names.later.clone_from(&self.later);
+        self.put_in.push((id, inner.run_prefix.clone()));
         self.calls.push(run.span);
         self.statements(&workload.body, &mut names, &mut inner);
         self.calls.pop();

@@ -125,13 +125,20 @@ fn consistent(plan: &Plan) -> Result<(), String> {
                 ));
             }
         }
-        for segment in &pattern.segments {
+        for (at, segment) in pattern.segments.iter().enumerate() {
             let mut steps = BTreeSet::new();
             for step in &segment.steps {
                 let missing = step.reload_on.iter().find(|name| !steps.contains(name.as_str()));
                 if let Some(name) = missing {
                     return Err(format!(
                         "`{}.{}` loads `{name}`, which is not above it",
+                        segment.run, step.name
+                    ));
+                }
+                let of_later = |run: &String| pattern.segments[at + 1..].iter().any(|s| s.run == *run);
+                if let Some(run) = step.shared.keys().find(|run| !of_later(run)) {
+                    return Err(format!(
+                        "`{}.{}` is shared with `{run}`, which is no later run of its nodes",
                         segment.run, step.name
                     ));
                 }

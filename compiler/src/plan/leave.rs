@@ -52,6 +52,7 @@ pub(crate) fn keeping(run: &str, steps: &[Step]) -> Step {
         removal: Removal::Forget,
         place: steps.first().map_or(String::new(), |step| step.place.clone()),
         outputs: BTreeMap::new(),
+        shared: BTreeMap::new(),
     }
 }
 

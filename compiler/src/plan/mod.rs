@@ -276,6 +276,9 @@ pub struct Step {
     /// What it finds out when it is carried out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, ValueType>,
+    /// Steps of later runs on these nodes that want exactly the same, and so are this one: where each is written, by run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shared: BTreeMap<String, String>,
 }
 
 /// What happens when a step leaves the spec. Only what we introduced is undone.

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{LEAVE, Ledger, RecordedNode, RecordedStep, Snapshot};
 
+/// Moves of one group after each other; more than workloads can be within each other.
+const MAX_HOPS: usize = 100;
+
 /// A change of the record: something is called otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
@@ -61,8 +64,9 @@ impl Move {
         match self {
             Move::Group { .. } => None,
             Move::Run { from, to } => {
-                let step = address.strip_prefix(from.as_str())?.strip_prefix('.')?;
-                Some(format!("{to}.{step}"))
+                // With it go the runs of its workload and those of all turns of a `for`.
+                let rest = address.strip_prefix(from.as_str())?;
+                rest.starts_with(['.', '[']).then(|| format!("{to}{rest}"))
             }
             Move::Step { run, from, to } => {
                 let step = address.strip_prefix(run.as_str())?.strip_prefix('.')?;
@@ -169,8 +173,11 @@ pub(crate) fn move_groups(ledger: &Ledger, deploy: &str, moves: &[Move]) -> Opti
     let mut moved = ledger.clone();
     moved.version += 1;
     for node in moved.deploys.get_mut(deploy)?.values_mut() {
-        if let Some(to) = groups.get(node.group.as_str()) {
+        // A group within a workload may move with the run of that, and then by itself.
+        let mut hops = 0;
+        while let Some(to) = groups.get(node.group.as_str()).filter(|_| hops < MAX_HOPS) {
             (*to).clone_into(&mut node.group);
+            hops += 1;
         }
     }
     Some(moved)

@@ -24,6 +24,8 @@ impl Planned {
         for run in &instances.runs {
             self.roles.insert(run.role.clone());
             self.spans.insert(run.span);
+            let shared = run.steps.iter().flat_map(|s| s.shared.values().cloned());
+            self.steps.extend(shared);
             self.steps.extend(run.steps.iter().map(|s| s.place.clone()));
         }
         self.spans.extend(instances.groups.iter().map(|g| g.span));

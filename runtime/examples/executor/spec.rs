@@ -142,6 +142,7 @@ fn step(number: usize) -> Step {
         removal: Removal::Restore,
         hash: format!("step {number}"),
         outputs: BTreeMap::new(),
+        shared: BTreeMap::new(),
         place: format!("main.rebar:{}:3", number + 10),
     }
 }

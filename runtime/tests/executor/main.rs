@@ -21,5 +21,6 @@ mod refusals;
 mod retired;
 mod rollout;
 mod selection;
+mod shared;
 mod surgery;
 mod waits;

@@ -100,7 +100,7 @@ pub(crate) async fn retiring(text: &str, nodes: &[&str], state: &State, world: &
     made.unwrap_or_else(|| panic!("{said:#?}"))
 }
 
-async fn applied(text: &str, state: &State, world: &Arc<TestWorld>) {
+pub(crate) async fn applied(text: &str, state: &State, world: &Arc<TestWorld>) {
     let made = compiled(text, state, world).await;
     // As it is reviewed and applied from a file.
     let folder = folder();

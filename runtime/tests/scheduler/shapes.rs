@@ -227,6 +227,7 @@ fn segment(run: &str, steps: usize) -> Segment {
         removal: Removal::Remove,
         hash: number.to_string(),
         outputs: BTreeMap::new(),
+        shared: BTreeMap::new(),
         place: String::new(),
     };
     Segment {

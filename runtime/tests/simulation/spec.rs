@@ -415,6 +415,7 @@ fn step(run: &Run, number: usize, kind: Kind) -> Step {
         reload_on: earlier.map(|earlier| format!("s{earlier}")).into_iter().collect(),
         removal: Removal::Restore,
         outputs: BTreeMap::new(),
+        shared: BTreeMap::new(),
         place: "main.rebar:1:1".to_owned(),
     }
 }

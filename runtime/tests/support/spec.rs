@@ -54,6 +54,7 @@ fn step(run: &str, name: &str, kind: &str, content: &serde_json::Value, reload_o
         removal: Removal::Restore,
         hash: format!("{name} {content}"),
         outputs: BTreeMap::new(),
+        shared: BTreeMap::new(),
         place: "main.rebar:1:1".to_owned(),
     }
 }

@@ -319,6 +319,10 @@ impl Builder<'_> {
                 if let Some(previous) = previous {
                     self.soft(job, previous);
                 }
+                // What it shares with a run before it must be there.
+                for owner in self.owners_of_shared(row, &segment.run) {
+                    self.hard(job, owner);
+                }
                 previous = Some(job);
             }
             if !work.removals.is_empty() {
@@ -350,9 +354,34 @@ impl Builder<'_> {
             let segment = self.at(&Task::Segment(row.name.clone(), index));
             let machine = [Task::MakeMachine, Task::StartMachine];
             let machine = machine.iter().find_map(|task| self.at(&task(row.name.clone())));
-            jobs.extend(segment.or(machine));
+            let owners = self.owners_of_shared(row, run);
+            match (segment, owners.is_empty()) {
+                (Some(segment), _) => jobs.push(segment),
+                // All that it has to do is done by runs before it.
+                (None, false) => jobs.extend(owners),
+                (None, true) => jobs.extend(machine),
+            }
         }
         jobs
+    }
+
+    /// The segments of a node in which steps are to be done that they share with `run`.
+    fn owners_of_shared(&self, row: &NodeRow, run: &str) -> Vec<usize> {
+        let (Some(pattern), Some(work)) = (self.plan.patterns.get(row.pattern), self.work.get(&row.name))
+        else {
+            return Vec::new();
+        };
+        let shares = |index: &usize| {
+            let segment = &pattern.segments[*index];
+            let shared = segment.steps.iter().filter(|step| step.shared.contains_key(run));
+            let work = work.segments.get(*index).map_or(&[][..], |work| &work.steps);
+            let mut addresses = shared.map(|step| format!("{}.{}", segment.run, step.name));
+            addresses.any(|address| work.iter().any(|todo| todo.recipe.address == address))
+        };
+        let owners = (0..pattern.segments.len()).filter(shares);
+        owners
+            .filter_map(|index| self.at(&Task::Segment(row.name.clone(), index)))
+            .collect()
     }
 
     fn segments_of(&self, run: &str) -> Vec<usize> {
