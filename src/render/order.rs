@@ -188,7 +188,7 @@ fn is_busy(plan: &Plan, row: &NodeRow, run: &str) -> bool {
             let pattern = plan.patterns.get(row.pattern);
             pattern.is_some_and(|pattern| pattern.segments.iter().any(|segment| segment.run == run))
         }
-        StepVerbs::Some { ensure, remove } => {
+        StepVerbs::Some { ensure, remove, .. } => {
             let of_run = |address: &str| address.split_once('.').is_some_and(|(name, _)| name == run);
             ensure.keys().any(|address| of_run(address)) || remove.iter().any(|step| of_run(&step.address))
         }
