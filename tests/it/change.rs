@@ -236,7 +236,7 @@ fn what_cannot_be_changed_in_place_is_replaced() {
         &plan,
         &[
             "replaced, system changed from false to true; the old one goes first",
-            "replaced, path changed from \"/srv/a\" to \"/srv/b\"; the old one goes last",
+            "replaced, path changed from /srv/a to /srv/b; the old one goes last",
             "2 steps to replace",
         ],
     );
