@@ -70,6 +70,7 @@ fn main() {
             group: plan.patterns[row.pattern].group.clone(),
             addresses: row.addresses.clone(),
             machine: plan::machine_digest(&plan, row),
+            made: None,
             live: Machine::Running,
             steps: steps
                 .into_iter()

@@ -92,10 +92,11 @@ impl Analysis {
             what: patched.what.clone(),
             place: self.sources.place(patched.span),
         });
-        Some(plan::Plan {
-            patches: patches.collect(),
-            ..plan::plan(graph, snapshot)
-        })
+        let patches = patches.collect();
+        let places = plan::Places::of(&graph);
+        let plan = plan::plan(graph, snapshot);
+        plan::refuse_cycles(&plan, &places, &mut self.diagnostics);
+        (!self.diagnostics.has_errors()).then_some(plan::Plan { patches, ..plan })
     }
 
     /// Adds what the linter finds, as strict as `rebar.toml` says. Nothing is added where the spec has errors.

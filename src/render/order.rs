@@ -188,7 +188,7 @@ fn is_busy(plan: &Plan, row: &NodeRow, run: &str) -> bool {
             let pattern = plan.patterns.get(row.pattern);
             pattern.is_some_and(|pattern| pattern.segments.iter().any(|segment| segment.run == run))
         }
-        StepVerbs::Some { ensure, remove } => {
+        StepVerbs::Some { ensure, remove, .. } => {
             // Names of runs, such as `kv.install`, and keys in names of steps may hold dots.
             let of_run = |address: &str| {
                 let step = address.strip_prefix(run);

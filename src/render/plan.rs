@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use rebar_compiler::plan::{
-    NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedStep, Removal, Segment, Step, StepVerbs,
+    FieldChange, NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedStep, Removal, Replacement, Segment,
+    Step, StepVerbs, Template, shown,
 };
 
 use super::order::order;
@@ -122,9 +123,11 @@ pub(crate) struct Summary {
     networks_leaving: usize,
     steps_new: usize,
     steps_changed: usize,
+    steps_replaced: usize,
     steps_again: usize,
     steps_removed: usize,
     moved: usize,
+    interruptions: usize,
     /// Whether nodes are left out that have something to be done.
     partial: bool,
 }
@@ -161,19 +164,29 @@ impl Summary {
                         .get(node.pattern)
                         .map_or(0, |p| p.segments.iter().map(|s| s.steps.len()).sum());
                 }
-                StepVerbs::Some { ensure, remove } => {
-                    let new = ensure.values().filter(|reason| **reason == Reason::New).count();
-                    sum.steps_new += new;
-                    let again = ensure
-                        .values()
-                        .filter(|reason| **reason == Reason::Verify)
-                        .count();
-                    sum.steps_again += again;
-                    sum.steps_changed += ensure.len() - new - again;
-                    sum.steps_removed += remove.len();
+                StepVerbs::Some {
+                    ensure,
+                    remove,
+                    remove_last,
+                } => {
+                    for reason in ensure.values() {
+                        *match reason {
+                            Reason::New => &mut sum.steps_new,
+                            Reason::Verify => &mut sum.steps_again,
+                            Reason::Replaced { .. } => &mut sum.steps_replaced,
+                            Reason::Changed(_)
+                            | Reason::Interrupts { .. }
+                            | Reason::Drifted(_)
+                            | Reason::Unfinished
+                            | Reason::Awaits(_) => &mut sum.steps_changed,
+                        } += 1;
+                    }
+                    let gone = remove.iter().chain(remove_last);
+                    sum.steps_removed += gone.filter(|step| step.successor().is_none()).count();
                 }
             }
         }
+        sum.interruptions = rebar_compiler::plan::counts(plan).interrupt;
         sum
     }
 
@@ -203,12 +216,14 @@ impl Summary {
             (self.networks_leaving, "network", "to remove"),
             (self.create, "machine", "to create"),
             (self.start, "machine", "to start"),
-            (self.replace, "machine", "to replace (interrupts)"),
+            (self.replace, "machine", "to replace"),
             (self.destroy, "machine", "to destroy"),
             (self.steps_new, "new step", ""),
             (self.steps_changed, "step", "to change or repair"),
+            (self.steps_replaced, "step", "to replace"),
             (self.steps_again, "step", "to look at again"),
             (self.steps_removed, "step", "to remove"),
+            (self.interruptions, "interruption", ""),
         ];
         let parts = parts.iter().filter(|(number, ..)| *number > 0);
         let parts: Vec<String> = parts
@@ -353,9 +368,18 @@ fn leader_text(out: &mut String, plan: &Plan, group: &str, paint: Palette) {
 fn same_verbs(one: &StepVerbs, other: &StepVerbs) -> bool {
     match (one, other) {
         (StepVerbs::All, StepVerbs::All) => true,
-        (StepVerbs::Some { ensure: a, remove: x }, StepVerbs::Some { ensure: b, remove: y }) => {
-            a == b && addresses(x) == addresses(y)
-        }
+        (
+            StepVerbs::Some {
+                ensure: a,
+                remove: x,
+                remove_last: v,
+            },
+            StepVerbs::Some {
+                ensure: b,
+                remove: y,
+                remove_last: w,
+            },
+        ) => a == b && addresses(x) == addresses(y) && addresses(v) == addresses(w),
         (StepVerbs::All, StepVerbs::Some { .. }) | (StepVerbs::Some { .. }, StepVerbs::All) => false,
     }
 }
@@ -380,7 +404,11 @@ fn class_text(out: &mut String, plan: &Plan, class: &[&NodeRow], exception: bool
     leave_text(out, &row.leave, 3, paint);
     let done = match &row.steps {
         StepVerbs::All => pattern.segments.iter().map(|s| s.steps.len()).sum(),
-        StepVerbs::Some { ensure, remove } => ensure.len() + remove.len(),
+        StepVerbs::Some {
+            ensure,
+            remove,
+            remove_last,
+        } => ensure.len() + remove.len() + remove_last.len(),
     };
     if done == 0 {
         line(out, 3, &paint.faint("nothing to do on it"));
@@ -389,16 +417,19 @@ fn class_text(out: &mut String, plan: &Plan, class: &[&NodeRow], exception: bool
     for segment in &pattern.segments {
         segment_text(out, segment, &row.steps, class.len(), paint);
     }
-    if let StepVerbs::Some { remove, .. } = &row.steps {
-        for step in remove {
-            line(
-                out,
-                3,
-                &paint.remove(&format!("- {} {}: {}", step.kind, step.address, removal(step))),
-            );
+    if let StepVerbs::Some {
+        remove, remove_last, ..
+    } = &row.steps
+    {
+        let (first, last) = (
+            remove.iter().map(|s| (s, "")),
+            remove_last.iter().map(|s| (s, ", last")),
+        );
+        for (step, when) in first.chain(last) {
+            removal_text(out, step, when, paint);
         }
     }
-    shown_interruptions(out, pattern, row, paint);
+    interruptions(out, &list, pattern, row, paint);
 }
 
 fn segment_text(out: &mut String, segment: &Segment, verbs: &StepVerbs, nodes: usize, paint: Palette) {
@@ -451,6 +482,9 @@ fn segment_text(out: &mut String, segment: &Segment, verbs: &StepVerbs, nodes: u
         };
         match reason {
             None | Some(Reason::New) => line(out, 4, &paint.create(&format!("+ {text}"))),
+            Some(reason @ Reason::Replaced { .. }) => {
+                line(out, 4, &paint.remove(&format!("± {text}: {}", because(reason))));
+            }
             Some(reason) => {
                 line(out, 4, &paint.change(&format!("~ {text}: {}", because(reason))));
             }
@@ -458,11 +492,60 @@ fn segment_text(out: &mut String, segment: &Segment, verbs: &StepVerbs, nodes: u
     }
 }
 
-fn shown_interruptions(out: &mut String, pattern: &Pattern, row: &NodeRow, paint: Palette) {
-    if let ObjectVerb::Replace { .. } = row.machine {
-        let text = format!("interrupts {}: its disk is made anew", pattern.group);
+/// A step that goes; of one that is replaced its successor has told why.
+fn removal_text(out: &mut String, step: &RecordedStep, when: &str, paint: Palette) {
+    let text = match (step.successor(), step.removal) {
+        (Some(_), Removal::Forget | Removal::Nothing) => return,
+        (Some(successor), _) => format!("{} {successor} {}: replaced{when}", step.kind, plain(&step.key)),
+        (None, _) => format!("{} {}: {}{when}", step.kind, step.address, removal(step)),
+    };
+    line(out, 3, &paint.remove(&format!("- {text}")));
+}
+
+/// What is interrupted, and which change of what causes it.
+fn interruptions(out: &mut String, nodes: &[&str], pattern: &Pattern, row: &NodeRow, paint: Palette) {
+    if let ObjectVerb::Replace { because, changes } = &row.machine {
+        let why = match changes.is_empty() {
+            true => because.clone(),
+            false => changes_text(changes),
+        };
+        let text = format!("interrupts {}: {why}; its disk is made anew", names(nodes));
         line(out, 3, &paint.remove(&text));
     }
+    let StepVerbs::Some { ensure, .. } = &row.steps else {
+        return;
+    };
+    for segment in &pattern.segments {
+        for step in &segment.steps {
+            let reason = ensure.get(&format!("{}.{}", segment.run, step.name));
+            if let Some(Reason::Interrupts { because, .. }) = reason {
+                let text = format!(
+                    "interrupts {} {}: {}",
+                    step.kind,
+                    step.name,
+                    changes_text(because)
+                );
+                line(out, 3, &paint.remove(&text));
+            }
+        }
+    }
+}
+
+/// `image changed from a to b, cpu changed from 1 to 2`.
+fn changes_text(changes: &[FieldChange]) -> String {
+    let value = |value: &Option<serde_json::Value>| match value {
+        Some(value) => describe(&Template::Value(shown(value)), 60),
+        None => "nothing".to_owned(),
+    };
+    let change = |change: &FieldChange| {
+        format!(
+            "{} changed from {} to {}",
+            change.field,
+            value(&change.before),
+            value(&change.after)
+        )
+    };
+    changes.iter().map(change).collect::<Vec<_>>().join(", ")
 }
 
 fn because(reason: &Reason) -> String {
@@ -470,6 +553,14 @@ fn because(reason: &Reason) -> String {
         Reason::New => "new".to_owned(),
         Reason::Changed(fields) if fields.is_empty() => "what it depends on changed".to_owned(),
         Reason::Changed(fields) => format!("{} changed", fields.join(", ")),
+        Reason::Interrupts { changed, .. } => format!("{} changed", changed.join(", ")),
+        Reason::Replaced { because, order } => {
+            let when = match order {
+                Replacement::After => "the old one goes first",
+                Replacement::Before => "the old one goes last",
+            };
+            format!("replaced, {}; {when}", changes_text(because))
+        }
         Reason::Drifted(found) => format!("found {found}"),
         Reason::Unfinished => "a broken-off run did not finish it".to_owned(),
         Reason::Awaits(steps) if steps.is_empty() => "known after apply".to_owned(),
@@ -492,7 +583,7 @@ fn object(verb: &ObjectVerb, text: &str, paint: Palette) -> String {
         ObjectVerb::Keep => format!("  {text}"),
         ObjectVerb::Create => paint.create(&format!("+ {text}")),
         ObjectVerb::Start => paint.change(&format!("^ {text}: it is stopped; started as it is")),
-        ObjectVerb::Replace { because } => paint.remove(&format!("± {text}: replaced, {because}")),
+        ObjectVerb::Replace { because, .. } => paint.remove(&format!("± {text}: replaced, {because}")),
     }
 }
 

@@ -185,3 +185,79 @@ fn what_is_moved_stays_and_what_was_given_is_not_forgotten() {
     let left = world.good(&["status"]);
     says(&left, &["nothing stands"]);
 }
+
+const REPLACED: &str = r#"
+use std.linux { group }
+use std.image { bookworm }
+
+kind file {
+  key path: Path
+  content: String
+  mode: Mode = "0644"
+  owner: String = "root"
+  group: String = "root"
+  removal = Restore
+  replacement = Before
+  requires node.files
+}
+network  front { cidr = 10.103.0.0/24, gateway = 10.103.0.1 }
+hardware small { cpu = 1, memory = 256MiB, nic eth0 { network = front } }
+
+role page() {
+  file  note { path = "/srv/a", content = "kept" }
+  group crew { name = "crew", system = false }
+}
+workload shop() {
+  node web { hardware = small }
+  run pages = page() on web
+}
+site here { machines = local(image = bookworm) }
+deploy shop_here = shop() on here
+"#;
+
+#[test]
+fn what_cannot_be_changed_in_place_is_replaced() {
+    let _alone = alone();
+    if !Backend::Local.is_here("what is replaced") {
+        return;
+    }
+    let world = World::of_spec(REPLACED);
+    world.good(&["apply", "shop_here", "--yes"]);
+    let inside = |line: &str| world.good(&["exec", "shop_here", "web", "sh", "-c", line]).out;
+    let crew = || -> u32 {
+        let line = inside("grep ^crew: /etc/group");
+        line.trim().rsplit(':').nth(1).unwrap().parse().unwrap()
+    };
+    assert!(crew() >= 1000, "{}", crew());
+    world.edit("/srv/a", "/srv/b");
+    world.edit("system = false", "system = true");
+    let plan = world.good(&["plan", "shop_here"]);
+    says(
+        &plan,
+        &[
+            "replaced, system changed from false to true; the old one goes first",
+            "replaced, path changed from /srv/a to /srv/b; the old one goes last",
+            "2 steps to replace",
+        ],
+    );
+    let json = world.good(&["plan", "shop_here", "--json"]).out;
+    assert!(
+        json.contains("\"replaced\"") && json.contains("\"remove_last\""),
+        "{json}"
+    );
+    world.good(&["apply", "shop_here", "--yes"]);
+    assert!(crew() < 1000, "{}", crew());
+    assert_eq!(inside("ls /srv").trim(), "b");
+    says(&world.good(&["plan", "shop_here"]), &["0 changes"]);
+    says(&world.good(&["drift", "shop_here"]), &["no drift"]);
+    // Another machine: what has changed is told, and that it interrupts.
+    world.edit("memory = 256MiB", "memory = 300MiB");
+    says(
+        &world.good(&["plan", "shop_here"]),
+        &[
+            "interrupts web: memory changed from 268435456 to 314572800",
+            "1 interruption",
+        ],
+    );
+    world.good(&["destroy", "shop_here", "--yes"]);
+}

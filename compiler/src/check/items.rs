@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::constructs::Schema;
 use super::evaluate::{Scope, Stop, evaluate};
 use super::fields::{Owner, unreadable};
+use super::replacement::marked;
 use super::typed::{Backend, Deploy, Expression, ExpressionKind, Kind, Provision, Site};
 use super::types::{EnumType, Type};
 use super::{Checker, Expected};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::{names, types};
-use crate::plan::{Removal, Template};
+use crate::plan::{Removal, Replacement, Template};
 use crate::resolve::{Definition, ItemId, list_of};
 use crate::source::Span;
 use crate::syntax::ast::{self, BlockWord, FunctionWord, ItemKind, StatementKind};
@@ -193,10 +194,10 @@ impl Checker<'_> {
     fn declarations(&mut self, block: &ast::Block) -> Vec<super::Parameter> {
         let mut fields: Vec<super::Parameter> = Vec::new();
         for statement in &block.statements {
-            let StatementKind::Declaration { key, parameter } = &statement.kind else {
+            let StatementKind::Declaration { mark, parameter } = &statement.kind else {
                 continue;
             };
-            let field = self.parameter(parameter, *key);
+            let field = self.parameter(parameter, *mark == Some(ast::FieldMark::Key));
             if let Some(first) = fields.iter().find(|f| f.name == field.name) {
                 let message = format!("the field `{}` is declared twice", field.name);
                 let twice = Diagnostic::error(types::DUPLICATE_FIELD, parameter.name.span, message)
@@ -247,6 +248,9 @@ impl Checker<'_> {
             needs: Vec::new(),
             removal: Removal::Forget,
             shared: false,
+            replaces: marked(block, ast::FieldMark::Replaces),
+            interrupts: marked(block, ast::FieldMark::Interrupts),
+            replacement: Replacement::After,
         };
         let mut removal = None;
         for statement in &block.statements {
@@ -292,10 +296,13 @@ impl Checker<'_> {
                         self.report(wrong.help("each run asks for itself: leave `shared` out"));
                     }
                 }
+                StatementKind::Field { name: field, value } if field.text == "replacement" => {
+                    kind.replacement = self.replacement(value);
+                }
                 StatementKind::Field { name: field, .. } => {
                     let message = format!("a kind has no field `{}`", field.text);
                     let unknown = Diagnostic::error(types::UNKNOWN_FIELD, field.span, message)
-                        .suggest(&field.text, ["removal", "shared"]);
+                        .suggest(&field.text, ["removal", "replacement", "shared"]);
                     let bare = unknown.help.is_none();
                     self.report(if bare {
                         unknown.help("fields of its steps are declared with a type: `mode: Mode`")
@@ -318,6 +325,7 @@ impl Checker<'_> {
             }
             None => {}
         }
+        self.replaceable(&kind, block);
         self.typed.kinds.insert(id, kind);
     }
 
@@ -338,6 +346,7 @@ impl Checker<'_> {
                 self.locals.insert(parameter.name.span, field.ty.clone());
             }
         }
+        self.no_marks(block);
         let mut provides: BTreeMap<String, (Provision, Span)> = BTreeMap::new();
         for statement in &block.statements {
             let StatementKind::Provides { capability, level } = &statement.kind else {

@@ -33,6 +33,7 @@ mod parts;
 pub(crate) mod phases;
 mod provisions;
 mod records;
+mod replacement;
 pub(crate) mod rules;
 mod runs;
 mod secrets;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::tested::Test;
 use super::types::{Rule, TextForm, Type};
-use crate::plan::{Column, Function, GateMode, Removal, SecretReference, ValueType};
+use crate::plan::{Column, Function, GateMode, Removal, Replacement, SecretReference, ValueType};
 use crate::resolve::{ItemId, Known, Resolved};
 use crate::source::Span;
 use crate::syntax::ast::{BinaryOperator, UnaryOperator};
@@ -301,6 +301,12 @@ pub struct Kind {
     pub removal: Removal,
     /// Whether runs on one node that want exactly the same may have one step for it.
     pub shared: bool,
+    /// Fields that cannot be changed in place.
+    pub replaces: Vec<String>,
+    /// Fields whose change interrupts what stands.
+    pub interrupts: Vec<String>,
+    /// When the old one goes, where a step is replaced.
+    pub replacement: Replacement,
 }
 
 /// A backend.

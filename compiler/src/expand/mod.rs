@@ -127,6 +127,8 @@ pub struct RunInstance {
     pub hash: String,
     /// The steps in order.
     pub steps: Vec<Step>,
+    /// Where each is written; more may follow, of what is done before the node goes.
+    pub spans: Vec<Span>,
     /// How changes are spread over time.
     pub rollout: Rollout,
     /// Runs that it waits for, each once.

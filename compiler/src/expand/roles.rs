@@ -187,7 +187,8 @@ impl Layout<'_> {
             let Some(value) = self.evaluate(value, scope) else {
                 continue;
             };
-            if kind.fields.iter().any(|f| f.key && f.name == *name)
+            let key = kind.fields.iter().any(|f| f.key && f.name == *name);
+            if (key || kind.replaces.contains(name))
                 && let Some(found_out) = value.later_step()
             {
                 let span = step.fields.get(name).map_or(step.span, |field| field.span);
@@ -196,7 +197,11 @@ impl Layout<'_> {
                     found_out,
                     defined,
                     span,
-                    "the key of a step",
+                    if key {
+                        "the key of a step"
+                    } else {
+                        "whether a step is replaced"
+                    },
                 ));
                 continue;
             }
@@ -255,6 +260,9 @@ impl Layout<'_> {
             place: step.place.clone(),
             outputs: kind.outputs.clone(),
             shared: BTreeMap::new(),
+            replaces: kind.replaces.clone(),
+            interrupts: kind.interrupts.clone(),
+            replacement: kind.replacement,
         });
         expanded.kinds.push((step.kind, step.span));
     }

@@ -451,6 +451,7 @@ impl<'a> Layout<'a> {
             group: self.groups[group].name.clone(),
             hash: expanded.hash,
             steps: expanded.steps,
+            spans: expanded.kinds.iter().map(|(_, span)| *span).collect(),
             rollout,
             waits,
             span: run.span,

@@ -201,6 +201,7 @@ mod tests {
             group: name.to_owned(),
             hash: String::new(),
             steps: Vec::new(),
+            spans: Vec::new(),
             rollout: crate::plan::Rollout::default(),
             waits: waits.iter().map(wait).collect(),
             span: Span::default(),

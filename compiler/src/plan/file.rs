@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::digest::hex;
 use super::names::{is_name, is_run_or_step, split_address};
-use super::{FORMAT, ObjectVerb, Plan, StepVerbs};
+use super::{FORMAT, ObjectVerb, Plan, Reason, StepVerbs};
 use crate::expand::MAX_HOST_NAME;
 
 /// Why a plan file is not taken.
@@ -244,8 +244,12 @@ fn gates_have_no_cycle(plan: &Plan) -> Result<(), String> {
 pub struct Counts {
     /// Machines, networks and steps that are made.
     pub create: usize,
-    /// Machines and networks that are started or replaced, and steps that are carried out anew.
+    /// Machines and networks that are started, and steps that are carried out anew.
     pub change: usize,
+    /// Machines, networks and steps of which the old one goes and a new one is made.
+    pub replace: usize,
+    /// Steps whose change interrupts what stands, which are among those that change, and machines that are replaced.
+    pub interrupt: usize,
     /// Machines, networks and steps that go.
     pub remove: usize,
     /// Groups, runs and steps that are called otherwise in the record.
@@ -261,10 +265,13 @@ pub fn counts(plan: &Plan) -> Counts {
     let mut object = |verb: &ObjectVerb| match verb {
         ObjectVerb::Keep => {}
         ObjectVerb::Create => counts.create += 1,
-        ObjectVerb::Start | ObjectVerb::Replace { .. } => counts.change += 1,
+        ObjectVerb::Start => counts.change += 1,
+        ObjectVerb::Replace { .. } => counts.replace += 1,
     };
     plan.networks.values().for_each(|n| object(&n.verb));
     plan.nodes.iter().for_each(|n| object(&n.machine));
+    let replaced = |row: &&super::NodeRow| matches!(row.machine, ObjectVerb::Replace { .. });
+    counts.interrupt += plan.nodes.iter().filter(replaced).count();
     for node in &plan.nodes {
         match &node.steps {
             StepVerbs::All => {
@@ -275,11 +282,29 @@ pub fn counts(plan: &Plan) -> Counts {
                     .unwrap_or_default();
                 counts.create += segments.iter().map(|s| s.steps.len()).sum::<usize>();
             }
-            StepVerbs::Some { ensure, remove } => {
-                let new = ensure.values().filter(|r| **r == super::Reason::New).count();
-                counts.create += new;
-                counts.change += ensure.len() - new;
-                counts.remove += remove.len();
+            StepVerbs::Some {
+                ensure,
+                remove,
+                remove_last,
+            } => {
+                for reason in ensure.values() {
+                    match reason {
+                        Reason::New => counts.create += 1,
+                        Reason::Replaced { .. } => counts.replace += 1,
+                        Reason::Interrupts { .. } => {
+                            counts.change += 1;
+                            counts.interrupt += 1;
+                        }
+                        Reason::Changed(_)
+                        | Reason::Drifted(_)
+                        | Reason::Unfinished
+                        | Reason::Verify
+                        | Reason::Awaits(_) => counts.change += 1,
+                    }
+                }
+                // What is replaced is counted once.
+                let gone = remove.iter().chain(remove_last);
+                counts.remove += gone.filter(|step| step.successor().is_none()).count();
             }
         }
     }

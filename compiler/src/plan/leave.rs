@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::filler::joined;
-use super::{ObjectVerb, Plan, RecordedNode, RecordedStep, Removal, Step, Template, step_hash};
+use super::{ObjectVerb, Plan, RecordedNode, RecordedStep, Removal, Replacement, Step, Template, step_hash};
 
 /// The kind of the step that keeps the others. There is nothing to do for it on the node.
 pub const LEAVE: &str = "leave";
@@ -53,6 +53,9 @@ pub(crate) fn keeping(run: &str, steps: &[Step]) -> Step {
         place: steps.first().map_or(String::new(), |step| step.place.clone()),
         outputs: BTreeMap::new(),
         shared: BTreeMap::new(),
+        replaces: Vec::new(),
+        interrupts: Vec::new(),
+        replacement: Replacement::After,
     }
 }
 

@@ -21,6 +21,8 @@ mod names;
 mod notes;
 mod planning;
 pub(crate) mod render;
+mod replace;
+mod reverse;
 mod secret;
 mod select;
 mod template;
@@ -49,6 +51,8 @@ pub use names::split_address;
 pub use notes::{GivenValue, PatchNote};
 pub use planning::plan;
 pub use render::RenderError;
+pub use replace::{FieldChange, MadeOf, Replacement, replaced_step};
+pub(crate) use reverse::{Places, refuse_cycles};
 pub use secret::{
     PlannedSecret, Recipe, SecretKnown, SecretReference, holds_secret, know_secrets, macs_in, open, recorded,
     secrets_in, shown, without_secrets,
@@ -64,7 +68,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the plan format; readers refuse any other.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// What to do, in which order, and on what it is based.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -279,6 +283,15 @@ pub struct Step {
     /// Steps of later runs on these nodes that want exactly the same, and so are this one: where each is written, by run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shared: BTreeMap<String, String>,
+    /// Fields that cannot be changed in place: where one of them changes, the old thing is removed and a new one made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
+    /// Fields that are changed in place, and interrupt what stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interrupts: Vec<String>,
+    /// When the old thing goes, where another takes its place.
+    #[serde(default, skip_serializing_if = "Replacement::is_usual")]
+    pub replacement: Replacement,
 }
 
 /// What happens when a step leaves the spec. Only what we introduced is undone.
@@ -349,8 +362,11 @@ pub enum ObjectVerb {
     Start,
     /// It must be destroyed and made anew. This interrupts.
     Replace {
-        /// Why.
+        /// Why, in words.
         because: String,
+        /// What it was made from otherwise, where that is known.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changes: Vec<FieldChange>,
     },
 }
 
@@ -364,8 +380,11 @@ pub enum StepVerbs {
     Some {
         /// Steps to carry out, by `run.step`.
         ensure: BTreeMap<String, Reason>,
-        /// Steps that left the spec, in the order of removal.
+        /// Steps that left the spec or are replaced, in the order of removal.
         remove: Vec<RecordedStep>,
+        /// What goes when all that may use it has been changed: what is replaced by something that comes first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remove_last: Vec<RecordedStep>,
     },
 }
 
@@ -377,6 +396,20 @@ pub enum Reason {
     New,
     /// What is desired has changed: these fields.
     Changed(Vec<String>),
+    /// What is desired has changed: these fields, and some of them interrupt what stands.
+    Interrupts {
+        /// All fields that have changed.
+        changed: Vec<String>,
+        /// Those that interrupt, with both values.
+        because: Vec<FieldChange>,
+    },
+    /// What stands cannot become what is desired: it is removed, and a new one made.
+    Replaced {
+        /// Why, with both values.
+        because: Vec<FieldChange>,
+        /// Whether the old one goes before or after.
+        order: Replacement,
+    },
     /// The node no longer is as applied: what was found, in words.
     Drifted(String),
     /// An earlier run did not get to finish it.
@@ -535,6 +568,9 @@ pub struct RecordedNode {
     pub addresses: Addresses,
     /// SHA-256 (hex) of image, hardware and networks that it was made from: see [`machine_digest`].
     pub machine: String,
+    /// What it was made from, where that is recorded, for telling what has changed.
+    #[serde(default)]
+    pub made: Option<Box<MadeOf>>,
     /// How the machine was found.
     pub live: Machine,
     /// Its steps by `run.step`.

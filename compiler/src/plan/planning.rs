@@ -6,8 +6,8 @@ use super::leave::leave_steps;
 use super::moves::take_effect;
 use super::verbs::verbs;
 use super::{
-    FORMAT, Gate, Group, LeavingNode, Machine, Network, NodeRow, ObjectVerb, Pattern, Plan, Segment,
-    Snapshot, StepVerbs,
+    FORMAT, FieldChange, Gate, Group, LeavingNode, Machine, Network, NodeRow, ObjectVerb, Pattern, Plan,
+    Segment, Snapshot, StepVerbs,
 };
 use crate::expand::Instances;
 use crate::graph::Graph;
@@ -169,10 +169,20 @@ fn networks(instances: &Instances, snapshot: &Snapshot) -> BTreeMap<String, Netw
             let verb = match recorded {
                 None => ObjectVerb::Create,
                 Some(recorded) if recorded.cidr != network.cidr => ObjectVerb::Replace {
-                    because: format!("its addresses were {}", recorded.cidr),
+                    because: "its addresses have changed".to_owned(),
+                    changes: vec![FieldChange {
+                        field: "cidr".to_owned(),
+                        before: Some(recorded.cidr.to_string().into()),
+                        after: Some(network.cidr.to_string().into()),
+                    }],
                 },
                 Some(recorded) if recorded.gateway != network.gateway => ObjectVerb::Replace {
                     because: "its gateway has changed".to_owned(),
+                    changes: vec![FieldChange {
+                        field: "gateway".to_owned(),
+                        before: recorded.gateway.map(|gateway| gateway.to_string().into()),
+                        after: network.gateway.map(|gateway| gateway.to_string().into()),
+                    }],
                 },
                 Some(recorded) if !recorded.live => ObjectVerb::Create,
                 Some(_) => ObjectVerb::Keep,

@@ -95,6 +95,7 @@ pub fn select(plan: &mut Plan, wanted: &Wanted, snapshot: &Snapshot) -> Result<(
         if !matches!(row.machine, ObjectVerb::Create | ObjectVerb::Replace { .. }) {
             row.machine = ObjectVerb::Replace {
                 because: "asked for".to_owned(),
+                changes: Vec::new(),
             };
             row.steps = StepVerbs::All;
             row.leave = snapshot.nodes.get(&row.name).map(leave_steps).unwrap_or_default();
@@ -137,6 +138,7 @@ fn leave_out(plan: &mut Plan, is_out: impl Fn(&String) -> bool) -> Result<(), Se
         row.steps = StepVerbs::Some {
             ensure: BTreeMap::new(),
             remove: Vec::new(),
+            remove_last: Vec::new(),
         };
     }
     plan.patterns = patterns;
@@ -169,8 +171,13 @@ fn pending(row: &NodeRow, all: Vec<String>) -> LeftOut {
     let machine = row.machine != ObjectVerb::Keep;
     let runs = match &row.steps {
         StepVerbs::All => all,
-        StepVerbs::Some { ensure, remove } => {
-            let addresses = ensure.keys().chain(remove.iter().map(|step| &step.address));
+        StepVerbs::Some {
+            ensure,
+            remove,
+            remove_last,
+        } => {
+            let gone = remove.iter().chain(remove_last);
+            let addresses = ensure.keys().chain(gone.map(|step| &step.address));
             let runs: BTreeSet<&str> = addresses
                 .filter_map(|address| super::split_address(address))
                 .map(|(run, _)| run)

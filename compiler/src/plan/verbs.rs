@@ -6,10 +6,15 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::digest::MachineDigests;
 use super::filler::{Filler, Used, key_of};
 use super::names::split_address;
+use super::replace::{field_changes, replaced_step};
+use super::reverse::{Turn, in_turn};
 use super::{
-    Machine, NodeReference, NodeRow, ObjectVerb, Outputs, Pattern, Plan, Reason, RecordedNode, RecordedStep,
-    Removal, Segment, Snapshot, Step, StepVerbs,
+    FieldChange, Machine, MadeOf, NodeReference, NodeRow, ObjectVerb, Outputs, Pattern, Plan, Reason,
+    RecordedNode, RecordedStep, Removal, Replacement, Segment, Snapshot, Step, StepVerbs,
 };
+
+/// The kind and key of a thing that is to be, and the step that is about it.
+type Wanted<'w> = (&'w str, Cow<'w, str>, &'w str);
 
 /// The verbs of all rows, in their order.
 pub(super) fn verbs(plan: &Plan, snapshot: &Snapshot) -> Vec<(ObjectVerb, StepVerbs)> {
@@ -26,7 +31,7 @@ pub(super) fn verbs(plan: &Plan, snapshot: &Snapshot) -> Vec<(ObjectVerb, StepVe
         machines.get(row.pattern),
         lanes.get(row.pattern),
     ) {
-        (Some(recorded), Some(digests), Some(lane)) => match machine(digests, row, recorded) {
+        (Some(recorded), Some(digests), Some(lane)) => match machine(plan, digests, row, recorded) {
             verb @ (ObjectVerb::Create | ObjectVerb::Replace { .. }) => (verb, StepVerbs::All),
             verb @ (ObjectVerb::Keep | ObjectVerb::Start) => {
                 let steps = steps(lane, &filler, row, recorded, &verb, pending);
@@ -148,7 +153,7 @@ impl<'a> Lane<'a> {
     }
 }
 
-fn machine(digests: &MachineDigests<'_>, row: &NodeRow, recorded: &RecordedNode) -> ObjectVerb {
+fn machine(plan: &Plan, digests: &MachineDigests<'_>, row: &NodeRow, recorded: &RecordedNode) -> ObjectVerb {
     if recorded.live == Machine::Absent {
         return ObjectVerb::Create;
     }
@@ -157,8 +162,10 @@ fn machine(digests: &MachineDigests<'_>, row: &NodeRow, recorded: &RecordedNode)
             true => "its image, hardware, networks or the site's settings have changed",
             false => "its addresses have changed",
         };
+        let made = recorded.made.as_ref().zip(made_of(plan, row));
         return ObjectVerb::Replace {
             because: because.to_owned(),
+            changes: made.map_or_else(Vec::new, |(made, now)| made.changes(&now)),
         };
     }
     match recorded.live {
@@ -166,6 +173,36 @@ fn machine(digests: &MachineDigests<'_>, row: &NodeRow, recorded: &RecordedNode)
         // What could not be asked is left alone.
         Machine::Running | Machine::Unknown | Machine::Absent => ObjectVerb::Keep,
     }
+}
+
+/// What the machine of a node is to be made from.
+fn made_of(plan: &Plan, row: &NodeRow) -> Option<MadeOf> {
+    let hardware = &plan.patterns.get(row.pattern)?.hardware;
+    let address = |(name, network): (&String, &String)| Some((name.clone(), *row.addresses.get(network)?));
+    Some(MadeOf {
+        image: plan.backend.image.clone(),
+        hardware: hardware.clone(),
+        settings: plan.backend.settings.clone(),
+        addresses: hardware.nics.iter().filter_map(address).collect(),
+    })
+}
+
+/// Why another thing has to take the place of what was applied; empty if it can be changed in place.
+fn replacing(
+    step: &Step,
+    key: &str,
+    before: &RecordedStep,
+    fields: &BTreeMap<String, serde_json::Value>,
+) -> Vec<FieldChange> {
+    if before.kind != step.kind {
+        return vec![FieldChange {
+            field: "kind".to_owned(),
+            before: Some(before.kind.clone().into()),
+            after: Some(step.kind.clone().into()),
+        }];
+    }
+    let keys = step.key.iter().filter(|_| before.key != key);
+    field_changes(keys.chain(&step.replaces), &before.fields, fields)
 }
 
 fn steps(
@@ -178,8 +215,8 @@ fn steps(
 ) -> StepVerbs {
     let mut ensure = BTreeMap::new();
     let mut remove: Vec<RecordedStep> = Vec::new();
-    // Kinds and keys that the spec still has on this node, for steps that left under another name.
-    let mut wanted: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(lane.steps.len());
+    // Kinds and keys that the spec still has on this node with their steps, for steps that left under another name.
+    let mut wanted: Vec<Wanted<'_>> = Vec::with_capacity(lane.steps.len());
     // Nobody could ask a machine that was stopped how its steps are, and what is not kept for a boot is gone.
     let started = machine == &ObjectVerb::Start;
     let left = lane.left(recorded);
@@ -193,7 +230,7 @@ fn steps(
         let digest = digest.filter(|_| awaited.is_empty());
         let reason = match known {
             Some(before) if digest.as_deref() == Some(before.digest.as_str()) => {
-                wanted.push((&before.kind, Cow::Borrowed(&before.key)));
+                wanted.push((&before.kind, Cow::Borrowed(&before.key), address));
                 let unfinished = recorded.unfinished.contains(address);
                 let silent = step.outputs.keys().any(|name| !before.outputs.contains_key(name));
                 match recorded.drifted.get(address) {
@@ -206,13 +243,20 @@ fn steps(
             _ => {
                 let (fields, later) = filler.fields(row, step).unwrap_or_default();
                 let key = key_of(step, &fields);
+                let because = known.map_or_else(Vec::new, |before| replacing(step, &key, before, &fields));
                 let reason = match known {
                     None if recorded.unfinished.contains(address) => Reason::Unfinished,
                     None => Reason::New,
-                    Some(before) if before.kind != step.kind || before.key != key => {
+                    Some(before) if !because.is_empty() => {
                         // It is another thing now: the old one goes as if its step had left.
-                        remove.push(before.clone());
-                        Reason::New
+                        remove.push(replaced_step(before));
+                        match before.removal {
+                            Removal::Forget | Removal::Nothing => Reason::New,
+                            Removal::Restore | Removal::Remove => Reason::Replaced {
+                                because,
+                                order: order(step, &key, before),
+                            },
+                        }
                     }
                     Some(before) => {
                         let mut changed = changed(&before.fields, &fields);
@@ -223,14 +267,16 @@ fn steps(
                             };
                             changed.retain(|name| !later.contains_key(name) && !uses(name));
                         }
+                        let because = field_changes(&step.interrupts, &before.fields, &fields);
                         match digest.is_none() && changed.is_empty() {
                             true if recorded.unfinished.contains(address) => Reason::Unfinished,
                             true => Reason::Awaits(awaited),
-                            false => Reason::Changed(changed),
+                            false if because.is_empty() => Reason::Changed(changed),
+                            false => Reason::Interrupts { changed, because },
                         }
                     }
                 };
-                wanted.push((&step.kind, Cow::Owned(key)));
+                wanted.push((&step.kind, Cow::Owned(key), address));
                 Some(reason)
             }
         };
@@ -252,17 +298,52 @@ fn steps(
     }
     remove.extend(left.into_iter().cloned());
     // What another step of the spec manages now stays; that step has taken it over.
-    remove.retain(|step| {
-        !wanted
+    let taken_over = |step: &RecordedStep| {
+        let mut same = wanted
             .iter()
-            .any(|(kind, key)| *kind == step.kind && *key == step.key)
-    });
-    remove.sort_by(|a, b| {
-        b.position
-            .cmp(&a.position)
-            .then_with(|| a.address.cmp(&b.address))
-    });
-    StepVerbs::Some { ensure, remove }
+            .filter(|(kind, key, _)| *kind == step.kind && *key == step.key);
+        same.any(|(.., address)| step.successor() != Some(*address))
+    };
+    let (taken, remove): (Vec<_>, Vec<_>) = remove.into_iter().partition(taken_over);
+    for address in taken.iter().filter_map(|step| step.successor()) {
+        // Then nothing is removed for it: it is a new thing.
+        if let Some(reason @ Reason::Replaced { .. }) = ensure.get_mut(address) {
+            *reason = Reason::New;
+        }
+    }
+    let (remove, remove_last) = in_turn(remove, |step| turn(lane, &wanted, step));
+    StepVerbs::Some {
+        ensure,
+        remove,
+        remove_last,
+    }
+}
+
+/// When the old thing goes: two of one key cannot stand at once.
+fn order(step: &Step, key: &str, before: &RecordedStep) -> Replacement {
+    match before.kind == step.kind && before.key == key {
+        true => Replacement::After,
+        false => step.replacement,
+    }
+}
+
+/// When a step goes that is not to be any more. `wanted` are kinds and keys with the steps that have them from now on.
+fn turn(lane: &Lane<'_>, wanted: &[Wanted<'_>], old: &RecordedStep) -> Turn {
+    let Some(address) = old.successor() else {
+        let stays = split_address(&old.address).is_some_and(|(run, _)| lane.runs.contains(run));
+        return if stays { Turn::Any } else { Turn::Gone };
+    };
+    let successor = lane.steps.iter().find(|(listed, ..)| listed == address);
+    let same = |(kind, key, of): &Wanted<'_>| *of == address && *kind == old.kind && *key == old.key;
+    match (successor, old.removal) {
+        // Nothing of it goes, or nothing takes its place any more.
+        (_, Removal::Forget | Removal::Nothing) | (None, _) => Turn::Any,
+        (Some(_), _) if wanted.iter().any(same) => Turn::First,
+        (Some((.., step)), _) => match step.replacement {
+            Replacement::After => Turn::First,
+            Replacement::Before => Turn::Last,
+        },
+    }
 }
 
 /// The steps that find out what a step uses, and that are carried out before it.

@@ -243,6 +243,17 @@ pub struct Statement {
     pub span: Span,
 }
 
+/// What a field of a kind is marked as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldMark {
+    /// `key`: it is (part of) the identity on a node.
+    Key,
+    /// `replaces`: it cannot be changed in place.
+    Replaces,
+    /// `interrupts`: a change of it interrupts what stands.
+    Interrupts,
+}
+
 /// The kinds of statements.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StatementKind {
@@ -255,8 +266,8 @@ pub enum StatementKind {
     },
     /// `key path: Path`, `mode: Mode = "0644"`: a field that a kind or backend takes.
     Declaration {
-        /// Whether it is (part of) the identity on a node.
-        key: bool,
+        /// What it is marked as.
+        mark: Option<FieldMark>,
         /// The field.
         parameter: Parameter,
     },

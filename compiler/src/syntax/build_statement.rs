@@ -6,7 +6,7 @@ use pest::iterators::Pair;
 
 use crate::diagnostics::{Diagnostic, codes::syntax as codes};
 
-use super::ast::{Block, Expression, Name, Statement, StatementKind, Type};
+use super::ast::{Block, Expression, FieldMark, Name, Statement, StatementKind, Type};
 use super::build::{Builder, function_word, parts};
 use super::docs::Docs;
 use super::grammar::Rule;
@@ -87,13 +87,18 @@ impl Builder<'_> {
             return self.for_statement(pair);
         }
         if rule == Rule::declaration {
-            let key = parts(pair.clone()).next()?.as_rule() == Rule::kw_key;
-            let mut inner = parts(pair.clone()).filter(|p| p.as_rule() != Rule::kw_key);
+            let mark = match parts(pair.clone()).next()?.as_rule() {
+                Rule::kw_key => Some(FieldMark::Key),
+                Rule::kw_replaces => Some(FieldMark::Replaces),
+                Rule::kw_interrupts => Some(FieldMark::Interrupts),
+                _ => None,
+            };
+            let mut inner = parts(pair.clone()).skip(usize::from(mark.is_some()));
             let name = self.name(&inner.next()?);
             let ty = self.type_expression(inner.next()?);
             let default = inner.next().map(|p| self.expression(p).node);
             let span = self.span(&pair).to(name.span);
-            let span = if key {
+            let span = if mark.is_some() {
                 Span {
                     start: name.span.start,
                     ..span
@@ -102,7 +107,7 @@ impl Builder<'_> {
                 span
             };
             return Some(StatementKind::Declaration {
-                key,
+                mark,
                 parameter: super::ast::Parameter {
                     name,
                     ty,

@@ -64,6 +64,7 @@ pub(crate) fn applied(plan: &Plan) -> Snapshot {
             group: plan.patterns[row.pattern].group.clone(),
             addresses: row.addresses.clone(),
             machine: plan::machine_digest(plan, row),
+            made: None,
             live: Machine::Running,
             steps,
             drifted: BTreeMap::new(),
@@ -99,7 +100,7 @@ pub(crate) fn verbs<'a>(
     let row = plan.nodes.iter().find(|n| n.name == name).unwrap();
     match &row.steps {
         StepVerbs::All => panic!("{name} is new"),
-        StepVerbs::Some { ensure, remove } => (
+        StepVerbs::Some { ensure, remove, .. } => (
             &row.machine,
             ensure.iter().map(|(a, r)| (a.as_str(), r)).collect(),
             remove.iter().map(|r| r.address.as_str()).collect(),

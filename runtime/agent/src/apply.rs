@@ -281,7 +281,7 @@ impl<W: Write> Turn<'_, W> {
         let heir = later
             .iter()
             .find(|later| later.verb == Verb::Ensure && Resource::of(&later.step) == *resource);
-        if let Some(heir) = heir {
+        if let Some(heir) = heir.filter(|_| !step.replaced) {
             return Ok(left(
                 format!("handed over to `{}`", heir.step.address),
                 prior,

@@ -226,6 +226,7 @@ mod tests {
             removal: Removal::Restore,
             loads: BTreeMap::new(),
             secret: Vec::new(),
+            replaced: false,
         }
     }
 

@@ -82,6 +82,9 @@ pub struct Step {
     /// looked at, or removed) they are not sent at all, or without what is secret in them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret: Vec<String>,
+    /// For a removal: another thing of the same key takes its place, and it is not handed over to that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaced: bool,
 }
 
 /// What happens when a step is removed. Only what we introduced is undone.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use rebar_compiler::plan::{
     BackendChoice, FORMAT, Group, Hardware, Image, Ledger, LedgerNode, Network, NodeRow, ObjectVerb, Pattern,
-    Plan, Removal, Rollout, Segment, Snapshot, Step, StepVerbs, Template,
+    Plan, Removal, Replacement, Rollout, Segment, Snapshot, Step, StepVerbs, Template,
 };
 
 pub(crate) const DEPLOY: &str = "many";
@@ -143,6 +143,9 @@ fn step(number: usize) -> Step {
         hash: format!("step {number}"),
         outputs: BTreeMap::new(),
         shared: BTreeMap::new(),
+        replaces: Vec::new(),
+        interrupts: Vec::new(),
+        replacement: Replacement::After,
         place: format!("main.rebar:{}:3", number + 10),
     }
 }

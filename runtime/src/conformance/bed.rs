@@ -284,6 +284,7 @@ impl Bed {
             removal: Removal::Forget,
             loads: BTreeMap::new(),
             secret: Vec::new(),
+            replaced: false,
         };
         let request = Request::Apply {
             protocol: PROTOCOL,

@@ -13,7 +13,7 @@ use super::lane::LaneStep;
 pub(super) struct NodeWork {
     /// For each segment of the pattern, what there is to do.
     pub(super) segments: Vec<SegmentWork>,
-    /// Steps whose runs are gone, in the order of removal.
+    /// Steps that go last: their runs are gone, or what replaces them comes first. In the order of removal.
     pub(super) removals: Vec<LaneStep>,
 }
 
@@ -67,21 +67,29 @@ fn node_work(plan: &Plan, filler: &Filler<'_>, row: &NodeRow) -> Result<NodeWork
     })?;
     let mut work = NodeWork::default();
     let mut removed: BTreeMap<&str, Vec<LaneStep>> = BTreeMap::new();
-    if let StepVerbs::Some { remove, .. } = &row.steps {
+    if let StepVerbs::Some {
+        remove, remove_last, ..
+    } = &row.steps
+    {
+        let step = |recipe: &RecordedStep| LaneStep {
+            verb: Verb::Remove,
+            recipe: recipe.clone(),
+            loads: BTreeMap::new(),
+            later: None,
+            outputs: BTreeMap::new(),
+        };
         for recipe in remove {
-            let step = LaneStep {
-                verb: Verb::Remove,
-                recipe: recipe.clone(),
-                loads: BTreeMap::new(),
-                later: None,
-                outputs: BTreeMap::new(),
-            };
+            let step = step(recipe);
             let run = rebar_compiler::plan::split_address(&recipe.address).map_or("", |(run, _)| run);
             match pattern.segments.iter().find(|segment| segment.run == run) {
                 Some(segment) => removed.entry(&segment.run).or_default().push(step),
                 None => work.removals.push(step),
             }
         }
+        work.removals.extend(remove_last.iter().map(step));
+        // What was made later goes earlier.
+        work.removals
+            .sort_by_key(|step| std::cmp::Reverse(step.recipe.position));
     }
     let filled = filler
         .steps(row)

@@ -20,14 +20,14 @@ pub enum Change {
     PutMachine(Box<MachineSpec>, NodeFacts),
     /// A machine is gone with everything on it; `true` if its name is free again.
     DropMachine(String, bool),
-    /// A step is begun on a node.
+    /// A step is begun on a node. What stands under its address and is another thing is its older thing from then on.
     BeginStep(String, Box<RecordedStep>),
-    /// A step's removal is begun on a node.
-    BeginRemoval(String, String),
+    /// A step's removal is begun on a node. Of a step that is replaced it is the older thing from then on.
+    BeginRemoval(String, Box<RecordedStep>),
     /// A step stands on a node.
     PutStep(String, Box<RecordedStep>),
     /// A step is gone from a node.
-    DropStep(String, String),
+    DropStep(String, Box<RecordedStep>),
     /// A machine was started, and may have forgotten the names.
     Restarted(String),
     /// A group, run or step is called otherwise.
@@ -54,7 +54,7 @@ pub fn changes(request: &Request, entry: &Entry) -> Option<Change> {
                 verb: Verb::Remove,
                 step,
             },
-        ) => Some(Change::BeginRemoval(node.clone(), step.address.clone())),
+        ) => Some(Change::BeginRemoval(node.clone(), step.clone())),
         (
             Entry::Done { outputs, .. },
             Request::Step {
@@ -74,7 +74,7 @@ pub fn changes(request: &Request, entry: &Entry) -> Option<Change> {
                 verb: Verb::Remove,
                 step,
             },
-        ) => Some(Change::DropStep(node.clone(), step.address.clone())),
+        ) => Some(Change::DropStep(node.clone(), step.clone())),
         (
             Entry::Done { .. },
             Request::Object {

@@ -13,8 +13,8 @@ mod derive;
 mod replay;
 
 pub use derive::{Change, changes};
-pub(crate) use replay::contradiction;
 pub use replay::{Derived, OperationRecord, ReplayError, StepRecord, replay};
+pub(crate) use replay::{contradiction, is_another, is_older};
 
 use std::collections::BTreeMap;
 

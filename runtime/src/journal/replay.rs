@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use rebar_compiler::plan::{Move, RecordedStep, moved_step};
+use rebar_compiler::plan::{Move, RecordedStep, moved_step, replaced_step};
 
 use super::{Change, Entry, Line, NodeFacts, Request, changes};
 use crate::backend::{MachineSpec, NetworkSpec};
@@ -90,6 +90,16 @@ pub fn replay<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Result<Derived, 
     Ok(derived)
 }
 
+/// Whether `step`, which is begun, is about another thing than was recorded under its address.
+pub(crate) fn is_another(recorded: &RecordedStep, step: &RecordedStep) -> bool {
+    recorded.kind != step.kind || recorded.key != step.key
+}
+
+/// Whether `removed`, which is removed to be replaced, is what is still recorded under its own address.
+pub(crate) fn is_older(recorded: &RecordedStep, removed: &RecordedStep) -> bool {
+    replaced_step(recorded).address == removed.address
+}
+
 impl Derived {
     fn read(&mut self, line: &Line) -> Result<(), &'static str> {
         let last = self.operations.get(&line.operation).map(|o| o.state);
@@ -139,6 +149,7 @@ impl Derived {
                 self.told.remove(&name);
             }
             Change::BeginStep(node, step) => {
+                self.set_aside(&node, &step.address, |recorded| is_another(recorded, &step));
                 if self.machines.contains_key(&node) {
                     self.steps
                         .entry((node, step.address.clone()))
@@ -150,8 +161,11 @@ impl Derived {
                         });
                 }
             }
-            Change::BeginRemoval(node, address) => {
-                if let Some(record) = self.steps.get_mut(&(node, address)) {
+            Change::BeginRemoval(node, step) => {
+                if let Some(successor) = step.successor() {
+                    self.set_aside(&node, successor, |recorded| is_older(recorded, &step));
+                }
+                if let Some(record) = self.steps.get_mut(&(node, step.address)) {
                     record.unfinished = true;
                 }
             }
@@ -173,8 +187,15 @@ impl Derived {
                     );
                 }
             }
-            Change::DropStep(node, address) => {
-                self.steps.remove(&(node, address));
+            Change::DropStep(node, step) => {
+                let at = (node, step.address.clone());
+                // Journals of before name what was replaced by the address of what replaced it.
+                let another = |record: &StepRecord| is_another(&record.recipe, &step);
+                let gone = match self.steps.get(&at).is_some_and(another) {
+                    true => (at.0, replaced_step(&step).address),
+                    false => at,
+                };
+                self.steps.remove(&gone);
             }
             Change::Rename(renamed) => self.rename(&renamed),
             Change::Restarted(name) => {
@@ -185,6 +206,17 @@ impl Derived {
                 let known = told.into_iter().filter(|name| self.machines.contains_key(name));
                 self.told = known.collect();
             }
+        }
+    }
+
+    /// What stands under an address goes by that of an older thing, if it is meant.
+    fn set_aside(&mut self, node: &str, address: &str, meant: impl Fn(&RecordedStep) -> bool) {
+        let at = (node.to_owned(), address.to_owned());
+        if self.steps.get(&at).is_some_and(|record| meant(&record.recipe))
+            && let Some(mut record) = self.steps.remove(&at)
+        {
+            record.recipe = replaced_step(&record.recipe);
+            self.steps.insert((at.0, record.recipe.address.clone()), record);
         }
     }
 

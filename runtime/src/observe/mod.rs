@@ -284,6 +284,7 @@ pub(crate) fn removed_step(step: &RecordedStep) -> Step {
     let known_as = step.known_as.clone();
     Step {
         address: known_as.unwrap_or_else(|| step.address.clone()),
+        replaced: step.successor().is_some(),
         ..agent_step(step, BTreeMap::new())
     }
 }
@@ -311,5 +312,6 @@ pub(crate) fn agent_step(step: &RecordedStep, loads: BTreeMap<String, String>) -
             .filter(|(_, value)| holds_secret(value))
             .map(|(name, _)| name.clone())
             .collect(),
+        replaced: false,
     }
 }

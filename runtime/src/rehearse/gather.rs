@@ -135,7 +135,7 @@ pub(super) fn report(of: &Rehearsal, calm: &Run, runs: &[Run], workers: Vec<Pros
         site: of.plan.site.clone(),
         backend: of.plan.backend.name.clone(),
         plan_hash: plan::hash(&of.plan),
-        changes: (counts.create + counts.change + counts.remove) as u64,
+        changes: (counts.create + counts.change + counts.replace + counts.remove) as u64,
         seed: of.seed,
         runs: runs.len() as u64,
         faults: of.faults.rates(),

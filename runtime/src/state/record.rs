@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use rebar_compiler::plan::{Base, Machine, Outputs, RecordedNetwork, RecordedNode, RecordedStep, Snapshot};
+use rebar_compiler::plan::{
+    Base, Machine, MadeOf, Outputs, RecordedNetwork, RecordedNode, RecordedStep, Snapshot,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -226,14 +228,17 @@ fn snapshot(connection: &Connection, deploy: &str, site: &str) -> Result<Snapsho
         };
         snapshot.networks.insert(spec.name, network);
     }
-    let mut machines =
-        connection.prepare_cached("SELECT name, grp, addresses, digest FROM machine WHERE deploy = ?1")?;
+    let mut machines = connection
+        .prepare_cached("SELECT name, grp, addresses, digest, spec FROM machine WHERE deploy = ?1")?;
     let mut rows = machines.query(params![deploy])?;
     while let Some(row) = rows.next()? {
         let node = RecordedNode {
             group: row.get(1)?,
             addresses: serde_json::from_str(&row.get::<_, String>(2)?)?,
             machine: row.get(3)?,
+            made: Some(Box::new(made_of(serde_json::from_str(
+                &row.get::<_, String>(4)?,
+            )?))),
             live: Machine::Running,
             steps: BTreeMap::new(),
             drifted: BTreeMap::new(),
@@ -256,6 +261,19 @@ fn snapshot(connection: &Connection, deploy: &str, site: &str) -> Result<Snapsho
         }
     }
     Ok(snapshot)
+}
+
+/// What a machine was made from.
+fn made_of(spec: MachineSpec) -> MadeOf {
+    let addresses = spec.interfaces.into_iter();
+    MadeOf {
+        image: Some(spec.image),
+        hardware: spec.hardware,
+        settings: spec.settings,
+        addresses: addresses
+            .map(|interface| (interface.name, interface.address))
+            .collect(),
+    }
 }
 
 fn deploys(connection: &Connection, name: Option<&str>) -> Result<Vec<DeployRecord>, Fault> {

@@ -1,8 +1,8 @@
 //! Groups, runs and steps that are called otherwise: the plan that says so makes that its first change, in the
 //! transaction that opens its run.
 
-use rebar_compiler::plan::{Move, RecordedStep, moved_step};
-use rusqlite::{Connection, params};
+use rebar_compiler::plan::{Move, RecordedStep, moved_step, replaced_step};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::error::Fault;
 use super::lease::Token;
@@ -71,4 +71,44 @@ pub(super) fn apply(connection: &Connection, deploy: &str, renamed: &Move) -> Re
         ])?;
     }
     Ok(())
+}
+
+/// What stands on a node under an address goes by that of an older thing from then on, if it is meant: another is about
+/// to take its place.
+pub(super) fn set_aside(
+    connection: &Connection,
+    deploy: &str,
+    (node, address): (&str, &str),
+    meant: impl Fn(&RecordedStep) -> bool,
+) -> Result<(), Fault> {
+    let recorded = recorded(connection, deploy, (node, address))?;
+    if let Some(recorded) = recorded.filter(meant) {
+        let older = replaced_step(&recorded);
+        connection
+            .prepare_cached(
+                "UPDATE OR REPLACE step SET address = ?4, recipe = ?5
+                 WHERE deploy = ?1 AND node = ?2 AND address = ?3",
+            )?
+            .execute(params![
+                deploy,
+                node,
+                address,
+                older.address,
+                serde_json::to_string(&older)?
+            ])?;
+    }
+    Ok(())
+}
+
+/// What is recorded on a node under an address.
+pub(super) fn recorded(
+    connection: &Connection,
+    deploy: &str,
+    (node, address): (&str, &str),
+) -> Result<Option<RecordedStep>, Fault> {
+    let recipe: Option<String> = connection
+        .prepare_cached("SELECT recipe FROM step WHERE deploy = ?1 AND node = ?2 AND address = ?3")?
+        .query_row(params![deploy, node, address], |row| row.get(0))
+        .optional()?;
+    Ok(recipe.map(|recipe| serde_json::from_str(&recipe)).transpose()?)
 }

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
+use rebar_compiler::plan::replaced_step;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, StateError};
 use super::lease::{Token, verify};
 use super::{State, durations, ledger, rename};
-use crate::journal::{Change, Entry, Line, Request, changes, contradiction};
+use crate::journal::{Change, Entry, Line, Request, changes, contradiction, is_another, is_older};
 
 impl State {
     /// Appends lines to the journal of a run: all or none, durable when this returns.
@@ -173,6 +174,9 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
             }
         }
         Change::BeginStep(node, step) => {
+            rename::set_aside(connection, deploy, (&node, &step.address), |recorded| {
+                is_another(recorded, &step)
+            })?;
             connection
                 .prepare_cached(
                     "INSERT INTO step (deploy, node, address, since, unfinished, recipe)
@@ -181,12 +185,17 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
                 )?
                 .execute(params![deploy, node, step.address, serde_json::to_string(&step)?])?;
         }
-        Change::BeginRemoval(node, address) => {
+        Change::BeginRemoval(node, step) => {
+            if let Some(successor) = step.successor() {
+                rename::set_aside(connection, deploy, (&node, successor), |recorded| {
+                    is_older(recorded, &step)
+                })?;
+            }
             connection
                 .prepare_cached(
                     "UPDATE step SET unfinished = 1 WHERE deploy = ?1 AND node = ?2 AND address = ?3",
                 )?
-                .execute(params![deploy, node, address])?;
+                .execute(params![deploy, node, step.address])?;
         }
         Change::PutStep(node, step) => {
             // One owner for each thing: a step under another name that was about it has been taken over.
@@ -205,10 +214,15 @@ fn apply(connection: &Connection, deploy: &str, run: &str, change: Change) -> Re
                 )?
                 .execute(params![deploy, node, step.address, serde_json::to_string(&step)?, run])?;
         }
-        Change::DropStep(node, address) => {
+        Change::DropStep(node, step) => {
+            let recorded = rename::recorded(connection, deploy, (&node, &step.address))?;
+            let gone = match recorded.is_some_and(|recorded| is_another(&recorded, &step)) {
+                true => replaced_step(&step).address,
+                false => step.address.clone(),
+            };
             connection
                 .prepare_cached("DELETE FROM step WHERE deploy = ?1 AND node = ?2 AND address = ?3")?
-                .execute(params![deploy, node, address])?;
+                .execute(params![deploy, node, gone])?;
         }
         Change::Rename(renamed) => rename::apply(connection, deploy, &renamed)?,
         Change::Restarted(name) => {

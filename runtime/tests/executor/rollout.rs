@@ -227,6 +227,7 @@ async fn a_quorum_that_is_never_reached_blocks_with_the_reason() {
     row.steps = StepVerbs::Some {
         ensure: BTreeMap::new(),
         remove: Vec::new(),
+        remove_last: Vec::new(),
     };
     let outcome = bed.apply(&plan).await;
     assert_eq!(outcome.status, Status::Failed, "{outcome:#?}");

@@ -209,6 +209,7 @@ async fn wrong_selections_are_refused_in_words() {
     let mut network = whole.clone();
     network.networks.get_mut("front").unwrap().verb = rebar_compiler::plan::ObjectVerb::Replace {
         because: "its addresses were others".to_owned(),
+        changes: Vec::new(),
     };
     let error = select(&mut network, &only(&["web-1"]), &Snapshot::default()).unwrap_err();
     assert!(error.to_string().contains("`edge` cannot be left out"), "{error}");

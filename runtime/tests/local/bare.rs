@@ -73,6 +73,7 @@ pub(crate) async fn a_machine_without_a_service_manager() {
         fields: [("name".to_owned(), "nginx".into())].into(),
         removal: Removal::Restore,
         secret: Vec::new(),
+        replaced: false,
         loads: [].into(),
     };
     let request = Request::Apply {

@@ -206,6 +206,7 @@ impl Shape {
                 StepVerbs::Some {
                     ensure,
                     remove: Vec::new(),
+                    remove_last: Vec::new(),
                 }
             } else {
                 StepVerbs::All
@@ -228,6 +229,9 @@ fn segment(run: &str, steps: usize) -> Segment {
         hash: number.to_string(),
         outputs: BTreeMap::new(),
         shared: BTreeMap::new(),
+        replaces: Vec::new(),
+        interrupts: Vec::new(),
+        replacement: rebar_compiler::plan::Replacement::After,
         place: String::new(),
     };
     Segment {

@@ -35,7 +35,15 @@ const SINGLES: [Single; 12] = [
 enum Road {
     First,
     Change,
+    /// Every step is replaced, on machines that stay.
+    Replace,
     Destroy,
+}
+
+fn replaced() -> Spec {
+    let mut spec = Spec::three();
+    spec.runs.iter_mut().for_each(|run| run.content = 2);
+    spec
 }
 
 fn changed() -> Spec {
@@ -63,6 +71,7 @@ fn run(road: Road, single: Single, kill: Option<(u64, Leaves, Then)>, seam: Seam
         let (spec, goal) = match road {
             Road::First => (Spec::three(), Goal::Apply(Spec::three())),
             Road::Change => (changed(), Goal::Apply(changed())),
+            Road::Replace => (replaced(), Goal::Apply(replaced())),
             Road::Destroy => (Spec::three(), Goal::Destroy),
         };
         if road != Road::First {
@@ -118,7 +127,7 @@ fn run(road: Road, single: Single, kill: Option<(u64, Leaves, Then)>, seam: Seam
 /// Everything; every `nth` moment only, where that is more than 1.
 pub(crate) fn matrix(seam: Seam, nth: u64, enough: impl Fn(&Figures) -> bool + Sync + Copy) -> Figures {
     let mut all = Figures::default();
-    for road in [Road::First, Road::Change, Road::Destroy] {
+    for road in [Road::First, Road::Change, Road::Replace, Road::Destroy] {
         let calm = run(road, None, None, seam);
         for single in SINGLES {
             // Faults that cannot come about on a road that destroys are left out.

@@ -11,7 +11,7 @@ use rebar_compiler::expand::{
 use rebar_compiler::graph;
 use rebar_compiler::plan::{
     self, Addresses, BackendChoice, Column, Function, Hardware, Image, Ledger, LedgerNode, NodeReference,
-    Plan, Removal, Rollout, Snapshot, Step, Template, filled_steps,
+    Plan, Removal, Replacement, Rollout, Snapshot, Step, Template, filled_steps,
 };
 use rebar_compiler::source::Span;
 use rebar_runtime::backends::sim::Picture;
@@ -373,6 +373,7 @@ fn run_instance(run: &Run) -> RunInstance {
         group: run.group.clone(),
         hash: String::new(),
         steps: steps.collect(),
+        spans: Vec::new(),
         rollout: Rollout {
             canary: (run.canary > 0).then_some(run.canary),
             batch: (run.batch > 0).then_some(run.batch),
@@ -395,12 +396,18 @@ fn step(run: &Run, number: usize, kind: Kind) -> Step {
             },
         ],
     };
+    // Every other change replaces: in runs that wait for others the new one comes first, under another key.
+    let edition = run.content / 2;
+    let first = !run.after.is_empty();
+    let replaced = kind != Kind::Once;
+    let name = match replaced && first {
+        true => format!("{} {number} edition {edition}", run.name),
+        false => format!("{} {number}", run.name),
+    };
     let mut fields = BTreeMap::from([
-        (
-            "name".to_owned(),
-            Template::Value(format!("{} {number}", run.name).into()),
-        ),
+        ("name".to_owned(), Template::Value(name.into())),
         ("content".to_owned(), content),
+        ("edition".to_owned(), Template::Value(edition.into())),
     ]);
     if kind == Kind::Once {
         fields.insert("once".to_owned(), Template::Value(true.into()));
@@ -416,6 +423,12 @@ fn step(run: &Run, number: usize, kind: Kind) -> Step {
         removal: Removal::Restore,
         outputs: BTreeMap::new(),
         shared: BTreeMap::new(),
+        replaces: Vec::from_iter(replaced.then(|| "edition".to_owned())),
+        interrupts: Vec::new(),
+        replacement: match first {
+            true => Replacement::Before,
+            false => Replacement::After,
+        },
         place: "main.rebar:1:1".to_owned(),
     }
 }

@@ -55,6 +55,9 @@ fn step(run: &str, name: &str, kind: &str, content: &serde_json::Value, reload_o
         hash: format!("{name} {content}"),
         outputs: BTreeMap::new(),
         shared: BTreeMap::new(),
+        replaces: Vec::new(),
+        interrupts: Vec::new(),
+        replacement: rebar_compiler::plan::Replacement::After,
         place: "main.rebar:1:1".to_owned(),
     }
 }
@@ -226,6 +229,7 @@ impl Spec {
             if row.machine == ObjectVerb::Keep && recorded != Some(&digest) {
                 row.machine = ObjectVerb::Replace {
                     because: "its hardware changed".to_owned(),
+                    changes: Vec::new(),
                 };
                 row.steps = StepVerbs::All;
             }
@@ -300,5 +304,9 @@ fn verbs(pattern: &Pattern, node: &rebar_compiler::plan::RecordedNode) -> StepVe
         .cloned()
         .collect();
     remove.sort_by_key(|step| std::cmp::Reverse(step.position));
-    StepVerbs::Some { ensure, remove }
+    StepVerbs::Some {
+        ensure,
+        remove,
+        remove_last: Vec::new(),
+    }
 }

@@ -47,6 +47,10 @@ pub const NO_IMPLEMENTATION: Code = Code("E0431");
 pub const CHOSEN_TWICE: Code = Code("E0432");
 /// A leader is asked for in a group without nodes.
 pub const NO_LEADER: Code = Code("E0434");
+/// A step that would have to be removed before something that has to come before its removal.
+pub const REMOVED_IN_CIRCLE: Code = Code("E0440");
+/// A kind whose steps would have to be replaced, and cannot be.
+pub const NOT_REPLACEABLE: Code = Code("E0441");
 /// A move to something that is recorded already.
 pub const MOVED_BOTH_RECORDED: Code = Code("E0450");
 
@@ -78,6 +82,8 @@ pub const ALL: &[Code] = &[
     NO_IMPLEMENTATION,
     CHOSEN_TWICE,
     NO_LEADER,
+    REMOVED_IN_CIRCLE,
+    NOT_REPLACEABLE,
     MOVED_BOTH_RECORDED,
     UNKNOWN_ARGUMENT,
     NOT_APPLIED_YET,

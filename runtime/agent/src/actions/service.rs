@@ -314,6 +314,7 @@ mod tests {
             fields: serde_json::from_value(fields).unwrap(),
             removal: crate::protocol::Removal::Restore,
             secret: Vec::new(),
+            replaced: false,
             loads: loads
                 .iter()
                 .map(|(address, digest)| ((*address).into(), (*digest).into()))

@@ -91,5 +91,6 @@ pub(crate) fn step(name: &str, fields: Value) -> Step {
         removal: Removal::Restore,
         loads: BTreeMap::new(),
         secret: Vec::new(),
+        replaced: false,
     }
 }

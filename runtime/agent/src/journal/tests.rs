@@ -23,6 +23,7 @@ fn resource(key: &str) -> Resource {
         removal: Removal::Restore,
         loads: BTreeMap::new(),
         secret: Vec::new(),
+        replaced: false,
     })
 }
 

@@ -111,6 +111,7 @@ pub fn step(address: &str, action: &str, key: &str, fields: Value) -> Step {
         removal: Removal::Restore,
         loads: BTreeMap::new(),
         secret: Vec::new(),
+        replaced: false,
     }
 }
 
