@@ -135,9 +135,10 @@ pub(crate) enum Command {
     /// Hold a backend against one suite: what it promises, and what it keeps.
     #[command(after_help = CONFORMANCE_HELP)]
     Conformance(ConformanceArgs),
-    /// Explain an error code, or show a module of the standard library.
+    /// Explain an error code, a rule of `lint`, a kind of step or a module of the standard library.
     Explain {
-        /// The code, such as E0201, or a module, such as std.linux with its kinds. Without it: a list of all codes.
+        /// A code (E0201), a family of codes (E02), a rule (unused-group), a kind (file) or a module (std.linux).
+        /// Without it: a list of all codes.
         code: Option<String>,
     },
     /// Print a published JSON Schema.

@@ -178,4 +178,23 @@ fn codes_and_modules_are_explained() {
     assert!(world.good(&["explain"]).out.lines().count() > 80);
     assert!(world.good(&["explain", "std.linux"]).out.contains("kind service"));
     assert_eq!(world.run(&["explain", "E9999"]).code, 1);
+    let names = world.good(&["explain", "e02"]).out;
+    assert!(names.starts_with("E02: names\n  E0201  "), "{names}");
+    assert!(!names.contains("E03"), "{names}");
+    let rule = world.good(&["explain", "L0006"]).out;
+    assert_eq!(world.good(&["explain", "unused-group"]).out, rule);
+    let file = world.good(&["explain", "file"]).out;
+    assert!(
+        file.starts_with("// use std.linux { file }\n") && file.contains("key path: Path"),
+        "{file}"
+    );
+    for (asked, meant) in [
+        ("flie", "`file`"),
+        ("unused-gruop", "`unused-group`"),
+        ("E02011", "`E0201`"),
+    ] {
+        let ran = world.run(&["explain", asked]);
+        assert_eq!(ran.code, 1, "{asked}");
+        assert!(ran.err.contains(meant), "{}", ran.err);
+    }
 }

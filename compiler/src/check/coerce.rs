@@ -3,8 +3,9 @@
 use super::typed::{Check, Expression, ExpressionKind, Requirement};
 use super::types::Type;
 use super::{Checker, Expected};
-use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
+use crate::diagnostics::{Diagnostic, Fix};
+use crate::source::Span;
 
 impl Checker<'_> {
     /// The value as the place takes it; anything else is reported, and becomes an error value.
@@ -13,10 +14,14 @@ impl Checker<'_> {
             return value;
         }
         if !expected.ty.accepts(&value.ty) {
-            let told = match value.ty.holds_secret() && !expected.ty.holds_secret() {
+            let mut told = match value.ty.holds_secret() && !expected.ty.holds_secret() {
                 true => self.would_show(&value, expected),
                 false => mismatch(&value, expected),
             };
+            // Data of other files and arguments are written otherwise.
+            if !self.sources.get(value.span.source).name.ends_with(".rebar") {
+                told.fixes.clear();
+            }
             self.report(told);
             return Expression {
                 kind: ExpressionKind::Error,
@@ -115,9 +120,69 @@ fn mismatch(value: &Expression, expected: &Expected) -> Diagnostic {
             format!("`{}` is declared here as `{}`", expected.name, expected.ty),
         );
     }
-    match advice(value, &expected.ty) {
-        Some(help) => diagnostic.help(help),
+    let field = fitting_field(value, &expected.ty);
+    let help = advice(value, &expected.ty).or_else(|| field.map(|field| format!("its field `{field}` fits")));
+    if let Some(help) = help {
+        diagnostic = diagnostic.help(help);
+    }
+    match conversion(value, &expected.ty, field) {
+        Some(fix) => diagnostic.add_fix(fix),
         None => diagnostic,
+    }
+}
+
+/// The only field of a value with a name whose type is the one that is expected.
+fn fitting_field<'v>(value: &'v Expression, expected: &Type) -> Option<&'v str> {
+    let named = matches!(
+        value.kind,
+        ExpressionKind::Variable(_) | ExpressionKind::Item(..) | ExpressionKind::Member(..)
+    );
+    let fields = match value.ty.base() {
+        Type::Record(fields) => fields,
+        Type::Thing(_, members) => &**members,
+        _ => return None,
+    };
+    let mut fitting = fields
+        .iter()
+        .filter(|(_, ty)| **ty != Type::Error && expected.accepts(ty));
+    let (name, _) = fitting.next().filter(|_| named)?;
+    fitting.next().is_none().then_some(name.as_str())
+}
+
+/// The change that makes the value fit, where one is obvious.
+fn conversion(value: &Expression, expected: &Type, field: Option<&str>) -> Option<Fix> {
+    let (start, end) = (
+        Span {
+            end: value.span.start,
+            ..value.span
+        },
+        Span {
+            start: value.span.end,
+            ..value.span
+        },
+    );
+    if let Some(field) = field {
+        return Some(Fix::likely(format!("take its field `{field}`")).edit(end, format!(".{field}")));
+    }
+    let wanted = match expected {
+        Type::Optional(inner) => inner.base(),
+        other => other.base(),
+    };
+    // The number is known, the unit is for a person to say.
+    let unit = |unit: &str| Some(Fix::unfinished("give it a unit").edit(end, unit));
+    match (&value.kind, value.ty.base(), wanted) {
+        (ExpressionKind::Value(_), Type::Int, Type::Bytes) => unit("MiB"),
+        (ExpressionKind::Value(_), Type::Int, Type::Duration) => unit("s"),
+        (ExpressionKind::Value(_), Type::Int, Type::Rate) => unit("Gbps"),
+        (ExpressionKind::Value(_), Type::Int, Type::Frequency) => unit("GHz"),
+        (ExpressionKind::Value(_), Type::Int, Type::Percent) => Some(Fix::likely("write `%`").edit(end, "%")),
+        (ExpressionKind::Value(number), Type::Int, Type::String) => {
+            Some(Fix::likely("write it in quotes").edit(value.span, format!("\"{number}\"")))
+        }
+        (_, given, Type::List(element)) if element.accepts(given) => {
+            Some(Fix::likely("make it a list").edit(start, "[").edit(end, "]"))
+        }
+        _ => None,
     }
 }
 

@@ -178,7 +178,10 @@ impl Writer<'_, '_> {
     }
 
     fn artifact(&self, file: SourceId) -> Value {
-        json!({ "uri": uri(&format!("{}{}", self.tool.folder, self.sources.get(file).name)) })
+        let path = uri(&format!("{}{}", self.tool.folder, self.sources.get(file).name));
+        // Outside of a repository there is nothing that it could be relative to.
+        let scheme = if path.starts_with('/') { "file://" } else { "" };
+        json!({ "uri": format!("{scheme}{path}") })
     }
 
     fn region(&self, span: Span) -> Value {

@@ -7,7 +7,8 @@
 use crate::diagnostics::{Diagnostic, codes::syntax as codes};
 use crate::source::Span;
 
-use super::layout::{Layout, Region, begins_item};
+use super::layout::{Layout, Region};
+use super::mend::begins_item;
 
 /// Gives every bracket that closes nothing to the item that it was meant for.
 pub(super) fn join(layout: &mut Layout, text: &str) {

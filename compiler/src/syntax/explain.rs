@@ -350,7 +350,7 @@ fn describe(around: &Around<'_>) -> (Code, String) {
         wanted.retain(|w| *w != "`(`");
     }
     // A run has settings or ends: what else follows on its line was to be its group.
-    if around.expects(&[Rule::run_group]) && around.found.is_some() {
+    if around.lacks_on() || around.expects(&[Rule::run_group]) && around.found.is_some() {
         return (codes::UNEXPECTED, format!("expected `on`{after}{but_found}"));
     }
     if wanted.contains(&"`)`") {

@@ -11,8 +11,8 @@ use crate::source::{SourceId, Span};
 
 use super::brackets::{Brackets, Closed};
 use super::layout_text::{block_comment_length, line_length};
-use super::mend::begins_misspelt_item;
-use super::token::{self, Token, TokenKind, begins_word, number_end, punctuation_length, word_end};
+use super::mend::{begins_item, begins_misspelt_item};
+use super::token::{self, Token, TokenKind, begins_word, number_end, opener, punctuation_length, word_end};
 
 /// How deeply brackets and strings may be nested.
 pub const BRACKET_LIMIT: usize = 64;
@@ -591,19 +591,4 @@ impl<'t> Scanner<'t> {
         self.next_known = i;
         i
     }
-}
-
-fn opener(close: u8) -> char {
-    match close {
-        b')' => '(',
-        b']' => '[',
-        _ => '{',
-    }
-}
-
-/// Whether `text` begins with a word of an item and a name (or the title of a test).
-pub(super) fn begins_item(text: &str) -> bool {
-    let end = word_end(text.as_bytes(), 0);
-    let next = text[end..].bytes().find(|b| *b != b' ');
-    ITEM_WORDS.contains(&&text[..end]) && next.is_some_and(|b| begins_word(b) || b == b'"')
 }

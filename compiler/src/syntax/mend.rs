@@ -7,8 +7,8 @@
 use crate::diagnostics::{Diagnostic, Fix, codes::syntax as codes};
 
 use super::explain::nearest_item;
-use super::layout::{Scanner, begins_item};
-use super::token::{Token, TokenKind, closer, word_end};
+use super::layout::{ITEM_WORDS, Scanner};
+use super::token::{Token, TokenKind, begins_word, closer, word_end};
 
 impl Scanner<'_> {
     /// After a newline at `start`: blocks that the next line is too far left for are closed; one that it is too far right
@@ -519,4 +519,11 @@ pub(super) fn begins_misspelt_item(text: &str) -> bool {
     let behind = rest[word_end(rest.as_bytes(), 0)..].trim_start_matches(' ');
     let header = behind.len() < rest.len() && behind.starts_with(['=', '(', '{']);
     header && nearest_item(word).is_some_and(|near| near.len() == word.len())
+}
+
+/// Whether `text` begins with a word of an item and a name (or the title of a test).
+pub(super) fn begins_item(text: &str) -> bool {
+    let end = word_end(text.as_bytes(), 0);
+    let next = text[end..].bytes().find(|b| *b != b' ');
+    ITEM_WORDS.contains(&&text[..end]) && next.is_some_and(|b| begins_word(b) || b == b'"')
 }

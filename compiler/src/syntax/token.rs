@@ -304,6 +304,15 @@ fn plain_end(bytes: &[u8], start: usize) -> StringEnd {
     }
 }
 
+/// The bracket that opens what `close` closes.
+pub(super) fn opener(close: u8) -> char {
+    match close {
+        b')' => '(',
+        b']' => '[',
+        _ => '{',
+    }
+}
+
 /// The bracket that closes `open`.
 pub(super) fn closer(open: u8) -> u8 {
     match open {
