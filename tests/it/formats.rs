@@ -71,7 +71,7 @@ fn the_schema_of_the_standard_refuses_what_is_none() {
         *log.pointer_mut(place).unwrap() = wrong.into();
         assert!(!schema.is_valid(&log), "{place}");
     }
-    let mut log = good.clone();
+    let mut log = good;
     log["runs"][0]["colour"] = 7.into();
     assert!(!schema.is_valid(&log));
 }

@@ -96,11 +96,11 @@ impl Layout<'_> {
                 }
             }
         }
-        // From the innermost, whose old names those around it have to move as well.
-        parts.sort_by_key(|part| std::cmp::Reverse(part.depth));
+        parts.sort_by_key(|part| part.depth);
+        // From the last of the innermost: what is moved before has to move their old names as well.
         let mut paths = self.spelled.clone();
         let mut moves: Vec<Vec<(Move, (Span, Span))>> = Vec::new();
-        for part in &parts {
+        for part in parts.iter().rev() {
             let of_part = part.moves(&mut paths).into_iter();
             moves.push(of_part.map(|step| (step, part.at)).collect());
         }
