@@ -43,7 +43,7 @@ fn main() -> std::io::Result<()> {
     let body = format!("part{}.rebar", parts / 2);
     for (name, path, from, to) in [
         ("body", body.as_str(), "mode = \"0750\"", "mode = \"07{}\""),
-        ("main", "main.rebar", "greeting\")", "greeting {}\")"),
+        ("main", "main.rebar", "(\"hello\")", "(\"hello {}\")"),
         ("one", "one.rebar", "size: Int = 1", "size: Int = 1{}"),
         ("many", "many.rebar", "size: Int = 1", "size: Int = 1{}"),
         (
@@ -54,6 +54,9 @@ fn main() -> std::io::Result<()> {
         ),
     ] {
         let Some(text) = project.get(path) else { continue };
+        if !text.contains(from) {
+            return Err(std::io::Error::other(format!("{path} does not say `{from}`")));
+        }
         let mut all = Vec::new();
         let mut again = 0;
         for time in 0..times {
