@@ -404,6 +404,7 @@ fn step(run: &Run, number: usize, kind: Kind) -> Step {
         true => format!("{} {number} edition {edition}", run.name),
         false => format!("{} {number}", run.name),
     };
+    let hash = format!("{name} {} {}", run.content, kind.name());
     let mut fields = BTreeMap::from([
         ("name".to_owned(), Template::Value(name.into())),
         ("content".to_owned(), content),
@@ -417,7 +418,7 @@ fn step(run: &Run, number: usize, kind: Kind) -> Step {
         name: format!("s{number}"),
         kind: kind.name().to_owned(),
         key: vec!["name".to_owned()],
-        hash: format!("{number} {} {}", run.content, kind.name()),
+        hash,
         fields,
         reload_on: earlier.map(|earlier| format!("s{earlier}")).into_iter().collect(),
         removal: Removal::Restore,
