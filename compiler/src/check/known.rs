@@ -7,14 +7,14 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::coerce::noun;
-use super::evaluate::{Evaluated, Scope, Stop, evaluate, known};
+use super::evaluate::{Evaluated, Scope, Stop, apply, evaluate, known};
 use super::expressions::error;
 use super::typed::{Expression, ExpressionKind};
 use super::types::{TextForm, Type};
 use super::{Checker, Expected, addresses, bounds, operators, versions};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
-use crate::plan::Template;
+use crate::plan::{Function, Template};
 use crate::resolve::Known;
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOperator};
@@ -167,11 +167,32 @@ fn values(arguments: &[Expression], decides: &str, scope: &mut Scope<'_>) -> Res
 /// The value of one of these expressions.
 pub(super) fn value(expression: &Expression, scope: &mut Scope<'_>) -> Evaluated {
     let found = match &expression.kind {
+        ExpressionKind::Known(Known::Flatten, arguments) => {
+            return flatten(arguments, scope, expression.span);
+        }
         ExpressionKind::Known(function, arguments) => compute(*function, arguments, scope, expression.span),
         ExpressionKind::OfNetwork(name, arguments) => of_network(name, arguments, scope, expression.span),
         _ => Err(Stop::Told),
     };
     found.map(Template::Value)
+}
+
+/// One list of the lists in a list. Which lists there are must be known; what is in them may wait for the nodes.
+fn flatten(arguments: &[Expression], scope: &mut Scope<'_>, span: Span) -> Evaluated {
+    let [list] = arguments else { return Err(Stop::Told) };
+    let lists = match evaluate(list, scope)? {
+        Template::List(lists) => lists,
+        other => {
+            let lists = known(other, list.span, "`flatten`", scope)?;
+            elements(lists).into_iter().map(Template::Value).collect()
+        }
+    };
+    let lists = Template::List(lists);
+    bounds::spend(&lists, &mut scope.left, span)?;
+    match lists {
+        Template::List(lists) => apply(Function::Join, lists, span),
+        _ => Err(Stop::Told),
+    }
 }
 
 /// The result of a function.
@@ -254,11 +275,8 @@ fn compute(
                 operators::compute(BinaryOperator::Add, &sum, &next, of, of, of, span)
             })?
         }
-        Known::Flatten => elements(first)
-            .into_iter()
-            .flat_map(elements)
-            .collect::<Vec<_>>()
-            .into(),
+        // That is made by `flatten`, which takes what waits for nodes as well.
+        Known::Flatten => return Err(Stop::Told),
         Known::Keys => entries(first)
             .map(|(key, _)| key.into())
             .collect::<Vec<Value>>()

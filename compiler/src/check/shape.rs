@@ -18,7 +18,7 @@ use super::typed::{
 use super::types::{Rule, Thing, Type};
 use crate::diagnostics::Diagnostic;
 use crate::plan::Function;
-use crate::resolve::ItemId;
+use crate::resolve::{ItemId, Known};
 use crate::source::Span;
 use crate::syntax::ast::BinaryOperator;
 
@@ -470,6 +470,7 @@ impl Shapes<'_> {
                 Phase::Flat(self.all(&shapes))
             }
             E::Apply(_, arguments) => Phase::Flat(self.together(arguments.iter(), names)),
+            E::Known(Known::Flatten, arguments) => Phase::Flat(self.together(arguments.iter(), names)),
             E::Known(function, arguments) => {
                 self.needed(arguments.iter(), &format!("`{}`", function.usage().0), names)
             }
