@@ -1,5 +1,7 @@
 //! Arguments of a deploy that are given beside the spec: on the command line, in a file, in the environment.
 
+use std::collections::BTreeMap;
+
 use crate::diagnostics::codes::types;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::source::data::{self, Data, DataKind};
@@ -117,7 +119,14 @@ fn file(entry: &Given, sources: &mut Sources, diagnostics: &mut Diagnostics, all
         diagnostics.push(wrong.help("write `{ \"replicas\": 5 }`"));
         return;
     };
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     for (name, name_span, value) in fields {
+        if let Some(first) = seen.insert(name.clone(), name_span) {
+            let message = format!("`{name}` is given twice in `{}`", entry.name);
+            let twice = Diagnostic::error(types::DUPLICATE_FIELD, name_span, message);
+            diagnostics.push(twice.here("here again").label(first, "first here"));
+            continue;
+        }
         all.push(GivenArgument {
             origin: Origin::File,
             shown: format!("--args {}", entry.name),

@@ -51,6 +51,10 @@ pub struct DataError {
 /// # Errors
 /// [`DataError`] at the first place that cannot be read.
 pub fn json(source: SourceId, text: &str, offset: usize) -> Result<Data, DataError> {
+    // Some editors put a mark of the encoding before the text.
+    if let Some(rest) = text.strip_prefix('\u{feff}') {
+        return json(source, rest, offset + text.len() - rest.len());
+    }
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
         let at = lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
@@ -58,11 +62,12 @@ pub fn json(source: SourceId, text: &str, offset: usize) -> Result<Data, DataErr
             .rev()
             .find(|i| text.is_char_boundary(*i))
             .unwrap_or(0);
+        let width = text[at..].chars().next().map_or(0, char::len_utf8);
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default().to_owned();
         return Err(DataError {
             message,
-            span: Span::new(source, offset + at, offset + (at + 1).min(text.len())),
+            span: Span::new(source, offset + at, offset + at + width),
         });
     }
     let mut scanner = Scanner {
@@ -115,9 +120,14 @@ impl Scanner<'_> {
         self.text.get(from..self.at).unwrap_or_default()
     }
 
-    fn text_token(&mut self) -> String {
-        let token = self.token();
-        serde_json::from_str(token).unwrap_or_default()
+    fn text_token(&mut self) -> Result<String, DataError> {
+        let from = self.at;
+        let text = serde_json::from_str(self.token());
+        // Half of a pair of surrogates is well formed, and no text.
+        text.map_err(|_| DataError {
+            message: "this is no text: it has half of a character".to_owned(),
+            span: self.span(from),
+        })
     }
 
     fn value(&mut self) -> Result<Data, DataError> {
@@ -131,7 +141,7 @@ impl Scanner<'_> {
             });
         }
         let kind = match first {
-            b'"' => DataKind::Text(self.text_token()),
+            b'"' => DataKind::Text(self.text_token()?),
             b'[' => {
                 self.at += 1;
                 let mut elements = Vec::new();
@@ -149,7 +159,7 @@ impl Scanner<'_> {
                 let mut fields = Vec::new();
                 while self.blanks() != b'}' {
                     let from = self.at;
-                    let name = self.text_token();
+                    let name = self.text_token()?;
                     let place = self.span(from);
                     self.blanks();
                     self.at += 1; // the colon
@@ -167,6 +177,12 @@ impl Scanner<'_> {
                 "false" => DataKind::Bool(false),
                 number => match number.parse() {
                     Ok(whole) => DataKind::Int(whole),
+                    Err(_) if number.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) => {
+                        return Err(DataError {
+                            message: "this number is too large".to_owned(),
+                            span: self.span(from),
+                        });
+                    }
                     Err(_) => DataKind::Float(number.parse().unwrap_or(f64::MAX)),
                 },
             },

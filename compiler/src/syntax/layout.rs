@@ -96,7 +96,8 @@ pub(super) fn mended(source: SourceId, text: &str) -> Layout {
 fn likelier(source: SourceId, text: &str, base: usize) -> Scanner<'_> {
     let plain = look(source, text, base, false);
     let signs = plain.alone + plain.items_inside;
-    if signs == 0 {
+    // What is nested too deeply is not read in any case, and would be looked back through from each bracket.
+    if signs == 0 || plain.regions.iter().any(|region| region.deep) {
         return plain;
     }
     let mended = look(source, text, base, true);

@@ -79,8 +79,9 @@ pub fn parse(sources: &Sources, id: SourceId, diagnostics: &mut Diagnostics) -> 
         };
     }
     let (layout, mended) = layout::scan(id, text);
+    let deep = layout.regions.iter().any(|region| region.deep);
     let mut reading = Reading::of(id, text, layout);
-    if !mended && reading.unread() > 0 {
+    if !mended && !deep && reading.unread() > 0 {
         // Two brackets that are missing may well match up: what can be read tells which look is right.
         let other = Reading::of(id, text, layout::mended(id, text));
         if other.unread() < reading.unread() {

@@ -21,6 +21,8 @@ use zeroize::Zeroizing;
 
 /// A shorter secret is not looked for in what nodes say: it would be found everywhere.
 const SHORTEST_TO_HIDE: usize = 4;
+/// A shorter line of a secret of several lines may be anybody's, such as its first.
+const SHORTEST_LINE_TO_HIDE: usize = 8;
 
 /// Why a secret is not there.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -198,9 +200,15 @@ impl Secrets {
     /// The text without any secret that is known by now.
     pub(crate) fn hide(&self, text: String) -> String {
         let known = self.known();
-        let found = known.iter().filter(|(_, value)| value.len() >= SHORTEST_TO_HIDE);
-        found.fold(text, |text, (id, value)| match text.contains(value.as_str()) {
-            true => text.replace(value.as_str(), &format!("(secret {id})")),
+        let found = known.iter().flat_map(|(id, value)| {
+            let whole = Some(value.as_str()).filter(|whole| whole.len() >= SHORTEST_TO_HIDE);
+            // Who complains of a key shows one of its lines, and a shell makes them one.
+            let lines = value.lines().map(str::trim);
+            let lines = lines.filter(|line| line.len() >= SHORTEST_LINE_TO_HIDE && *line != value.as_str());
+            whole.into_iter().chain(lines).map(move |part| (id, part))
+        });
+        found.fold(text, |text, (id, part)| match text.contains(part) {
+            true => text.replace(part, &format!("(secret {id})")),
             false => text,
         })
     }

@@ -119,3 +119,19 @@ async fn files_and_programs_give_secrets_and_what_is_missing_is_told() {
         "it said (secret a), twice: (secret a)"
     );
 }
+
+#[tokio::test]
+async fn each_line_of_a_secret_of_several_lines_is_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "-- begin --\nMIIEvQIBADAN\nshort\n").unwrap();
+    let secrets = project(folder.path(), &[("key", SecretFrom::File("key".to_owned()))]);
+    secrets.value(&named("key"), "").await.unwrap();
+    assert_eq!(
+        secrets.hide("bad line: MIIEvQIBADAN, it is short".to_owned()),
+        "bad line: (secret key), it is short"
+    );
+    assert_eq!(
+        secrets.hide("-- begin -- MIIEvQIBADAN short".to_owned()),
+        "(secret key) (secret key) short"
+    );
+}
