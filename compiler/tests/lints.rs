@@ -146,8 +146,9 @@ fn levels_and_comments() {
 
 #[test]
 fn a_dollar_that_is_meant_is_left_alone() {
-    let role =
-        |text: &str| format!("/// A price.\npub role tag(known price: Int) {{ out text: String = {text} }}\n");
+    let role = |text: &str| {
+        format!("/// A price.\npub role tag(known price: Int) {{ out text: String = {text} }}\n")
+    };
     let codes = |text: &str| found(&role(text), &Config::default()).0;
     assert_eq!(codes(r#""${price}""#), ["L0033"]);
     assert_eq!(codes(r#""a ${(price + 1)} ${price}""#), ["L0033", "L0033"]);
