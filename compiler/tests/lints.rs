@@ -145,6 +145,19 @@ fn levels_and_comments() {
 }
 
 #[test]
+fn a_dollar_that_is_meant_is_left_alone() {
+    let role = |text: &str| {
+        format!("/// A price.\npub role tag(known price: Int) {{ out text: String = {text} }}\n")
+    };
+    let codes = |text: &str| found(&role(text), &Config::default()).0;
+    assert_eq!(codes(r#""${price}""#), ["L0033"]);
+    assert_eq!(codes(r#""a ${(price + 1)} ${price}""#), ["L0033", "L0033"]);
+    for text in [r#""\u{24}{price}""#, "'${price}'", r#""$ {price} $1 $\{price}""#] {
+        assert!(!codes(text).contains(&"L0033"), "{text}");
+    }
+}
+
+#[test]
 fn the_library_and_the_examples_are_clean() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut said = String::new();

@@ -181,6 +181,7 @@ impl Checker<'_> {
                     declared: None,
                     at: title.span,
                     lenient: unreadable(block),
+                    also: &[],
                 };
                 let declared = self.schema(Schema::Gap);
                 let because = self.fields(block, &declared, &owner).remove("because");

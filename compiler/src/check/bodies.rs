@@ -295,6 +295,7 @@ impl Checker<'_> {
             declared: Some(kind.span),
             at: name.span,
             lenient: unreadable(block),
+            also: &[],
         };
         let mut fields = self.fields(block, &kind.fields, &owner);
         let given = |field: &String| {
@@ -346,6 +347,7 @@ impl Checker<'_> {
             declared: None,
             at: name.span,
             lenient: unreadable(block),
+            also: &[],
         };
         let declared = self.schema(if many { Schema::Nodes } else { Schema::Node });
         let fields = self.fields(block, &declared, &owner);

@@ -34,10 +34,15 @@ static ANY: Pattern = Pattern::Any;
 pub(super) fn missing(patterns: &[Pattern], ty: &Type, budget: &mut usize) -> Vec<String> {
     let rows: Vec<Vec<&Pattern>> = patterns.iter().map(|p| vec![p]).collect();
     let found = search(&rows, std::slice::from_ref(ty), budget);
-    found
-        .into_iter()
-        .map(|mut row| row.pop().unwrap_or_default())
-        .collect()
+    let mut all: Vec<String> = Vec::new();
+    for mut row in found {
+        // What lies below and above the numbers that are named is both written `_`.
+        let written = row.pop().unwrap_or_default();
+        if !all.contains(&written) {
+            all.push(written);
+        }
+    }
+    all
 }
 
 /// Whether some value gets to `pattern` past those before it.

@@ -8,12 +8,14 @@ use super::rules;
 use super::typed::{Check, Expression, ExpressionKind, Requirement, Wait};
 use super::types::{TextForm, Thing, Type};
 use super::{Checker, Expected, operators};
-use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
+use crate::diagnostics::{Diagnostic, Fix};
 use crate::plan::GateMode;
+use crate::plan::url::has_dollar;
 use crate::resolve::{Builtin, Definition, ItemId};
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOperator, StringPart, UnaryOperator};
+use crate::syntax::walk::dollars;
 
 impl Checker<'_> {
     /// The expression with its type, held against what is expected.
@@ -253,12 +255,34 @@ impl Checker<'_> {
         let Some(form) = form.filter(|_| !tainted) else {
             return concat;
         };
-        if let Some(StringPart::Text(start)) = parts.first()
-            && let Err(cause) = rules::form_of_start(start, form)
-        {
+        let start = match parts.first() {
+            Some(StringPart::Text(start)) => rules::form_of_start(start, form),
+            _ => Ok(()),
+        };
+        // Names and addresses hold no `$` either.
+        let whole = parts.iter().map(|part| match part {
+            StringPart::Text(text) => text.as_str(),
+            StringPart::Interpolation(_) => "a",
+        });
+        let whole: String = whole.collect();
+        let cause = match start {
+            Ok(()) if form == TextForm::Url && has_dollar(&whole) => {
+                Err("`$` cannot stand in its host".to_owned())
+            }
+            start => start,
+        };
+        if let Err(cause) = cause {
             let message = format!("this is no `{}`: {cause}", form.name());
-            let help = format!("a `{}` looks like `{}`", form.name(), form.example());
-            self.report(Diagnostic::error(types::MALFORMED_TEXT, span, message).help(help));
+            let wrong = Diagnostic::error(types::MALFORMED_TEXT, span, message);
+            let dollars = dollars(parts, span, self.sources.slice(span));
+            let fix = Fix::likely("take the `$` out");
+            let fix = dollars.iter().fold(fix, |fix, at| fix.edit(*at, ""));
+            let wrong = wrong.help(rules::help_of_form(&whole, form));
+            self.report(if dollars.is_empty() {
+                wrong
+            } else {
+                wrong.add_fix(fix)
+            });
             return error(span);
         }
         let check = Check {

@@ -6,8 +6,8 @@ use super::secrets::Sink;
 use super::typed::{Expression, Parameter};
 use super::types::Type;
 use super::{Checker, Expected};
-use crate::diagnostics::Diagnostic;
 use crate::diagnostics::codes::types;
+use crate::diagnostics::{Diagnostic, foreign};
 use crate::resolve::list_of;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -24,6 +24,8 @@ pub(super) struct Owner {
     pub(super) at: Span,
     /// Whether some of what is given could not be read, so that nothing is said of missing fields.
     pub(super) lenient: bool,
+    /// What can be given too, and is looked at elsewhere.
+    pub(super) also: &'static [&'static str],
 }
 
 impl Checker<'_> {
@@ -122,20 +124,31 @@ impl Checker<'_> {
                 .iter()
                 .take(self.diagnostics.look_through(declared.len()))
                 .map(|p| p.name.as_str())
-                .filter(|n| !values.contains_key(*n));
+                .filter(|n| !values.contains_key(*n))
+                .chain(owner.also.iter().copied());
+            let meant = foreign::setting(&name.text).filter(|word| owner.also.contains(word));
             let mut diagnostic = Diagnostic::error(
                 types::UNKNOWN_FIELD,
                 name.span,
                 format!("{} has no {} `{}`", owner.noun, owner.field, name.text),
-            )
-            .suggest(&name.text, free);
+            );
+            diagnostic = match meant {
+                Some(word) => diagnostic
+                    .help(format!("write `{word} = […]`, with the runs to wait for"))
+                    .likely_fix(name.span, word, format!("write `{word}`")),
+                None => diagnostic.suggest(&name.text, free),
+            };
             let edits = diagnostic.fixes.iter().flat_map(|fix| &fix.edits);
             slips.extend(edits.map(|(_, text)| text.clone()));
             if let Some(at) = owner.declared {
                 diagnostic = diagnostic.label(at, "declared here");
             }
             if diagnostic.help.is_none() {
-                let known: Vec<&str> = declared.iter().map(|p| p.name.as_str()).collect();
+                let known: Vec<&str> = declared
+                    .iter()
+                    .map(|p| p.name.as_str())
+                    .chain(owner.also.iter().copied())
+                    .collect();
                 diagnostic = diagnostic.help(match known.is_empty() {
                     true => "it takes none".to_owned(),
                     false => format!("it has {}", list_of(&known)),

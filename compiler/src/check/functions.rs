@@ -221,6 +221,7 @@ impl Checker<'_> {
             declared: self.resolved.item_name(id).map(|n| n.span),
             at: name.span,
             lenient: false,
+            also: &[],
         };
         let arguments = self.arguments(arguments, &parameters, &owner);
         Expression {

@@ -74,6 +74,7 @@ impl Checker<'_> {
             declared: None,
             at: name.span,
             lenient: unreadable(block),
+            also: &[],
         };
         let declared = self.schema(schema);
         let chosen = self.chosen_parts(block);
@@ -100,6 +101,7 @@ impl Checker<'_> {
                 declared: None,
                 at: name.span,
                 lenient: unreadable(block),
+                also: &[],
             };
             let declared = self.schema(schema);
             let fields = self.fields(block, &declared, &owner).into_iter();
@@ -226,6 +228,7 @@ impl Checker<'_> {
             declared: None,
             at: block.span,
             lenient: true,
+            also: &[],
         };
         let declared = self.schema(Schema::Hardware);
         let _ = self.fields(block, &declared, &owner);

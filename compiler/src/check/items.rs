@@ -416,6 +416,7 @@ impl Checker<'_> {
                         declared: None,
                         at: capability.span,
                         lenient: unreadable(block),
+                        also: &[],
                     };
                     let declared = self.schema(Schema::Gap);
                     let mut fields = self.fields(block, &declared, &owner);
@@ -477,6 +478,7 @@ impl Checker<'_> {
             declared: Some(backend.span),
             at: name.span,
             lenient: false,
+            also: &[],
         };
         let fields = self.arguments(arguments, &backend.fields, &owner);
         Some((id, fields, value.span))
@@ -502,6 +504,7 @@ impl Checker<'_> {
             declared: self.resolved.item_name(workload).map(|n| n.span),
             at: deploy.workload.span,
             lenient: false,
+            also: &[],
         };
         let given = self.given_arguments(&deploy.name.text, workload, &signature);
         let mut parameters = signature.parameters;

@@ -86,6 +86,11 @@ impl Checker<'_> {
         if subject.ty == Type::Error || self.diagnostics.len() > before {
             return patterns;
         }
+        for arm in arms {
+            if let PatternKind::Binding(name) = &arm.pattern.kind {
+                self.like_a_variant(name, &subject.ty);
+            }
+        }
         let mut budget = exhaustive::BUDGET;
         for (index, arm) in arms.iter().enumerate() {
             if !exhaustive::reachable(&patterns[..index], &patterns[index], &subject.ty, &mut budget) {
@@ -116,6 +121,29 @@ impl Checker<'_> {
             self.report(self.not_exhaustive(subject, arms, span, &missing, placeholder));
         }
         patterns
+    }
+
+    /// Warns of a name that takes everything where a variant in another case is probably meant.
+    fn like_a_variant(&mut self, name: &ast::Name, ty: &Type) {
+        let Type::Enum(definition) = strip(ty) else { return };
+        let like = |variant: &&String| variant.eq_ignore_ascii_case(&name.text);
+        let Some(variant) = definition.variants.iter().find(like) else {
+            return;
+        };
+        let message = format!(
+            "`{}` takes every value that is left, not only `{variant}`",
+            name.text
+        );
+        let mut warning = Diagnostic::warning(types::LIKE_A_VARIANT, name.span, message)
+            .here("a new name, since it begins with a small letter")
+            .help(format!(
+                "write `{variant}` for the variant; `_` for whatever is left"
+            ))
+            .likely_fix(name.span, variant.as_str(), format!("write `{variant}`"));
+        if let Some(declared) = definition.span {
+            warning = warning.label(declared, format!("this enum has the variant `{variant}`"));
+        }
+        self.report(warning);
     }
 
     fn not_exhaustive<T>(

@@ -10,7 +10,7 @@ use super::typed::Requirement;
 use super::types::{Rule, TextForm};
 use crate::diagnostics::Code;
 use crate::diagnostics::codes::types;
-use crate::plan::url::{Url, is_scheme};
+use crate::plan::url::{Url, has_dollar, is_scheme};
 
 /// What breaks a rule: code, message, help.
 pub(crate) type Broken = (Code, String, Option<String>);
@@ -54,7 +54,7 @@ pub(crate) fn holds(value: &Value, requirement: &Requirement, name: &str) -> Res
         Requirement::Form(form) => {
             let text = value.as_str().unwrap_or_default();
             form_of(text, *form).map_err(|cause| {
-                let help = format!("a `{}` looks like `{}`", form.name(), form.example());
+                let help = help_of_form(text, *form);
                 (
                     types::MALFORMED_TEXT,
                     format!("`{text}` is no `{}`: {cause}", form.name()),
@@ -62,6 +62,14 @@ pub(crate) fn holds(value: &Value, requirement: &Requirement, name: &str) -> Res
                 )
             })
         }
+    }
+}
+
+/// What to write instead of text that does not have a form.
+pub(crate) fn help_of_form(text: &str, form: TextForm) -> String {
+    match form {
+        TextForm::Url if has_dollar(text) => "rebar interpolates with `{…}`, without `$`".to_owned(),
+        _ => format!("a `{}` looks like `{}`", form.name(), form.example()),
     }
 }
 

@@ -46,6 +46,7 @@ impl Checker<'_> {
             declared: called.declared,
             at: path.span,
             lenient: false,
+            also: &[],
         };
         let arguments = self.arguments(arguments, &called.signature.parameters, &owner);
         let mut waits = std::mem::take(&mut self.waits);
@@ -59,6 +60,7 @@ impl Checker<'_> {
             declared: None,
             at: name.span,
             lenient: unreadable(block),
+            also: &["after"],
         };
         let declared = self.schema(match called.workload {
             true => Schema::Call,

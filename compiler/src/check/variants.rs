@@ -77,6 +77,7 @@ impl Checker<'_> {
             declared: definition.span,
             at: name.span,
             lenient: false,
+            also: &[],
         };
         let mut fields = self.arguments(arguments.unwrap_or_default(), &parameters, &owner);
         for parameter in &parameters {

@@ -6,6 +6,7 @@
 
 pub mod codes;
 mod fix;
+pub(crate) mod foreign;
 mod nearest;
 mod render;
 mod render_github;

@@ -201,8 +201,8 @@ impl Layout<'_> {
                 "names of groups in a workload begin with that of its run: give one of the runs or groups another name"
             }
             false => {
-                "keys become part of names of hosts, in small letters and with `_` for `-`, `.` and `:`: choose keys \
-                 that differ in more, or give one of the groups another name"
+                "keys become part of names of groups, in small letters and with `_` for `-`, `.` and `:`, since `web-1` \
+                 is the name of a node: choose keys that differ in more, or give one of the groups another name"
             }
         }));
     }

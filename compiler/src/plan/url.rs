@@ -34,6 +34,9 @@ impl<'a> Url<'a> {
         if host.is_empty() {
             return Err("it has no host".to_owned());
         }
+        if host.contains('$') {
+            return Err("`$` cannot stand in its host".to_owned());
+        }
         Ok(Url {
             scheme,
             host,
@@ -58,6 +61,13 @@ impl<'a> Url<'a> {
             _ => None,
         })
     }
+}
+
+/// Whether a `$` stands where host and port are named, in text that is perhaps no URL.
+pub(crate) fn has_dollar(text: &str) -> bool {
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    authority.rsplit('@').next().unwrap_or(authority).contains('$')
 }
 
 /// Whether `text` can stand before `://`.
@@ -106,5 +116,7 @@ mod tests {
         assert!(Url::parse("http://:80/").is_err());
         assert!(Url::parse("http://a:99999/").is_err());
         assert!(Url::parse("http://a b/").is_err());
+        assert!(Url::parse("http://$host/").is_err());
+        assert!(Url::parse("http://host/?price=$1").is_ok());
     }
 }

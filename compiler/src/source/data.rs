@@ -62,12 +62,13 @@ pub fn json(source: SourceId, text: &str, offset: usize) -> Result<Data, DataErr
             .rev()
             .find(|i| text.is_char_boundary(*i))
             .unwrap_or(0);
-        let width = text[at..].chars().next().map_or(0, char::len_utf8);
+        // A letter may have several bytes.
+        let letter = text[at..].chars().next().map_or(0, char::len_utf8);
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default().to_owned();
         return Err(DataError {
             message,
-            span: Span::new(source, offset + at, offset + at + width),
+            span: Span::new(source, offset + at, offset + at + letter),
         });
     }
     let mut scanner = Scanner {

@@ -2,7 +2,7 @@
 
 use pest::error::{Error, ErrorVariant, InputLocation};
 
-use crate::diagnostics::{Code, Diagnostic, codes::syntax as codes, nearest};
+use crate::diagnostics::{Code, Diagnostic, codes::syntax as codes, foreign, nearest};
 use crate::source::Span;
 
 use super::grammar::Rule;
@@ -512,7 +512,8 @@ pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnosti
             _ => problem,
         };
     }
-    let near = nearest_item(text);
+    let other = foreign::item(text);
+    let near = nearest_item(text).filter(|_| other.is_none());
     let message = match near {
         Some(near) => format!("unknown item `{text}`, did you mean `{near}`?"),
         None => format!("unknown item `{text}`"),
@@ -523,7 +524,10 @@ pub(super) fn unknown_item(span: Span, text: &str, kind: TokenKind) -> Diagnosti
         None if STATEMENT_WORDS.contains(&text) => problem.help(format!(
             "`{text}` is a statement: it stands within the braces of an item"
         )),
-        None => problem.help(format!("items begin with {}", listed(&quoted(ITEM_WORDS)))),
+        None => problem.help(other.map_or_else(
+            || format!("items begin with {}", listed(&quoted(ITEM_WORDS))),
+            str::to_owned,
+        )),
     }
 }
 

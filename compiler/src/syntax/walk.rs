@@ -4,6 +4,7 @@ use super::ast::{
     Argument, Block, Change, Expression, ExpressionKind, File, ItemKind, Parameter, Statement, StatementKind,
     StringPart,
 };
+use crate::source::Span;
 
 /// Calls `visit` for each expression of `file`, outer ones before inner ones. Types are not entered.
 pub fn expressions<'a>(file: &'a File, visit: &mut dyn FnMut(&'a Expression)) {
@@ -205,4 +206,25 @@ fn statement<'a>(of: &'a Statement, visit: &mut dyn FnMut(&'a Expression)) {
         | StatementKind::Choice { .. }
         | StatementKind::Error => {}
     }
+}
+
+/// The `$` directly before the braces of interpolations, which belong to other languages; `source` is the text of `string`.
+pub(crate) fn dollars(parts: &[StringPart], string: Span, source: &str) -> Vec<Span> {
+    let mut all = Vec::new();
+    for pair in parts.windows(2) {
+        let [StringPart::Text(before), StringPart::Interpolation(inner)] = pair else {
+            continue;
+        };
+        let start = inner.span.range().start.saturating_sub(string.range().start);
+        let ahead = source.get(..start).unwrap_or_default();
+        let ahead = ahead.trim_end_matches(|c: char| c == '(' || c.is_whitespace());
+        // An escape that stands for a dollar is meant.
+        if let Some(ahead) = ahead.strip_suffix("${")
+            && before.ends_with('$')
+        {
+            let at = string.range().start + ahead.len();
+            all.push(Span::new(string.source, at, at + 1));
+        }
+    }
+    all
 }

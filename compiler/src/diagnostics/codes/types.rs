@@ -107,6 +107,8 @@ pub const BAD_KEY: Code = Code("E0340");
 pub const NOT_IN_NETWORK: Code = Code("E0341");
 /// A function that has nothing to take its result from.
 pub const NOTHING_TO_TAKE: Code = Code("E0342");
+/// A pattern that takes everything, and is called like a variant.
+pub const LIKE_A_VARIANT: Code = Code("E0343");
 
 /// `import` or `outputs` where it cannot stand, or of what it cannot take.
 pub const BAD_IMPORT: Code = Code("E0396");
@@ -156,6 +158,7 @@ pub const ALL: &[Code] = &[
     BAD_KEY,
     NOT_IN_NETWORK,
     NOTHING_TO_TAKE,
+    LIKE_A_VARIANT,
     LACKS,
     DIFFERS,
     NOT_AN_IMPLEMENTATION,

@@ -66,6 +66,8 @@ pub(in crate::lint) const NEEDLESS_IF: Code = Code("L0030");
 pub(in crate::lint) const TEST_WITHOUT_ASSERTION: Code = Code("L0031");
 /// A role that does nothing.
 pub(in crate::lint) const EMPTY_ROLE: Code = Code("L0032");
+/// A `$` before the braces of an interpolation.
+pub(in crate::lint) const DOLLAR_BEFORE_BRACES: Code = Code("L0033");
 /// A comment that allows what is not there.
 pub(in crate::lint) const UNUSED_ALLOW: Code = Code("L0038");
 /// A comment that names no rule.

@@ -11,7 +11,7 @@ use crate::syntax::ast::{
     BinaryOperator, BlockWord, Expression, ExpressionKind, ItemKind, Literal, Name, StatementKind,
     StringPart, UnaryOperator,
 };
-use crate::syntax::walk::plain_text;
+use crate::syntax::walk::{dollars, plain_text};
 
 use super::codes as c;
 
@@ -320,6 +320,25 @@ fn bodies(body: &[Statement], see: &mut dyn FnMut(&Typed)) {
             Statement::OnLeave(body) => bodies(body, see),
         }
     }
+}
+
+/// L0033
+pub(super) fn dollar_before_braces(look: &Look<'_>) -> Vec<Diagnostic> {
+    let mut all = Vec::new();
+    for expression in look.expressions() {
+        let ExpressionKind::String(parts) = &expression.kind else {
+            continue;
+        };
+        for at in dollars(parts, expression.span, look.text(expression.span)) {
+            let message = "this `$` stays in the text, before what is put in";
+            all.push(
+                Diagnostic::warning(c::DOLLAR_BEFORE_BRACES, at, message)
+                    .help("rebar interpolates with `{…}`, without `$`; for a dollar sign write `\\u{24}`")
+                    .likely_fix(at, "", "take the `$` out"),
+            );
+        }
+    }
+    all
 }
 
 /// L0029

@@ -98,6 +98,11 @@ pub(super) const ALL: &[Rule] = &[
         unused::tests_without_assertion,
     ),
     warn(c::EMPTY_ROLE, "empty-role", unused::empty_roles),
+    warn(
+        c::DOLLAR_BEFORE_BRACES,
+        "dollar-before-braces",
+        expressions::dollar_before_braces,
+    ),
     of_comments(c::UNUSED_ALLOW, "unused-allow"),
     of_comments(c::UNKNOWN_LINT, "unknown-lint"),
     of_comments(c::ALLOW_WITHOUT_REASON, "allow-without-reason"),

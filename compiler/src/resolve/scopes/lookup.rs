@@ -4,7 +4,7 @@ use super::super::imports::list_of;
 use super::super::{Builtin, Definition, ItemId, Known, is_value, noun};
 use super::{Walker, Wanted};
 use crate::diagnostics::codes::{names, order};
-use crate::diagnostics::{Diagnostic, nearest};
+use crate::diagnostics::{Diagnostic, foreign, nearest};
 use crate::source::Span;
 use crate::syntax::BUILTIN_TYPES;
 use crate::syntax::ast::{
@@ -103,10 +103,13 @@ impl Walker<'_> {
                         )
                     }));
                     let message = format!("there is no function `{}`", name.text);
-                    self.diagnostics.push(
-                        Diagnostic::error(names::UNKNOWN_NAME, name.span, message)
-                            .suggest(&name.text, known.iter().map(String::as_str)),
-                    );
+                    let unknown = Diagnostic::error(names::UNKNOWN_NAME, name.span, message)
+                        .suggest(&name.text, known.iter().map(String::as_str));
+                    self.diagnostics
+                        .push(match (&unknown.help, foreign::function(&name.text)) {
+                            (None, Some(help)) => unknown.help(help),
+                            _ => unknown,
+                        });
                 }
                 self.references.insert(name.span, Definition::Broken);
             }
@@ -355,6 +358,12 @@ impl Walker<'_> {
         if matches!(item.kind, ItemKind::Fn { .. }) {
             diagnostic = diagnostic.help(format!("call it: `{}(…)`", name.text));
         }
+        let backend = BlockWord::Backend;
+        if matches!(item.kind, ItemKind::Block { word, .. } if word == backend)
+            && let Some(help) = foreign::value(&name.text)
+        {
+            diagnostic = diagnostic.help(help);
+        }
         self.diagnostics.push(diagnostic);
         Definition::Broken
     }
@@ -421,8 +430,11 @@ impl Walker<'_> {
                 .diagnostics
                 .push(diagnostic.help("the values of `Bool` are `true` and `false`"));
         }
-        let diagnostic = match (&diagnostic.help, locals.is_empty()) {
-            (None, false) => diagnostic.help(format!("known here: {}", list_of(&locals))),
+        let foreign = foreign::value(&name.text);
+        let diagnostic = match (&diagnostic.help, foreign, locals.is_empty()) {
+            (None, Some(help), true) => diagnostic.help(help),
+            (None, Some(help), false) => diagnostic.help(format!("{help}; known here: {}", list_of(&locals))),
+            (None, None, false) => diagnostic.help(format!("known here: {}", list_of(&locals))),
             _ => diagnostic,
         };
         self.diagnostics.push(diagnostic);
