@@ -234,7 +234,8 @@ pub(crate) struct FmtArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// A deploy of the spec, such as `laptop_shop`.
+    /// A deploy of the spec, such as `laptop_shop`; not needed where the spec has only one.
+    #[arg(default_value = "", hide_default_value = true)]
     pub(crate) deploy: String,
     /// Write the plan to a file, for `rebar apply FILE`.
     #[arg(short, long, value_name = "FILE")]
@@ -342,8 +343,8 @@ pub(crate) struct DrainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
-    /// The deploy, or a file that `rebar plan -o` wrote.
-    #[arg(value_name = "DEPLOY|FILE")]
+    /// The deploy, or a file that `rebar plan -o` wrote. It is always named, also where the spec has only one.
+    #[arg(value_name = "DEPLOY|FILE", default_value = "", hide_default_value = true)]
     pub(crate) what: String,
     /// Do not ask.
     #[arg(short, long)]
@@ -386,7 +387,8 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DriftArgs {
-    /// The deploy.
+    /// The deploy; not needed where the spec has only one.
+    #[arg(default_value = "", hide_default_value = true)]
     pub(crate) deploy: String,
     /// As JSON.
     #[arg(long)]
@@ -395,7 +397,8 @@ pub(crate) struct DriftArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DestroyArgs {
-    /// The deploy.
+    /// The deploy. It is always named, also where the spec has only one.
+    #[arg(default_value = "", hide_default_value = true)]
     pub(crate) deploy: String,
     /// Do not ask.
     #[arg(short, long)]
@@ -431,7 +434,8 @@ pub(crate) struct ShellArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct GraphArgs {
-    /// The deploy.
+    /// The deploy; not needed where the spec has only one.
+    #[arg(default_value = "", hide_default_value = true)]
     pub(crate) deploy: String,
     /// The notation.
     #[arg(long, value_enum, default_value_t = GraphFormat::Dot, value_name = "FORMAT")]
@@ -503,12 +507,8 @@ Exit codes: 0 every run was done in the end · 1 some never were · 2 wrong usag
 
 #[derive(Debug, Args)]
 pub(crate) struct RehearseArgs {
-    /// The deploy. Only `--faults list` does without.
-    #[arg(
-        required_unless_present = "faults",
-        default_value = "",
-        hide_default_value = true
-    )]
+    /// The deploy; not needed where the spec has only one, nor for `--faults list`.
+    #[arg(default_value = "", hide_default_value = true)]
     pub(crate) deploy: String,
     /// How many runs.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]

@@ -210,9 +210,7 @@ pub(crate) fn line(event: &Event, paint: Palette) -> Option<String> {
                 GateMode::Quorum => "a quorum of its nodes",
                 GateMode::Any => "one of its nodes",
             };
-            paint.faint(&format!(
-                "`{of}` need not wait for `{after}` any more: it is done on {nodes}"
-            ))
+            paint.faint(&format!("`{of}` may go on: `{after}` is done on {nodes}"))
         }
         Event::LeaveSkipped { node, because } => {
             paint.remove(&format!("{node} goes without being drained: {because}"))

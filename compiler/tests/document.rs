@@ -21,7 +21,7 @@ type Few = Int in 1..9
 /// ```rebar fragment
 /// run pages = page(text = "hi") on web
 /// ```
-pub role page(text: String, mode: Mode = "0644", few: Few = 3) {
+pub role page(text: String, known mode: Mode = "0644", few: Few = 3) {
   /// What is shown.
   file index { path = "/index.html", content = "{text} {few}", mode = mode }
   out place: Path = index.path

@@ -32,10 +32,12 @@ pub(crate) fn run(context: &Context, args: &DocArgs) -> Result<Exit, Failure> {
             .help(help)
             .exit(Exit::Usage));
     }
+    // Links lead to pages beside this one: on standard output there are none.
+    let beside: &[Page] = if args.out.is_some() { &all } else { &[] };
     for page in chosen {
         let (text, ending) = match args.format {
-            DocFormat::Markdown => (document::markdown(page, &all), "md"),
-            DocFormat::Html => (document::html(page, &all), "html"),
+            DocFormat::Markdown => (document::markdown(page, beside), "md"),
+            DocFormat::Html => (document::html(page, beside), "html"),
         };
         match &args.out {
             None => super::print(&text)?,

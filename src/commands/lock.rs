@@ -75,8 +75,7 @@ fn locked_with(context: &Context, policy: Policy) -> Result<Exit, Failure> {
         }
         let (packages, patches) = (
             count(analysis.typed.resolved.modules.packages.len(), "package"),
-            count(analysis.typed.resolved.modules.patched.len(), "change of patches")
-                .replace("patchess", "patches"),
+            count(analysis.typed.resolved.modules.patched.len(), "patched place"),
         );
         tell(&format!("rebar.lock is up to date: {packages}, {patches}\n"));
         if vendored {

@@ -36,6 +36,7 @@ mod show;
 mod state;
 mod status;
 mod test;
+mod which;
 
 use std::io::{IsTerminal, Write};
 
@@ -104,18 +105,29 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Lint(args) => lint::run(context, &args),
         Command::Test(args) => test::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
-        Command::Plan(args) => plan::run(context, &args).await,
+        Command::Plan(mut args) => {
+            args.deploy = which::or_the_only(context, args.deploy)?;
+            plan::run(context, &args).await
+        }
         Command::Compare(args) => compare::run(context, &args).await,
+        Command::Apply(args) if args.what.is_empty() => Err(which::missing(context)),
+        Command::Destroy(args) if args.deploy.is_empty() => Err(which::missing(context)),
         Command::Apply(args) => apply::run(context, &args).await,
         Command::Status(args) => status::run(context, &args).await,
-        Command::Drift(args) => drift::run(context, &args).await,
+        Command::Drift(mut args) => {
+            args.deploy = which::or_the_only(context, args.deploy)?;
+            drift::run(context, &args).await
+        }
         Command::Destroy(args) => destroy::run(context, &args).await,
         Command::History(args) => history::run(context, &args).await,
         Command::Logs(args) => logs::run(context, &args).await,
         Command::State(args) => state::run(context, &args.command).await,
         Command::Exec(args) => return exec::run(context, &args).await,
         Command::Shell(args) => return exec::shell(context, &args).await,
-        Command::Graph(args) => graph::run(context, &args).await,
+        Command::Graph(mut args) => {
+            args.deploy = which::or_the_only(context, args.deploy)?;
+            graph::run(context, &args).await
+        }
         Command::Rehearse(args) => rehearse::run(context, &args).await,
         Command::Doctor(args) => doctor::run(context, &args).await,
         Command::Conformance(args) => conformance::run(context, &args).await,

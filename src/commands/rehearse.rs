@@ -12,7 +12,7 @@ use rebar_runtime::rehearse::{Planner, Rehearsal, RehearseError, RehearsedFaults
 use rebar_runtime::state::{KeptRehearsal, Practised, State, Where};
 
 use super::compile::{Made, is_new, make};
-use super::{Context, expect, given};
+use super::{Context, expect, given, which};
 use crate::cli::{Format, RehearseArgs};
 use crate::exit::Exit;
 use crate::render::rehearsal;
@@ -32,7 +32,8 @@ pub(crate) async fn run(context: &Context, args: &RehearseArgs) -> Result<Exit, 
         .help("`rebar rehearse --faults list` explains all faults and their usual rates")
         .exit(Exit::Usage)
     })?;
-    let plan = match plan(context, args).await? {
+    let deploy = which::or_the_only(context, args.deploy.clone())?;
+    let plan = match plan(context, args, &deploy).await? {
         Made::Plan(plan, _) => *plan,
         Made::Ended(exit) => return Ok(exit),
     };
@@ -80,12 +81,12 @@ pub(crate) async fn run(context: &Context, args: &RehearseArgs) -> Result<Exit, 
 }
 
 /// The plan from the record, or as if there were none.
-async fn plan(context: &Context, args: &RehearseArgs) -> Result<Made, Failure> {
+async fn plan(context: &Context, args: &RehearseArgs, deploy: &str) -> Result<Made, Failure> {
     if !args.from_scratch {
-        return make(context, &args.deploy, Depth::None, Format::Human, &args.arguments).await;
+        return make(context, deploy, Depth::None, Format::Human, &args.arguments).await;
     }
-    let mut analysis = given::analyse(context, &args.deploy, &args.arguments).await?;
-    let plan = analysis.plan(&args.deploy, &Ledger::default(), &Snapshot::default());
+    let mut analysis = given::analyse(context, deploy, &args.arguments).await?;
+    let plan = analysis.plan(deploy, &Ledger::default(), &Snapshot::default());
     let exit = super::show(context, Format::Human, &analysis.diagnostics, &analysis.sources)?;
     Ok(match plan {
         Some(plan) if exit == Exit::Done => Made::Plan(Box::new(plan), false),

@@ -68,15 +68,11 @@ fn told(analysis: &Analysis, report: &Report, coverage: bool, paint: Palette) ->
     }
     let policies = report.outcomes.iter().filter(|o| o.deploy.is_some()).count();
     let tests = report.outcomes.len() - policies;
-    let ends = match failed {
-        0 => "all hold".to_owned(),
-        n => format!("{n} failed"),
-    };
-    text.push_str(&format!(
-        "\n{} and {} on deploys: {ends}\n",
-        count(tests, "test"),
-        policies_told(policies)
-    ));
+    if report.outcomes.is_empty() {
+        text.push_str("no tests and no policies: write `test \"…\" { … }`\n");
+    } else {
+        text.push_str(&summary(tests, policies, failed));
+    }
     if coverage {
         text.push_str("\nplanned by tests:\n");
         for (what, covered, all) in report.coverage.figures() {
@@ -90,11 +86,13 @@ fn told(analysis: &Analysis, report: &Report, coverage: bool, paint: Palette) ->
     text
 }
 
-fn policies_told(count: usize) -> String {
-    match count {
-        1 => "1 policy".to_owned(),
-        n => format!("{n} policies"),
-    }
+fn summary(tests: usize, policies: usize, failed: usize) -> String {
+    let ends = match failed {
+        0 => "all hold".to_owned(),
+        n => format!("{n} failed"),
+    };
+    let (tests, policies) = (count(tests, "test"), count(policies, "policy"));
+    format!("\n{tests} and {policies} on deploys: {ends}\n")
 }
 
 fn as_json(analysis: &Analysis, report: &Report) -> serde_json::Value {

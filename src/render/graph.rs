@@ -249,11 +249,22 @@ fn ids(plan: &Plan, run: &str) -> Vec<String> {
     with_run.map(|(index, _)| id_of(index, run)).collect()
 }
 
-/// The box of one run of one pattern. Names of runs in workloads (`kv.serve`) have dots, which no notation takes: what
-/// stands for a dot, `_o_`, is made different from an underscore of the name by doubling those.
+/// The box of one run of one pattern. Names of runs in workloads (`kv.serve`) have dots, and those of a `for` have keys
+/// (`pages[tea]`), which no notation takes: a dot becomes `_o_`, any other sign its number, as `_5b_`, and underscores of
+/// the name are doubled, so that two names never have one box.
 fn id_of(pattern: usize, run: &str) -> String {
-    let run = run.replace('_', "__").replace('.', "_o_");
-    format!("run_{pattern}_{run}")
+    let mut id = format!("run_{pattern}_");
+    for sign in run.chars() {
+        match sign {
+            '_' => id.push_str("__"),
+            '.' => id.push_str("_o_"),
+            plain if plain.is_ascii_alphanumeric() => id.push(plain),
+            other => {
+                let _ = write!(id, "_{:x}_", u32::from(other));
+            }
+        }
+    }
+    id
 }
 
 fn quoted(text: &str) -> String {

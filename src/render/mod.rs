@@ -1,5 +1,6 @@
 //! What people see: plans, orders, graphs and progress, as text.
 
+mod changes;
 pub(crate) mod compare;
 pub(crate) mod duration;
 pub(crate) mod facts;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rebar_compiler::plan::{Gate, GateMode, NodeRow, ObjectVerb, Plan, StepVerbs};
 
-use super::palette::count;
+use super::palette::{count, names};
 
 /// One thing that happens, when, and why not earlier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +96,30 @@ pub(crate) fn order(plan: &Plan) -> Vec<Turn> {
             waits,
         });
     }
+    turns.extend(going(plan));
     turns.sort_by_key(|turn| turn.stage);
     numbered(turns)
+}
+
+/// What leaves, last of all.
+fn going(plan: &Plan) -> Option<Turn> {
+    let leaving = plan.leaving.iter().map(|node| node.name.as_str());
+    let nodes: Vec<&str> = leaving.filter(|node| selected(plan, node)).collect();
+    let networks: Vec<&str> = plan.leaving_networks.iter().map(String::as_str).collect();
+    let told = |list: &[&str], noun: &str| match list {
+        [] => None,
+        [one] => Some(format!("{noun} {one} goes")),
+        list => Some(format!("{} go: {}", count(list.len(), noun), names(list))),
+    };
+    let what: Vec<String> = told(&nodes, "node")
+        .into_iter()
+        .chain(told(&networks, "network"))
+        .collect();
+    (!what.is_empty()).then(|| Turn {
+        stage: usize::MAX,
+        what: what.join(", then "),
+        waits: Vec::new(),
+    })
 }
 
 /// How much of a run is waited for, where so many nodes have it.

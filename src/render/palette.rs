@@ -60,10 +60,13 @@ pub(crate) fn plain(text: &str) -> std::borrow::Cow<'_, str> {
     out.into()
 }
 
-/// `1 node`, `2 nodes`.
+/// `1 node`, `2 nodes`, `0 fixes`, `2 directories`.
 pub(crate) fn count(number: usize, singular: &str) -> String {
     let plural = match singular.strip_suffix('y') {
         Some(stem) if !stem.ends_with(['a', 'e', 'o']) => format!("{stem}ies"),
+        _ if singular.ends_with(['s', 'x', 'z']) || singular.ends_with("ch") || singular.ends_with("sh") => {
+            format!("{singular}es")
+        }
         _ => format!("{singular}s"),
     };
     format!("{number} {}", if number == 1 { singular } else { &plural })
@@ -96,6 +99,9 @@ mod tests {
     fn counts_and_names_read_well() {
         assert_eq!(super::count(1, "node"), "1 node");
         assert_eq!(super::count(0, "directory"), "0 directories");
+        assert_eq!(super::count(0, "fix"), "0 fixes");
+        assert_eq!(super::count(2, "patched place"), "2 patched places");
+        assert_eq!(super::count(2, "patch"), "2 patches");
         assert_eq!(super::names(&["a", "b", "c", "d"]), "a, b … d");
     }
 }

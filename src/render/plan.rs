@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use rebar_compiler::plan::{
-    FieldChange, NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedStep, Removal, Replacement, Segment,
-    Step, StepVerbs, Template, shown,
+    NodeRow, ObjectVerb, Pattern, Plan, Reason, RecordedStep, Removal, Replacement, Segment, Step, StepVerbs,
 };
 
+use super::changes::{changes_text, made_of_text};
 use super::order::order;
 use super::palette::{Palette, count, names, plain};
 use super::template::describe;
@@ -507,7 +507,7 @@ fn interruptions(out: &mut String, nodes: &[&str], pattern: &Pattern, row: &Node
     if let ObjectVerb::Replace { because, changes } = &row.machine {
         let why = match changes.is_empty() {
             true => because.clone(),
-            false => changes_text(changes),
+            false => made_of_text(changes),
         };
         let text = format!("interrupts {}: {why}; its disk is made anew", names(nodes));
         line(out, 3, &paint.remove(&text));
@@ -529,23 +529,6 @@ fn interruptions(out: &mut String, nodes: &[&str], pattern: &Pattern, row: &Node
             }
         }
     }
-}
-
-/// `image changed from a to b, cpu changed from 1 to 2`.
-fn changes_text(changes: &[FieldChange]) -> String {
-    let value = |value: &Option<serde_json::Value>| match value {
-        Some(value) => describe(&Template::Value(shown(value)), 60),
-        None => "nothing".to_owned(),
-    };
-    let change = |change: &FieldChange| {
-        format!(
-            "{} changed from {} to {}",
-            change.field,
-            value(&change.before),
-            value(&change.after)
-        )
-    };
-    changes.iter().map(change).collect::<Vec<_>>().join(", ")
 }
 
 fn because(reason: &Reason) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rebar_compiler::Library;
-use rebar_compiler::plan::{Addresses, Ledger, LedgerNode, Plan, Snapshot, compare};
+use rebar_compiler::plan::{Addresses, LeavingNode, Ledger, LedgerNode, Plan, Snapshot, compare};
 
 use super::palette::Palette;
 
@@ -113,4 +113,61 @@ fn runs_in_workloads_have_boxes_that_every_notation_takes() {
     assert!(super::graph::dot(&plan, &expected).contains("run_0_kv_o_serve__all -> run_1_entry"));
     let drawn = super::graph::svg(&plan, &expected).unwrap();
     assert!(drawn.contains("kv.serve_all"), "{drawn}");
+}
+
+#[test]
+fn runs_of_a_for_have_boxes_that_every_notation_takes() {
+    let spec = SPEC.replace(
+        "run entry = note(text = \"entry\") on edge { after = [quorum(kv)] }",
+        "for kind in [\"tea\", \"strong-coffee\"] { run entry = note(text = kind) on edge }",
+    );
+    let spec = spec.replace(", entry] }", "] }");
+    let spec = spec
+        .replace(
+            "role note(text: String)",
+            "role note(text: String, path: Path = \"/note\")",
+        )
+        .replace("path = \"/note\", content", "path = path, content")
+        .replace("note(text = kind)", "note(text = kind, path = \"/{kind}\")");
+    let plan = planned(&spec, &Ledger::default());
+    let expected = super::graph::Expected::default();
+    let is_plain = |id: &str| id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let dot = super::graph::dot(&plan, &expected);
+    let boxes: Vec<&str> = dot
+        .lines()
+        .filter_map(|line| line.split_once(" [label"))
+        .map(|l| l.0)
+        .collect();
+    assert!(boxes.iter().any(|id| id.contains("_tea")), "{dot}");
+    for id in boxes.iter().flat_map(|id| id.split(" -> ")) {
+        assert!(is_plain(id.trim()), "{id}\n{dot}");
+    }
+    let mermaid = super::graph::mermaid(&plan, &expected);
+    for line in mermaid.lines().skip(1).filter(|line| !line.contains(">|")) {
+        let id = line.split_once("[\"").map_or("", |parts| parts.0);
+        assert!(is_plain(id.trim()), "{mermaid}");
+    }
+    assert!(mermaid.contains("tea"), "{mermaid}");
+    let drawn = super::graph::svg(&plan, &expected).unwrap();
+    assert!(drawn.contains("entry["), "{drawn}");
+}
+
+#[test]
+fn a_plan_that_only_destroys_tells_what_goes_in_its_order() {
+    let mut with = planned(SPEC, &led_by_one_that_leaves());
+    with.leaving.push(LeavingNode {
+        name: "control-5".to_owned(),
+        group: "control".to_owned(),
+        addresses: Addresses::default(),
+        leave: Vec::new(),
+    });
+    let text = super::plan::plan(&with, false, PLAIN);
+    let order = text.split_once("order\n").unwrap().1;
+    assert!(order.contains(". node control-5 goes"), "{text}");
+    let mut only = with.clone();
+    only.nodes.clear();
+    only.networks.clear();
+    only.patterns.clear();
+    let text = super::plan::plan(&only, false, PLAIN);
+    assert!(text.contains("order\n  1. node control-5 goes"), "{text}");
 }

@@ -255,7 +255,7 @@ fn what_cannot_be_changed_in_place_is_replaced() {
     says(
         &world.good(&["plan", "shop_here"]),
         &[
-            "interrupts web: memory changed from 268435456 to 314572800",
+            "interrupts web: memory changed from 256MiB to 300MiB",
             "1 interruption",
         ],
     );

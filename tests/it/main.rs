@@ -26,3 +26,4 @@ mod support;
 mod survive;
 mod tidy;
 mod tutorial;
+mod which;

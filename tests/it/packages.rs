@@ -506,3 +506,14 @@ fn a_new_project_can_be_planned() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(empty.join("rebar.toml").is_file());
 }
+
+#[test]
+fn coverage_lists_the_own_modules_alone() {
+    let packages = Packages::of_path();
+    let main = packages.path("project/main.rebar");
+    let spec = MAIN.to_owned() + "role unused() { }\ntest \"nothing\" { assert 1 == 1 }\n";
+    fs::write(&main, spec).unwrap();
+    let ran = packages.world.good(&["test", "--coverage"]);
+    assert!(ran.out.contains("not planned: role unused"), "{ran:?}");
+    assert!(!ran.out.contains("osd"), "{ran:?}");
+}

@@ -153,7 +153,11 @@ fn of_parameters<'a>(
         let default = p.default.as_ref().map(|d| sources.slice(d.span).to_owned());
         vec![
             p.name.text.clone(),
-            sources.slice(p.ty.span).to_owned(),
+            format!(
+                "{}{}",
+                if p.known { "known " } else { "" },
+                sources.slice(p.ty.span)
+            ),
             default.unwrap_or_default(),
             docs.to_owned(),
         ]

@@ -80,7 +80,7 @@ impl Coverage {
 pub(super) fn coverage(typed: &Typed, planned: &Planned) -> Coverage {
     let mut coverage = Coverage::default();
     for (id, function) in &typed.functions {
-        if typed.module_of(*id).starts_with("std.") {
+        if !typed.resolved.modules.list[id.module].is_own() {
             continue;
         }
         let noun = crate::resolve::noun(typed.resolved.item(*id));

@@ -11,6 +11,7 @@ mod view;
 
 pub use coverage::{Coverage, Covered};
 pub use policies::policies;
+pub use shown::size;
 
 use std::collections::BTreeSet;
 

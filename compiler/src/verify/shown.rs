@@ -86,6 +86,11 @@ const TIMES: [(u64, &str); 5] = [
 const RATES: [(u64, &str); 3] = [(1_000_000_000, "Gbps"), (1_000_000, "Mbps"), (1000, "kbps")];
 const FREQUENCIES: [(u64, &str); 3] = [(1_000_000_000, "GHz"), (1_000_000, "MHz"), (1000, "kHz")];
 
+/// A number of bytes as the language writes it: `256MiB`.
+pub fn size(bytes: u64) -> String {
+    unit(Some(bytes), &SIZES, "B")
+}
+
 /// The number in the largest unit that it is a whole multiple of.
 fn unit(value: Option<u64>, units: &[(u64, &str)], base: &str) -> String {
     let Some(value) = value else {

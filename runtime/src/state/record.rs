@@ -78,7 +78,7 @@ impl State {
             .await
     }
 
-    /// All deploys that were ever applied, by name.
+    /// All deploys that were ever applied and were not forgotten since, by name.
     ///
     /// # Errors
     /// Those of reading.
@@ -280,7 +280,14 @@ fn deploys(connection: &Connection, name: Option<&str>) -> Result<Vec<DeployReco
     let mut statement = connection.prepare_cached(
         "SELECT name, id, site, backend, serial,
            (SELECT count(*) FROM machine WHERE deploy = d.name), (SELECT count(*) FROM network WHERE deploy = d.name)
-         FROM deploy d WHERE ?1 IS NULL OR name = ?1 ORDER BY name",
+         FROM deploy d WHERE name = ?1
+           OR ?1 IS NULL AND NOT (
+             NOT EXISTS (SELECT 1 FROM machine WHERE deploy = d.name)
+             AND NOT EXISTS (SELECT 1 FROM network WHERE deploy = d.name)
+             AND 'forget' IS (
+               SELECT CASE kind WHEN 'surgery' THEN json_extract(plan, '$.surgery') ELSE '' END
+               FROM run WHERE deploy = d.name ORDER BY opened DESC, rowid DESC LIMIT 1))
+         ORDER BY name",
     )?;
     let rows = statement.query_map(params![name], |row| {
         Ok(DeployRecord {

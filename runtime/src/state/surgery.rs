@@ -16,15 +16,18 @@ use crate::backend::{Found, MachineSpec, ObjectAction};
 use crate::journal::{Entry, FailedClass, Line, NodeFacts, Request, Surgery};
 
 impl State {
-    /// Gives a deploy another name. Its objects carry its id and keep their names.
+    /// Gives a deploy another name. Its objects carry its id and keep their names. A deploy of the new name of which
+    /// nothing was ever made, as a first apply that failed leaves it, gives way: its runs become those of the deploy
+    /// that moves.
     ///
     /// # Errors
-    /// [`StateError::Surgery`] when there is a deploy of the new name; [`StateError::Leased`]; those of writing.
+    /// [`StateError::Surgery`] when something was made of a deploy of the new name; [`StateError::Leased`]; those of
+    /// writing.
     pub async fn move_deploy(&self, deploy: &str, to: &str) -> Result<(), StateError> {
         let lease = self.lease_standing(deploy).await?;
-        let (token, to) = (lease.token().clone(), to.to_owned());
+        let (token, to, holder) = (lease.token().clone(), to.to_owned(), self.holder());
         let now = self.clock.milliseconds();
-        self.write(move |connection| rename(connection, &token, &to, now))
+        self.write(move |connection| rename(connection, &token, &to, (&holder, now)))
             .await
         // The lease was given back under the new name; the drop finds nothing to give back.
     }
@@ -209,23 +212,24 @@ const NAMING: [(&str, &str); 9] = [
     ("rehearsal", "deploy"),
 ];
 
-fn rename(connection: &Connection, token: &Token, to: &str, now: i64) -> Result<(), Fault> {
+fn rename(
+    connection: &Connection,
+    token: &Token,
+    to: &str,
+    (holder, now): (&Holder, i64),
+) -> Result<(), Fault> {
     verify(connection, token)?;
     let from = token.deploy.clone();
+    // References hold again when all tables have followed.
+    connection.pragma_update(None, "defer_foreign_keys", true)?;
     let taken: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM deploy WHERE name = ?1)",
         params![to],
         |row| row.get(0),
     )?;
     if taken {
-        return Err(refused(
-            format!("`{from}` cannot be moved to `{to}`: a deploy of that name is recorded"),
-            "choose a name that was never applied here; `rebar state show` lists them",
-        )
-        .into());
+        give_way(connection, &from, to, (holder, now))?;
     }
-    // References hold again when all tables have followed.
-    connection.pragma_update(None, "defer_foreign_keys", true)?;
     for (table, column) in NAMING {
         connection.execute(
             &format!("UPDATE {table} SET {column} = ?2 WHERE {column} = ?1"),
@@ -242,6 +246,59 @@ fn rename(connection: &Connection, token: &Token, to: &str, now: i64) -> Result<
     };
     operate(connection, &token, "deploy", surgery, now)?;
     release(connection, &token)
+}
+
+/// Takes the row of the deploy `to` away for that of `from`, where nothing was ever made of it. What it was given in
+/// the ledger is free; its runs stay, under the name.
+fn give_way(
+    connection: &Connection,
+    from: &str,
+    to: &str,
+    (holder, now): (&Holder, i64),
+) -> Result<(), Fault> {
+    if from == to || something_stands(connection, to)? || something_stood(connection, to)? {
+        return Err(refused(
+            format!("`{from}` cannot be moved to `{to}`: a deploy of that name is recorded"),
+            format!(
+                "choose a name under which nothing was ever made here; `rebar history {to}` tells what was made under \
+                 this one"
+            ),
+        )
+        .into());
+    }
+    // Whoever is at work under that name goes first.
+    take(connection, to, holder, now)?;
+    ledger::tidy(connection, to, &BTreeMap::new())?;
+    // A plan that was made under either name is stale.
+    connection.execute(
+        "UPDATE deploy SET serial = max(serial, (SELECT serial FROM deploy WHERE name = ?2)) WHERE name = ?1",
+        params![from, to],
+    )?;
+    connection.execute("DELETE FROM deploy WHERE name = ?1", params![to])?;
+    Ok(())
+}
+
+/// Whether the journal tells that anything of a deploy was ever made. Were its lines read as those of another deploy,
+/// what they take away would be taken from that one.
+fn something_stood(connection: &Connection, deploy: &str) -> Result<bool, Fault> {
+    let stood = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM operation o JOIN run r ON r.id = o.run WHERE r.deploy = ?1 AND o.state = 'done'
+           AND (o.subject LIKE 'machine/%' OR o.subject LIKE 'network/%' OR o.subject = 'names'))",
+        params![deploy],
+        |row| row.get(0),
+    );
+    Ok(stood?)
+}
+
+/// Whether anything of a deploy is recorded that stands, or may: a run of it is open.
+fn something_stands(connection: &Connection, deploy: &str) -> Result<bool, Fault> {
+    let stands = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM machine WHERE deploy = ?1) OR EXISTS (SELECT 1 FROM network WHERE deploy = ?1)
+           OR EXISTS (SELECT 1 FROM run WHERE deploy = ?1 AND closed IS NULL)",
+        params![deploy],
+        |row| row.get(0),
+    );
+    Ok(stands?)
 }
 
 pub(super) fn release(connection: &Connection, token: &Token) -> Result<(), Fault> {
@@ -308,7 +365,14 @@ fn forget_deploy(connection: &Connection, token: &Token, now: i64) -> Result<(),
             now,
         )?;
     }
-    write(connection, token, &run, "names", Surgery::ForgetNames, now)?;
+    let published: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM names WHERE deploy = ?1)",
+        params![deploy],
+        |row| row.get(0),
+    )?;
+    if published {
+        write(connection, token, &run, "names", Surgery::ForgetNames, now)?;
+    }
     ledger::tidy(connection, deploy, &BTreeMap::new())?;
     connection.execute(
         "UPDATE deploy SET id = ?2, engine = NULL WHERE name = ?1",
@@ -430,13 +494,7 @@ fn may_rebuild(connection: &Connection, place: &Place, id: &str) -> Result<(), F
         )
         .into());
     }
-    let stands: bool = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM machine WHERE deploy = ?1) OR EXISTS (SELECT 1 FROM network WHERE deploy = ?1)
-           OR EXISTS (SELECT 1 FROM run WHERE deploy = ?1 AND closed IS NULL)",
-        params![deploy],
-        |row| row.get(0),
-    )?;
-    if stands {
+    if something_stands(connection, deploy)? {
         return Err(refused(
             format!("something of `{deploy}` is recorded here, and would be lost"),
             format!("`rebar state show {deploy}` tells what; destroy it, or forget it, first"),

@@ -76,14 +76,63 @@ async fn a_moved_deploy_keeps_everything_and_is_told_in_history() {
     let next = plan(&state, &world, &spec).await;
     let outcome = execute(&next, &context(&state, &world)).await.unwrap();
     assert_eq!((outcome.status, outcome.changed), (Status::Done, 0));
-    // A name that is taken is refused, and nothing has changed.
-    let lease = state.lease("shop", "laptop", "test").await.unwrap();
-    lease.release().await.unwrap();
-    let refused = state.move_deploy("store", "shop").await.unwrap_err();
+    // A name under which something stands is refused, its own among them, and nothing has changed.
+    let refused = state.move_deploy("store", "store").await.unwrap_err();
     assert_eq!(refused.code(), "E1015", "{refused}");
     assert!(state.inspect("store").await.unwrap().unwrap().holder.is_none());
+    let lease = state.lease("empty", "laptop", "test").await.unwrap();
+    lease.release().await.unwrap();
+    let refused = state.move_deploy("empty", "store").await.unwrap_err();
+    assert_eq!(refused.code(), "E1015", "{refused}");
+    assert!(state.inspect("empty").await.unwrap().unwrap().holder.is_none());
     let gone = destroy("store", &context(&state, &world)).await.unwrap();
     assert_eq!(gone.status, Status::Done);
+}
+
+#[tokio::test]
+async fn a_deploy_of_which_nothing_stands_gives_its_name_away() {
+    let folder = folder();
+    let (state, world) = applied(folder.path()).await;
+    // As a first apply that failed early leaves it.
+    let lease = state.lease("plaza", "laptop", "test").await.unwrap();
+    lease.release().await.unwrap();
+    let before = state.inspect("shop").await.unwrap().unwrap();
+    state.move_deploy("shop", "plaza").await.unwrap();
+    let after = state.inspect("plaza").await.unwrap().unwrap();
+    assert_eq!(
+        (&after.machine, &after.network, &after.ledger),
+        (&before.machine, &before.network, &before.ledger)
+    );
+    assert_eq!(after.deploy.id, before.deploy.id);
+    replays(&state, "plaza").await;
+    let document = state.export().await.unwrap();
+    assert_eq!(Document::read(&sealed(document.clone())).unwrap(), document);
+    let spec = Spec {
+        deploy: "plaza".to_owned(),
+        ..Spec::default()
+    };
+    let next = plan(&state, &world, &spec).await;
+    let outcome = execute(&next, &context(&state, &world)).await.unwrap();
+    assert_eq!((outcome.status, outcome.changed), (Status::Done, 0));
+    // What is forgotten is not listed any more; its journal tells of machines, and so the name is not free.
+    let names = async || {
+        let all = state.deploys().await.unwrap();
+        all.into_iter().map(|deploy| deploy.name).collect::<Vec<_>>()
+    };
+    state.forget("plaza", None).await.unwrap();
+    assert!(names().await.is_empty());
+    for name in ["mall", "arcade"] {
+        let lease = state.lease(name, "laptop", "test").await.unwrap();
+        lease.release().await.unwrap();
+    }
+    let refused = state.move_deploy("mall", "plaza").await.unwrap_err();
+    assert_eq!(refused.code(), "E1015", "{refused}");
+    state.forget("arcade", None).await.unwrap();
+    assert_eq!(names().await, ["mall"]);
+    state.move_deploy("mall", "arcade").await.unwrap();
+    assert_eq!(names().await, ["arcade"]);
+    replays(&state, "plaza").await;
+    replays(&state, "arcade").await;
 }
 
 #[tokio::test]
