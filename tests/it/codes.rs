@@ -23,7 +23,7 @@ const CASES: &[(&str, &str)] = &[
     ("status nothing", "E1608"),
     ("apply d", "E1610"),
     ("check --emit instances", "E1612"),
-    ("-C nowhere status", "E1615"),
+    ("-C / status", "E1615"),
     ("logs", "E1623"),
     ("logs --since x", "E1624"),
     ("test nothing", "E1670"),
