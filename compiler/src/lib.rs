@@ -96,6 +96,7 @@ impl Analysis {
         let places = plan::Places::of(&graph);
         let plan = plan::plan(graph, snapshot);
         plan::refuse_cycles(&plan, &places, &mut self.diagnostics);
+        plan::refuse_handed_over(&plan, snapshot, &places, &mut self.diagnostics);
         (!self.diagnostics.has_errors()).then_some(plan::Plan { patches, ..plan })
     }
 

@@ -199,7 +199,11 @@ fn a_machine_says_what_has_changed() {
 
 /// What is said of a change that has no order.
 fn refused(to: &str) -> String {
-    let first = make(&spec(&[]), &Ledger::default(), &Snapshot::default());
+    told(to, &make(&spec(&[]), &Ledger::default(), &Snapshot::default()))
+}
+
+/// What is said of a change of what the first plan made.
+fn told(to: &str, first: &Plan) -> String {
     let project = BTreeMap::from([("main.rebar".to_owned(), to.to_owned())]);
     let std = support::standard_library();
     let mut analysis = analyse(&Library {
@@ -207,7 +211,7 @@ fn refused(to: &str) -> String {
         std: &std,
         packages: rebar_compiler::resolve::Packages::default(),
     });
-    assert!(analysis.plan("d", &first.ledger, &applied(&first)).is_none());
+    assert!(analysis.plan("d", &first.ledger, &applied(first)).is_none());
     support::render(&analysis.sources, &analysis.diagnostics)
 }
 
@@ -225,4 +229,34 @@ fn orders_that_contradict_each_other_are_told_as_a_path() {
         "circle_of_two_that_were_turned",
         refused(&written.replace(role, turned))
     );
+}
+
+const HANDED: &str = r#"use std.image { bookworm }
+use std.linux { user }
+network front { cidr = 10.20.0.0/24, gateway = 10.20.0.1 }
+hardware small { cpu = 1, memory = 512MiB, nic eth0 { network = front } }
+role one() { user eve { name = "eve", system = SYSTEM } }
+workload w() {
+  node box { hardware = small }
+  run a = one() on box
+  run b = one() on box
+}
+site lab { machines = local(image = bookworm) }
+deploy d = w() on lab
+"#;
+
+#[test]
+fn what_goes_over_to_another_run_is_not_replaced_in_the_same_plan() {
+    let both = HANDED.replace("SYSTEM", "false");
+    let first = make(&both, &Ledger::default(), &Snapshot::default());
+    let one = |system: &str| {
+        HANDED
+            .replace("SYSTEM", system)
+            .replace("  run a = one() on box\n", "")
+    };
+    // Each for itself is well.
+    make(&one("false"), &first.ledger, &applied(&first));
+    let replaced = make(&HANDED.replace("SYSTEM", "true"), &first.ledger, &applied(&first));
+    assert!(matches!(verbs(&replaced).0["a.eve"], Reason::Replaced { .. }));
+    insta::assert_snapshot!("goes_over_and_is_replaced", told(&one("true"), &first));
 }

@@ -69,7 +69,7 @@ impl Places {
         places
     }
 
-    fn step(&self, address: &str) -> Span {
+    pub(super) fn step(&self, address: &str) -> Span {
         self.steps.get(address).copied().unwrap_or_default()
     }
 
@@ -97,7 +97,7 @@ impl Places {
 }
 
 /// A change of a field in words: `uid` is 10 and becomes 20.
-fn words(change: &FieldChange) -> String {
+pub(super) fn words(change: &FieldChange) -> String {
     let value = |value: &Option<serde_json::Value>| match value {
         Some(value) => {
             let text = super::shown(value).to_string();

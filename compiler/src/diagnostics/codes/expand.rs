@@ -51,6 +51,8 @@ pub const NO_LEADER: Code = Code("E0434");
 pub const REMOVED_IN_CIRCLE: Code = Code("E0440");
 /// A kind whose steps would have to be replaced, and cannot be.
 pub const NOT_REPLACEABLE: Code = Code("E0441");
+/// A thing that goes over to another step and would have to be replaced.
+pub const HANDED_OVER: Code = Code("E0442");
 /// A move to something that is recorded already.
 pub const MOVED_BOTH_RECORDED: Code = Code("E0450");
 
