@@ -219,7 +219,7 @@ pub(super) fn destroy(store: &Store, scope: &Scope, name: &str) -> Result<Applie
         ));
     }
     let found = folder.exists() || live(scope, name);
-    remove_objects(&turn, scope, name, folder.exists())?;
+    remove_objects(&turn, scope, name, folder.exists()).inspect_err(|_| store.prune())?;
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(errors::file("remove", &folder, &error));
